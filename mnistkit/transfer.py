@@ -1,0 +1,243 @@
+"""MobileNetV2 (Sandler and others, 2018): ImageNet weights, features once, a new head.
+
+A frozen extractor gives the same features for the same image in every epoch, so they
+are computed once and kept; only the head, a linear layer, is trained on them.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from mnistkit.errors import WeightsError
+from mnistkit.progress import progress_bar
+from mnistkit.sources import DOWNLOAD_TIMEOUT, socket_timeout
+from mnistkit.storage import write_atomically
+from mnistkit.training import choose_device, supports_bfloat16
+
+FEATURES, IMAGE_SIZE = 1280, 224
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+RANDOM = "random weights"
+
+# First digits of the SHA-256 of files that are known, so that their numbers can say so.
+KNOWN_WEIGHTS = {
+    "b0353104": "ImageNet weights, torchvision IMAGENET1K_V1",
+    "7ebf99e0": "ImageNet weights, torchvision IMAGENET1K_V2",
+    "1b8ca069": "ImageNet weights, from an int8 model",
+}
+
+
+def new_mobilenet(classes: int = 10) -> nn.Module:
+    """Build torchvision's MobileNetV2, random weights, with a head of `classes`."""
+    from torchvision.models import mobilenet_v2
+
+    model = mobilenet_v2(weights=None)
+    model.classifier[1] = nn.Linear(FEATURES, classes)
+    return model
+
+
+def load_mobilenet(
+    weights: str | os.PathLike = "auto", *, classes: int = 10, seed: int = 0
+) -> tuple[nn.Module, str]:
+    """Build MobileNetV2 with pretrained features and a new head, and say whose weights.
+
+    Args:
+        weights: a file with a state dict of torchvision's `mobilenet_v2`; "random"; or
+            "auto": what `MNISTKIT_MOBILENET` says (a file or "random"), else torchvision's
+            cache or download, else random weights, and a line that says so.
+        classes: outputs of the new head.
+        seed: of the head, and of random features.
+
+    Returns the model, nothing frozen, and the name of its weights. Raises WeightsError
+    for a file that is missing, damaged or of another architecture.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = new_mobilenet(classes)
+    wanted = os.environ.get("MNISTKIT_MOBILENET") or "auto" if weights == "auto" else weights
+    if str(wanted) == "random":
+        return model, RANDOM
+    state, name = _torchvision_weights() if wanted == "auto" else _weights_from(Path(wanted))
+    if state is None:
+        return model, RANDOM
+    _load_features(model, state, name)
+    return model, name
+
+
+def freeze(module: nn.Module) -> nn.Module:
+    """Exclude all parameters of a module from training; returns it."""
+    return module.requires_grad_(False)
+
+
+def preprocess(images: Tensor, size: int = IMAGE_SIZE) -> Tensor:
+    """Turn grey digits into what an ImageNet network expects.
+
+    images: uint8, N x 28 x 28. Returns float32, N x 3 x size x size: resized bilinearly,
+    the grey channel repeated, ImageNet's mean and deviation taken out per channel.
+    """
+    if images.dtype != torch.uint8:
+        raise ValueError(f"expected uint8 images (0-255), got {images.dtype}")
+    grey = images.unsqueeze(1).float().div_(255)
+    large = nn.functional.interpolate(grey, size=(size, size), mode="bilinear")
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return (large - mean.to(large.device)) / std.to(large.device)
+
+
+def extract_features(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    batch_size: int = 16,
+    bfloat16: bool | None = None,
+    folder: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Tensor:
+    """Pass images through MobileNetV2's frozen features once: what its head would see.
+
+    Args:
+        model: as `load_mobilenet` gives; it is not changed.
+        images: uint8, N x 28 x 28; see `preprocess`.
+        batch_size: images at a time: a few fit in the processor's cache, many do not.
+        bfloat16: compute in bfloat16; None to do so where the machine has it.
+        folder: keep the features there, and read them from there the next time.
+        progress: show a bar.
+
+    Returns float16, N x 1280, after global average pooling.
+    """
+    bfloat16 = supports_bfloat16(choose_device()) if bfloat16 is None else bfloat16
+    path = _features_path(model, images, bfloat16, folder) if folder else None
+    if path and (kept := _read_features(path, len(images))) is not None:
+        return kept
+    features = _compute_features(model, images, batch_size, bfloat16, progress)
+    if path:
+        with write_atomically(path) as temporary:
+            torch.save(features, temporary)
+    return features
+
+
+def fold_batch_norm(features: nn.Module) -> nn.Module:
+    """Return a copy in eval mode whose batch norms are folded into their convolutions.
+
+    In eval mode batch norm is a fixed scale and shift per channel, so the convolution
+    before it can do both; the outputs are the same but for rounding.
+    """
+    folded = copy.deepcopy(features).eval()
+    for block in folded.modules():
+        children = list(block.named_children())
+        for (name, layer), (next_name, following) in pairwise(children):
+            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+                setattr(block, name, fuse_conv_bn_eval(layer, following))
+                setattr(block, next_name, nn.Identity())
+    return folded
+
+
+def _compute_features(
+    model: nn.Module, images: Tensor, batch_size: int, bfloat16: bool, progress: bool
+) -> Tensor:
+    device = choose_device()
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    extractor = fold_batch_norm(model.features)
+    extractor = extractor.to(device, dtype, memory_format=torch.channels_last)
+    features = torch.empty(len(images), FEATURES, dtype=torch.float16)
+    bar = progress_bar(len(images), "features", "image", shown=progress)
+    with bar, torch.inference_mode():
+        for start in range(0, len(images), batch_size):
+            batch = preprocess(images[start : start + batch_size].to(device)).to(dtype)
+            maps = extractor(batch.contiguous(memory_format=torch.channels_last))
+            features[start : start + len(batch)] = maps.float().mean(dim=(2, 3)).half().cpu()
+            bar.update(len(batch))
+    return features
+
+
+# --- weights ------------------------------------------------------------------------
+
+
+def _torchvision_weights() -> tuple[dict | None, str]:
+    from torchvision.models import MobileNet_V2_Weights
+
+    weights = MobileNet_V2_Weights.IMAGENET1K_V1
+    try:
+        with socket_timeout(DOWNLOAD_TIMEOUT):
+            return weights.get_state_dict(check_hash=True), KNOWN_WEIGHTS["b0353104"]
+    except (OSError, RuntimeError) as error:
+        print(
+            f"MobileNetV2's ImageNet weights (14 MB) could not be had: {error}\n"
+            "  -> RANDOM WEIGHTS are used instead: nothing here was learned from ImageNet.\n"
+            "  do   connect to the internet, or set MNISTKIT_MOBILENET to a file of weights",
+            flush=True,
+        )
+        return None, RANDOM
+
+
+def _weights_from(path: Path) -> tuple[dict, str]:
+    path = path.expanduser()
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"there is no file of weights {path.name}",
+            where=path.parent,
+            do="set MNISTKIT_MOBILENET to a file that exists, or unset it to download",
+        ) from error
+    except Exception as error:  # torch.load raises whatever the unpickler met
+        raise WeightsError(
+            f"{path.name} is no readable file of weights ({type(error).__name__})",
+            where=path.parent,
+            do="save one with torch.save(model.state_dict(), path)",
+        ) from error
+    names = [name for start, name in KNOWN_WEIGHTS.items() if digest.startswith(start)]
+    return state, names[0] if names else f"weights from a file (SHA-256 {digest[:8]})"
+
+
+def _load_features(model: nn.Module, state: dict, name: str) -> None:
+    """Load all but the 1000-class head, which the new head replaces."""
+    wanted = model.features.state_dict()
+    try:
+        found = {
+            k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")
+        }
+        model.features.load_state_dict(found)
+    except (AttributeError, RuntimeError) as error:
+        raise WeightsError(
+            f"{name}: these are not the weights of torchvision's mobilenet_v2, whose features "
+            f"have {len(wanted)} tensors: {str(error).splitlines()[-1].strip()}",
+            do="set MNISTKIT_MOBILENET to a state dict of mobilenet_v2",
+        ) from error
+
+
+# --- features on disk -----------------------------------------------------------------
+
+
+def _features_path(model: nn.Module, images: Tensor, bfloat16: bool, folder) -> Path:
+    """Name the file by everything that the features depend on."""
+    digest = hashlib.sha256()
+    for name, tensor in model.features.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    digest.update(images.contiguous().numpy().tobytes())
+    digest.update(f"{tuple(images.shape)} {IMAGE_SIZE} bilinear bfloat16={bfloat16}".encode())
+    return Path(folder) / f"mobilenet-v2-{digest.hexdigest()[:16]}.pt"
+
+
+def _read_features(path: Path, count: int) -> Tensor | None:
+    """Read kept features; a file that is damaged is computed again."""
+    if not path.is_file():
+        return None
+    try:
+        features = torch.load(path, weights_only=True)
+    except Exception as error:  # torch.load raises whatever the unpickler met
+        print(
+            f"kept features {path.name} are damaged ({type(error).__name__}): computing them again"
+        )
+        return None
+    usable = isinstance(features, Tensor) and features.shape == (count, FEATURES)
+    return features if usable else None
