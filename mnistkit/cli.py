@@ -105,7 +105,7 @@ def _print_records(results) -> None:
     for result in results:
         if result.records:
             click.echo(f"\n{result.name}")
-            click.echo(record_table(result.records).reset_index().to_string(index=False))
+            click.echo(record_table(result.records).to_string(index=False))
     minutes = sum(result.seconds for result in results) / 60
     click.echo(f"\n{len(results)} notebooks in {minutes:.1f} min")
 

@@ -79,8 +79,10 @@ class ImageDataset(Dataset):
 
     def __getitem__(self, index) -> tuple[Tensor, Tensor]:
         """Image(s) and label(s) at an index, or at a list of indices: one call a batch."""
-        images = self.images[index].float().div_(255)
-        return (normalize(images) if self.normalized else images), self.labels[index]
+        images, labels = self.images[index].float().div_(255), self.labels[index]
+        if labels.ndim == 0:
+            labels = labels.item()
+        return (normalize(images) if self.normalized else images), labels
 
 
 def load_digits(

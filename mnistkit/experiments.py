@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mnistkit.data import Digits, Split
+from mnistkit.errors import TrainingError
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.models import build_model, count_parameters
 from mnistkit.progress import progress_bar
@@ -45,7 +46,7 @@ def train_recipe(recipe: Recipe, digits: Digits, seed: int = 0, **fit_options):
     """Build and train the recipe's model; returns (model, History)."""
     model = build_model(recipe.model, seed=seed, **recipe.options)
     train, validation = (
-        part.loader(size, shuffle=shuffle, normalized=recipe.normalized)
+        part.loader(size, shuffle=shuffle, normalized=recipe.normalized) if len(part) else None
         for part, size, shuffle in (
             (digits.train, recipe.batch_size, True),
             (digits.validation, _EVALUATION_BATCH, False),
@@ -82,7 +83,8 @@ def run_grid(
         jobs: processes; -1 for one a core. The numbers do not depend on it.
 
     Returns one row a run: name, seed, validation_accuracy, validation_loss (and
-    test_accuracy, test_loss), parameters, seconds; in the order of recipes, then seeds.
+    test_accuracy, test_loss), parameters, seconds; in the order of recipes, then seeds. A
+    run whose loss is no longer a number is said aloud and has NaN, so that its mean is NaN.
     """
     plan = [(name, recipe, seed) for name, recipe in recipes.items() for seed in seeds]
     if not plan:
@@ -95,6 +97,8 @@ def run_grid(
         for row in parallel(tasks):
             rows.append(row)
             bar.update()
+            if "failure" in row:
+                print(f"{row['name']}, seed {row['seed']}: {row['failure']}")
     return pd.DataFrame(rows)
 
 
@@ -114,10 +118,10 @@ def paired_difference(
     Raises ValueError if they do not share the same seeds.
     """
     table = runs.pivot(index="seed", columns="name", values=value)
-    missing = [name for name in (better, than) if name not in table]
-    if missing or table[[better, than]].isna().any(axis=None):
+    pair = table.reindex(columns=[better, than]).dropna(how="all")
+    if pair.empty or pair.isna().any(axis=None):
         raise ValueError(f"{better!r} and {than!r} have not been run with the same seeds")
-    return interval_of_mean(table[better] - table[than])
+    return interval_of_mean(pair[better] - pair[than])
 
 
 def _run(name: str, recipe: Recipe, seed: int, arrays: dict, test: bool, keep_models: bool) -> dict:
@@ -125,8 +129,11 @@ def _run(name: str, recipe: Recipe, seed: int, arrays: dict, test: bool, keep_mo
     digits, threads = _from_arrays(arrays), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        model, history = train_recipe(recipe, digits, seed, progress=False)
         row = {"name": name, "seed": seed}
+        try:
+            model, history = train_recipe(recipe, digits, seed, progress=False)
+        except TrainingError as error:
+            return row | _failed(str(error).splitlines()[0])
         row |= {k: v for k, v in history.last.items() if k.startswith("validation")}
         if test:
             loader = digits.test.loader(_EVALUATION_BATCH, normalized=recipe.normalized)
@@ -137,6 +144,10 @@ def _run(name: str, recipe: Recipe, seed: int, arrays: dict, test: bool, keep_mo
         return row | {"parameters": count_parameters(model), "seconds": history.seconds}
     finally:
         torch.set_num_threads(threads)
+
+
+def _failed(reason: str) -> dict:
+    return {"validation_accuracy": float("nan"), "failure": reason}
 
 
 def _to_arrays(digits: Digits) -> dict[str, np.ndarray]:

@@ -67,6 +67,11 @@ class Interval:
     worst: float
     n: int
 
+    def __rmul__(self, factor: float) -> Interval:
+        """Scale all but n: `100 * interval` is in percent."""
+        numbers = (self.mean, self.low, self.high, self.deviation, self.worst)
+        return Interval(*(factor * value for value in numbers), self.n)
+
     def percent(self, digits: int = 2) -> str:
         """Format as mean and interval in percent, with n: "97.10 % [96.95, 97.25] (n = 5)"."""
         mean, low, high = (

@@ -13,6 +13,7 @@ import nbformat
 import papermill
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from mnistkit.errors import NotebookError, suggestion
 from mnistkit.records import Record, read_records
@@ -100,6 +101,7 @@ def execute(
             kernel_name=KERNEL,
             progress_bar=progress,
             cwd=project_root() if (project_root() / "mnistkit").is_dir() else _folder().parent,
+            config=_local_transport(),
         )
     except PapermillExecutionError as error:
         failure = f"cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
@@ -124,6 +126,7 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
         cell.pop("attachments", None)
     for count, cell in enumerate(code_cells, start=1):
         cell["execution_count"] = count if cell.source.strip() else None
+        cell["outputs"] = _merged_streams(cell.outputs)
         for output in cell.outputs:
             if "execution_count" in output:
                 output["execution_count"] = count
@@ -148,6 +151,23 @@ def normalize_file(path: Path, into: Path | None = None) -> bool:
     with write_atomically(target) as temporary:
         temporary.write_text(after, encoding="utf-8")
     return True
+
+
+def _merged_streams(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Join what was printed in a row: where a kernel breaks it up is chance."""
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        last = merged[-1] if merged else {}
+        if output.output_type == "stream" and last.get("name") == output.name:
+            last["text"] += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
+def _local_transport() -> Config:
+    """Talk to the kernel through local sockets, which others on the network cannot reach."""
+    return Config() if os.name == "nt" else Config({"KernelManager": {"transport": "ipc"}})
 
 
 def _image_metadata(metadata: Mapping) -> NotebookNode:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -118,9 +119,17 @@ def plot_images(
         row, column = divmod(place, columns)
         box = [column / columns, 1 - (row + 1) / rows, 0.94 / columns, room / rows]
         plot_image(image, titles[place], color=colors[place], ax=ax.inset_axes(box))
-    named = [words.replace("\n", ", ") for words in titles if words]
-    shown = f": {'; '.join(named)}" if named else ""
+    shown = f": {_listed(titles)}" if any(titles) else ""
     return _describe(ax, f"{title or 'Grid'} ({count} images){shown}.")
+
+
+def _listed(titles: Sequence[str]) -> str:
+    """Join titles; neighbours that are the same are counted, not repeated."""
+    runs = [(words, len(list(same))) for words, same in groupby(titles)]
+    named = [
+        f"{count} x {words}" if count > 2 else "; ".join([words] * count) for words, count in runs
+    ]
+    return "; ".join(named).replace("\n", ", ")
 
 
 def plot_predictions(
@@ -203,7 +212,8 @@ def plot_class_distribution(
         )
     ax.axhline(10, color="black", linestyle=":", linewidth=1)
     ax.set(xticks=range(10), xlabel="class", ylabel="share in %", title=title)
-    ax.legend(ncols=len(labels), loc="lower center")
+    ax.set_ylim(top=1.22 * ax.get_ylim()[1])
+    ax.legend(ncols=len(labels), loc="upper center")
     ax.grid(axis="x", visible=False)
     return _describe(ax, f"{title}. {'; '.join(words)}.")
 

@@ -1,0 +1,93 @@
+"""Small digits, and small files in the real formats, for the tests of the library."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mnistkit import sources
+from mnistkit.data import Digits, Split
+
+COUNTS = {"train": 300, "test": 100}
+
+
+@pytest.fixture(autouse=True)
+def _quiet_and_alone(monkeypatch):
+    """No test depends on what the machine has: not on data, weights or settings."""
+    for name in ("MNISTKIT_DATA", "MNISTKIT_SOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MNISTKIT_MOBILENET", "random")
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    torch.manual_seed(0)
+
+
+def make_split(count: int, seed: int = 0) -> Split:
+    """Easy digits: class c is a bright block at its own place, on faint noise."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 10
+    images = torch.randint(0, 60, (count, 28, 28), generator=generator, dtype=torch.uint8)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        row, column = 2 + 12 * (label // 5), 2 + 5 * (label % 5)
+        image[row : row + 10, column : column + 4] = 255
+    return Split(images, labels)
+
+
+@pytest.fixture
+def easy_digits() -> Digits:
+    return Digits(make_split(600, 0), make_split(100, 1), make_split(200, 2), "easy")
+
+
+def idx_bytes(file: sources.IdxFile, values: np.ndarray) -> bytes:
+    return file.header + values.astype(file.dtype).tobytes()
+
+
+@pytest.fixture
+def small_mnist(monkeypatch):
+    """MNIST's and QMNIST's files with fewer digits; the tables of facts shrink with them.
+
+    Gives the contents by file name, uncompressed.
+    """
+    generator = np.random.default_rng(0)
+    contents = {}
+    for table, folder in ((sources.MNIST_FILES, "MNIST"), (sources.QMNIST_FILES, "QMNIST")):
+        for part, file in list(table.items()):
+            count = COUNTS[part.split("_")[0]]
+            small = replace(file, shape=(count, *file.shape[1:]))
+            contents[f"{folder}/{file.name}"] = _content(small, part, generator)
+            content = idx_bytes(small, contents[f"{folder}/{file.name}"])
+            contents[f"{folder}/{file.name}"] = content
+            digest = hashlib.sha256(content).hexdigest() if folder == "MNIST" else None
+            md5 = hashlib.md5(gzip.compress(content, mtime=0)).hexdigest()
+            shrunk = replace(small, sha256=digest, gz_md5=md5 if folder == "QMNIST" else None)
+            monkeypatch.setitem(table, part, shrunk)
+    return contents
+
+
+def _content(file: sources.IdxFile, part: str, generator) -> np.ndarray:
+    count = file.shape[0]
+    labels = np.arange(count) % 10
+    if len(file.shape) == 3:
+        return generator.integers(0, 256, file.shape)
+    if len(file.shape) == 1:
+        return labels
+    first = 0 if part.startswith("train") else 1000
+    writers = first + np.arange(count) // 10
+    rows = np.zeros(file.shape, dtype=int)
+    rows[:, 0], rows[:, 1], rows[:, 2] = labels, 4 * (np.arange(count) % 2), writers
+    return rows
+
+
+@pytest.fixture
+def data_folder(tmp_path, small_mnist):
+    """A torchvision root that holds all eight small files, uncompressed."""
+    for name, content in small_mnist.items():
+        folder, file = name.split("/")
+        path = tmp_path / "data" / folder / "raw" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return tmp_path / "data"

@@ -1,0 +1,150 @@
+"""What every committed notebook promises: its form, its opening, its outputs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mnistkit.notebooks import normalize, parameter_defaults
+from mnistkit.records import read_records
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+NAMES = [
+    "01_data", "02_linear_vs_relu", "03_mlp_tuning_qmnist", "04_cnn", "05_mobilenet_transfer"
+]  # fmt: skip
+
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def outputs(path: Path) -> list[nbformat.NotebookNode]:
+    return [output for cell in code_cells(path) for output in cell.outputs]
+
+
+def test_the_series_is_whole(path):
+    assert [p.stem for p in NOTEBOOKS] == NAMES
+    assert path.stem in NAMES
+
+
+def test_normalising_changes_nothing(path):
+    assert path.read_text() == nbformat.writes(normalize(read(path)), version=4) + "\n"
+
+
+def test_is_small_and_valid(path):
+    assert path.stat().st_size < 400_000
+    nbformat.validate(read(path))
+
+
+def test_was_executed_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_outputs_hold_no_error_warning_widget_or_path(path):
+    for output in outputs(path):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr", output.get("text")
+        text = str({k: v for k, v in output.get("data", {}).items() if k != "image/png"})
+        text += output.get("text", "")
+        assert "widget" not in text
+        assert "Warning" not in text
+        assert not re.search(r"(/home/|/root/|/work/|/tmp/|/Users/|[A-Z]:\\)", text)
+
+
+def test_was_executed_on_full_data(path):
+    assert {record.source for record in read_records(path)} <= {"mnist", "qmnist"}
+    assert read_records(path)
+
+
+def test_opens_with_title_objectives_minutes_and_claims(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown"
+    assert re.match(rf"# {path.stem[:2]} · \S", first.source)
+    assert "After this notebook you can" in first.source
+    assert re.search(r"About \d+ minutes? on a two-core laptop", first.source)
+    assert "under test**" in first.source
+    assert first.source.count("|") > 8
+
+
+def test_parameters_come_first_one_plain_line_each_with_a_comment(path):
+    parameters = code_cells(path)[0]
+    assert parameters.metadata.tags == ["parameters"]
+    for line in parameters.source.splitlines():
+        assert re.match(r"^[a-z_]+ = [^=#]+  # \S", line), line
+        ast.literal_eval(line.split(" = ")[1].split("  #")[0])
+    defaults = parameter_defaults(path)
+    assert len(defaults) == len(parameters.source.splitlines())
+    assert defaults["source"] == "auto"
+    assert defaults["save_figures"] is False
+
+
+def test_every_code_cell_follows_a_reason(path):
+    # Imports and loading may stand together; elsewhere prose leads to each cell or two.
+    cells, run = read(path).cells[3:], 0
+    for cell in cells:
+        run = run + 1 if cell.cell_type == "code" else 0
+        assert run <= 2, cell.source
+
+
+def test_every_figure_has_words(path):
+    pictures = [output for output in outputs(path) if "image/png" in output.get("data", {})]
+    assert len(pictures) >= 4
+    for picture in pictures:
+        assert len(picture.metadata["image/png"]["alt"]) > 20
+
+
+def test_ends_with_what_we_saw_exercises_and_where_next(path):
+    last = read(path).cells[-1].source
+    for heading in ("## What we saw", "## Exercises"):
+        assert heading in last
+    assert re.search(r"\*\*(Next|Back to):\*\* `\d\d_", last)
+    assert len(re.findall(r"^\d\. ", last, flags=re.M)) in (3, 4, 5)
+
+
+def test_headings_are_in_order(path):
+    levels = [
+        len(mark)
+        for cell in read(path).cells
+        if cell.cell_type == "markdown"
+        for mark in re.findall(r"^(#+) ", cell.source, flags=re.M)
+    ]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
+def test_some_outputs_are_exact(path):
+    tagged = [c for c in code_cells(path) if "nbval-check-output" in c.metadata.get("tags", [])]
+    assert len(tagged) >= 2
+    for cell in tagged:
+        assert cell.outputs, "nbval checks only what is there"
+
+
+def test_nothing_is_defined_in_two_notebooks(path):
+    mine = set(definitions(path))
+    for other in NOTEBOOKS:
+        if other != path:
+            assert not mine & set(definitions(other))
+
+
+def definitions(path: Path) -> list[str]:
+    found = []
+    for cell in code_cells(path):
+        found += [
+            node.name
+            for node in ast.parse(cell.source).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        ]
+    return found

@@ -1,0 +1,106 @@
+"""The series runs headlessly with other parameters, and on full data within its bounds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistkit.notebooks import check_parameters, execute, find_notebooks
+from mnistkit.records import Record, read_records
+
+ROOT = Path(__file__).resolve().parents[2]
+MNIST = Path(os.environ.get("MNISTKIT_DATA", ROOT / "data")) / "MNIST" / "raw"
+FULL_ENVIRONMENT = dict(os.environ)  # before any fixture changes it
+NAMES = [path.stem for path in find_notebooks()]
+
+# Other than the defaults, and short: what an instructor would do for a shorter class.
+SHORT = {"seeds": 2, "epochs": 1, "deep_epochs": 1, "control_size": 200, "cnn_epochs": 1}
+
+# What full MNIST must give, whatever the machine: bounds of accuracies on test.
+BOUNDS = {
+    "02_linear_vs_relu": {"V0 test accuracy": (0.9124, 0.9264)},
+    "03_mlp_tuning_qmnist": {
+        "A baseline test accuracy": (0.97, 1),
+        "E MLP test accuracy": (0.97, 1),
+        "D deep test accuracy": (0.975, 1),
+    },
+    "04_cnn": {
+        "V2 test accuracy": (0.983, 1),
+        "E CNN corrected test accuracy": (0.987, 1),
+        "B CNN test accuracy": (0.98, 1),
+    },
+    "05_mobilenet_transfer": {"MobileNetV2 head test accuracy": (0.955, 1)},
+}
+
+
+def run_short(name: str, folder: Path, **more) -> list[Record]:
+    notebook = find_notebooks([name])[0]
+    values = SHORT | more
+    known = {n: v for n, v in values.items() if _has(notebook, n)}
+    parameters = check_parameters([notebook], known)[notebook]
+    result = execute(notebook, parameters, folder, progress=False)
+    assert result.failure == ""
+    return result.records
+
+
+def _has(notebook: Path, name: str) -> bool:
+    from mnistkit.notebooks import parameter_defaults
+
+    return name in parameter_defaults(notebook)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_on_a_small_sample_with_other_parameters(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    recorded = run_short(name, tmp_path, source="sample", limit=200)
+    assert {record.source for record in recorded} == {"sample"}
+    assert recorded
+    assert sorted(p.name for p in tmp_path.iterdir()) in (
+        [f"{name}.ipynb"],
+        [name, f"{name}.ipynb"],
+    )
+
+
+def test_runs_from_its_own_folder_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "notebooks")
+    command = [sys.executable, "-m", "papermill", "02_linear_vs_relu.ipynb", tmp_path / "out.ipynb"]
+    options = ["-k", "python3", "-p", "source", "sample", "-p", "limit", "100", "-p", "seeds", "2",
+               "--no-progress-bar"]  # fmt: skip
+    subprocess.run([*map(str, command), *options], check=True, capture_output=True)
+    assert read_records(tmp_path / "out.ipynb")
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_committed_numbers_are_within_their_bounds(name):
+    check_bounds(name, read_records(ROOT / "notebooks" / f"{name}.ipynb"))
+
+
+def check_bounds(name: str, recorded: list[Record]) -> None:
+    values = {record.name: record.value for record in recorded}
+    for number, (low, high) in BOUNDS[name].items():
+        assert low <= values[number] <= high, f"{number} is {values[number]:.4f}"
+
+
+@pytest.fixture
+def full_data(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("MNISTKIT_DATA", str(MNIST.parents[1]))
+    for name in ("MNISTKIT_MOBILENET",):
+        if name in FULL_ENVIRONMENT:
+            monkeypatch.setenv(name, FULL_ENVIRONMENT[name])
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not MNIST.is_dir(), reason="no full MNIST in MNISTKIT_DATA")
+@pytest.mark.usefixtures("full_data")
+@pytest.mark.parametrize("name", NAMES)
+def test_full_data_gives_every_number_within_its_bounds(name, tmp_path):
+    notebook = find_notebooks([name])[0]
+    result = execute(notebook, {"source": "mnist"}, tmp_path, progress=False)
+    assert result.failure == ""
+    if name in BOUNDS:
+        check_bounds(name, result.records)

@@ -1,0 +1,143 @@
+"""Models are saved whole or not at all, and loaded without running anything."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+
+from mnistkit import checkpoints
+from mnistkit.checkpoints import (
+    load_checkpoint,
+    load_model,
+    load_state,
+    save_checkpoint,
+    save_model,
+    save_state,
+)
+from mnistkit.errors import CheckpointError
+from mnistkit.models import build_model
+
+IMAGES = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+
+def same(a, b):
+    return torch.equal(a.eval()(IMAGES), b.eval()(IMAGES))
+
+
+@pytest.mark.parametrize("name", ["V2", "D deep", "E CNN"])
+def test_all_three_forms_give_the_same_model_back(tmp_path, name):
+    model = build_model(name, seed=1)
+    whole = load_model(save_model(model, tmp_path / "full.pth"), trust=True)
+    state = load_state(build_model(name), save_state(model, tmp_path / "state.pth"))
+    path = save_checkpoint(model, tmp_path / "all.pth", architecture=name, test_accuracy=0.98)
+    built, checkpoint = load_checkpoint(path)
+    assert all(same(loaded, model) for loaded in (whole, state, built))
+    assert set(checkpoint) == {"model_state_dict", "model_architecture", "test_accuracy"}
+    assert checkpoint["test_accuracy"] == 0.98
+    assert not built.training
+
+
+def test_options_travel_with_the_checkpoint(tmp_path):
+    model = build_model("A baseline", seed=0, hidden=(20,))
+    path = save_checkpoint(
+        model, tmp_path / "c.pth", architecture="A baseline", test_accuracy=0.9,
+        options={"hidden": (20,)},
+    )  # fmt: skip
+    assert same(load_checkpoint(path)[0], model)
+
+
+class Payload:
+    """A pickle that writes a file when it is loaded."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return exec, (f"open({self.path!r}, 'w').write('ran')",)
+
+
+@pytest.mark.parametrize(
+    "load", [load_checkpoint, lambda p: load_state(build_model("V0"), p), load_model]
+)
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path, load):
+    trace = tmp_path / "trace"
+    path = tmp_path / "evil.pth"
+    torch.save({"model_state_dict": Payload(trace)}, path)
+    with pytest.raises(CheckpointError):
+        load(path)
+    assert not trace.exists()
+    torch.load(path, weights_only=False)
+    assert trace.exists(), "the payload is real: loaded without care it runs"
+
+
+def test_whole_model_needs_trust_and_says_why(tmp_path):
+    path = save_model(build_model("V0"), tmp_path / "full.pth")
+    with pytest.raises(CheckpointError, match="a pickle that can run code") as caught:
+        load_model(path)
+    assert "trust=True" in str(caught.value)
+
+
+def test_wrong_architecture_is_named_and_the_model_left_as_it_was(tmp_path):
+    path = save_state(build_model("A wide"), tmp_path / "state.pth")
+    model = build_model("A baseline", seed=0)
+    before = model.layers[1].weight.clone()
+    with pytest.raises(CheckpointError, match=r"layers.1.weight is 256 x 784, expected 128 x 784"):
+        load_state(model, path)
+    assert torch.equal(model.layers[1].weight, before)
+
+
+def test_missing_weights_are_named(tmp_path):
+    state = build_model("V0").state_dict()
+    del state["layers.2.bias"]
+    torch.save(state, tmp_path / "state.pth")
+    with pytest.raises(CheckpointError, match=r"layers.2.bias is absent, expected 10"):
+        load_state(build_model("V0"), tmp_path / "state.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"model_state_dict": {}}, "it lacks model_architecture, test_accuracy"),
+        (torch.zeros(3), "it lacks model_state_dict"),
+        (
+            {"model_state_dict": {}, "model_architecture": "V7", "test_accuracy": 0.5},
+            "unknown model 'V7'",
+        ),
+    ],
+)
+def test_incomplete_checkpoints_are_named(tmp_path, content, message):
+    torch.save(content, tmp_path / "c.pth")
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(tmp_path / "c.pth")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda _: b"", lambda _: pickle.dumps(1)]
+)
+def test_damaged_files_are_named(tmp_path, damage):
+    path = save_state(build_model("V0"), tmp_path / "state.pth")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(CheckpointError, match=r"state.pth cannot be used"):
+        load_state(build_model("V0"), path)
+
+
+def test_absent_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"there is no file gone.pth"):
+        load_checkpoint(tmp_path / "gone.pth")
+
+
+def test_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = save_state(build_model("V0", seed=0), tmp_path / "state.pth")
+    before = path.read_bytes()
+
+    def half_a_save(_, file):
+        file.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints.torch, "save", half_a_save)
+    with pytest.raises(KeyboardInterrupt):
+        save_state(build_model("V0", seed=1), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pth"]

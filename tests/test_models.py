@@ -1,0 +1,132 @@
+"""Every published architecture has its published size and shape."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mnistkit.models import (
+    CNN,
+    MLP,
+    MODELS,
+    MNISTModelV1,
+    MNISTModelV2,
+    build_model,
+    count_parameters,
+    layer_table,
+    model_table,
+)
+
+# Written out by hand from the READMEs' layer sizes: (inputs + 1) x outputs, layer by layer.
+PARAMETERS = {
+    "V0": 785 * 10 + 11 * 10,
+    "V1": 785 * 10 + 11 * 10,
+    "V1 corrected": 785 * 10 + 11 * 10,
+    "V2": 10 * 10 + 3 * 91 * 10 + 491 * 10,
+    "A baseline": 785 * 128 + 129 * 64 + 65 * 10,
+    "A wide": 785 * 256 + 257 * 64 + 65 * 10,
+    "B MLP": 785 * 256 + 257 * 128 + 129 * 10,
+    "B CNN": 10 * 32 + 289 * 64 + 3137 * 128 + 129 * 10,
+    "D deep": 785 * 512 + 513 * 256 + 257 * 128 + 129 * 10 + 2 * (512 + 256),
+    "D larger": 785 * 1024 + 1025 * 512 + 513 * 256 + 257 * 128 + 129 * 10
+    + 2 * (1024 + 512 + 256 + 128),
+    "E MLP": 785 * 100 + 101 * 10,
+    "E CNN": 10 * 32 + 289 * 64 + 3137 * 10,
+    "E CNN corrected": 10 * 32 + 289 * 64 + 3137 * 10,
+    "MobileNetV2": 3_504_872 - 1281 * 1000 + 1281 * 10,
+}  # fmt: skip
+
+
+def test_the_table_names_every_model():
+    assert set(PARAMETERS) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_are_as_published(name):
+    assert count_parameters(build_model(name)) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"MobileNetV2"}))
+def test_models_take_a_batch_and_give_ten_outputs(name):
+    outputs = build_model(name)(torch.rand(3, 1, 28, 28))
+    assert outputs.shape == (3, 10)
+    kind = getattr(build_model(name), "outputs", "logits")
+    total = {"probabilities": outputs, "log_probabilities": outputs.exp()}.get(kind)
+    if total is not None:
+        assert torch.allclose(total.sum(dim=1), torch.ones(3), atol=1e-5)
+
+
+def test_v1_as_published_has_no_negative_output_and_corrected_has():
+    images = torch.rand(50, 1, 28, 28)
+    assert MNISTModelV1()(images).min() == 0
+    assert MNISTModelV1(relu_on_logits=False)(images).min() < 0
+
+
+def test_v0_is_linear():
+    model = build_model("V0", seed=0)
+    a, b = torch.rand(2, 1, 1, 28, 28)
+    middle = model((a + b) / 2)
+    assert torch.allclose(middle, (model(a) + model(b)) / 2, atol=1e-5)
+
+
+def test_v2_pools_to_seven_by_seven():
+    table = layer_table(MNISTModelV2())
+    assert table["output"].tolist()[-3:] == ["10 x 7 x 7", "490", "10"]
+    assert table["parameters"].sum() == 7740
+
+
+def test_mlp_puts_norm_activation_and_dropout_in_order():
+    kinds = [type(layer).__name__ for layer in MLP((8, 4), "tanh", 0.5, batch_norm=1).layers]
+    assert kinds == [
+        "Flatten", "Linear", "BatchNorm1d", "Tanh", "Dropout", "Linear", "Tanh", "Dropout", "Linear"
+    ]  # fmt: skip
+
+
+def test_mlp_without_hidden_layers_is_linear():
+    assert [type(layer) for layer in MLP(()).layers] == [nn.Flatten, nn.Linear]
+
+
+def test_seed_fixes_weights_and_leaves_random_state_alone():
+    before = torch.get_rng_state()
+    a, b, c = (build_model("E MLP", seed=seed).layers[1].weight for seed in (1, 1, 2))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_options_replace_those_of_the_registry():
+    assert count_parameters(build_model("A baseline", hidden=(5,))) == 785 * 5 + 6 * 10
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: build_model("V3"), "unknown model 'V3'; did you mean 'V"),
+        (lambda: MLP(activation="rleu"), "did you mean 'relu'"),
+        (lambda: MLP(dropout=1.0), "dropout is 1.0"),
+        (lambda: MLP((128, 0)), "expected whole numbers of 1 or more"),
+        (lambda: MLP((12.5,)), "expected whole numbers of 1 or more"),
+    ],
+)
+def test_bad_arguments_are_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_frozen_parameters_are_not_trainable():
+    model = CNN().requires_grad_(False)
+    assert count_parameters(model, trainable_only=True) == 0
+    assert count_parameters(model) == 50_186
+
+
+def test_model_table_lists_what_was_asked_for():
+    table = model_table(["V0", "E MLP"])
+    assert table["parameters"].tolist() == [7960, 79510]
+    assert table["README"].tolist() == ["C", "E"]
+
+
+def test_layer_table_restores_the_mode():
+    model = MLP(dropout=0.5).train()
+    layer_table(model)
+    assert model.training

@@ -1,0 +1,165 @@
+"""Figures say in words what they show, and draw where they are told."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from PIL import Image
+
+from mnistkit import plotting
+from mnistkit.plotting import alt_text
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+IMAGES = torch.zeros(6, 28, 28, dtype=torch.uint8)
+MATRIX = torch.diag(torch.full((10,), 95))
+MATRIX[4, 9], MATRIX[9, 4] = 12, 5
+SCORES = pd.DataFrame(
+    {"mean": [0.9, 0.95], "low": [0.89, np.nan], "high": [0.91, np.nan]}, index=["V0", "V2"]
+)
+FRAME = pd.DataFrame(
+    {"train_loss": [0.5, 0.2], "validation_loss": [0.4, 0.3]}, index=pd.Index([1, 2], name="epoch")
+)
+SWEEP = pd.DataFrame(
+    {"x": [0.1, 0.01], "line": ["SGD", "SGD"], "mean": [0.97, 0.9], "low": [0.96, 0.89],
+     "high": [0.98, 0.91]}
+)  # fmt: skip
+PROBABILITIES = torch.nn.functional.one_hot(torch.tensor([1, 2, 3, 4, 5, 6]), 10).float()
+
+FIGURES = {
+    "image": (lambda ax=None: plotting.plot_image(IMAGES[0], "a seven", ax=ax), "Image: a seven."),
+    "images": (
+        lambda ax=None: plotting.plot_images(IMAGES, list("123456"), title="Six", ax=ax),
+        "Six (6 images): 1; 2; 3; 4; 5; 6.",
+    ),
+    "predictions": (
+        lambda ax=None: plotting.plot_predictions(IMAGES, [1, 2, 3, 4, 5, 0], range(1, 7), ax=ax),
+        "Predictions: 5 of 6 right; wrong: Pred: 6 | Truth: 0.",
+    ),
+    "mistakes": (
+        lambda ax=None: plotting.plot_mistakes(IMAGES, [1, 2, 3, 4, 5, 0], PROBABILITIES, ax=ax),
+        "Worst mistakes: 1 of 1: 0 of 1 right; wrong: Pred: 6 | Truth: 0.",
+    ),
+    "classes": (
+        lambda ax=None: plotting.plot_class_distribution({"train": [0, 1, 1, 2] + list(range(10))}, ax=ax),
+        "Digits per class. train: 14 digits, fewest 3 (7.1 %), most 1 (21.4 %).",
+    ),
+    "history": (
+        lambda ax=None: plotting.plot_history(FRAME, "loss", ax=ax),
+        "Loss per epoch: train 0.500 to 0.200; validation 0.400 to 0.300.",
+    ),
+    "confusion": (
+        lambda ax=None: plotting.plot_confusion_matrix(MATRIX, title="V2", ax=ax),
+        "V2: 950 of 967 right (98.24 %); most confused: 4 as 9, 12 times, 9 as 4, 5 times.",
+    ),
+    "comparison": (
+        lambda ax=None: plotting.plot_comparison(SCORES, ax=ax),
+        "Models compared: V0 90.00 % [89.00, 91.00]; V2 95.00 %.",
+    ),
+    "histogram": (
+        lambda ax=None: plotting.plot_histogram({"V1": [1, 2, 9.5]}, xlabel="points", ax=ax),
+        "Histogram of points. V1: 3 values from 1 to 9.5.",
+    ),
+    "sweep": (
+        lambda ax=None: plotting.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
+        "rate: SGD best at 0.1 with 97.00 %.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_says_what_it_shows(name):
+    draw, words = FIGURES[name]
+    ax = draw()
+    assert isinstance(ax, Axes)
+    assert alt_text(ax) == words
+    assert words in alt_text(ax.figure)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_drawn_where_it_is_told(name):
+    _, (other, mine) = plt.subplots(1, 2)
+    open_figures = plt.get_fignums()
+    assert FIGURES[name][0](ax=mine) is mine
+    assert plt.get_fignums() == open_figures, "no second figure is opened"
+    assert not other.has_data()
+
+
+def test_every_plot_function_is_among_the_figures():
+    functions = {name for name in vars(plotting) if name.startswith("plot_")}
+    assert len(functions) == len(FIGURES)
+
+
+def test_colour_of_a_confusion_matrix_ends_at_the_largest_error():
+    ax = plotting.plot_confusion_matrix(MATRIX)
+    assert ax.images[0].norm.vmax == 12
+    numbers = {text.get_position(): text for text in ax.texts}
+    assert numbers[(9, 4)].get_text() == "12", "column 9, row 4: a 4 taken for a 9"
+
+
+def test_perfect_confusion_matrix_is_drawn_too():
+    assert "most confused: nothing" in alt_text(
+        plotting.plot_confusion_matrix(torch.eye(10).long())
+    )
+
+
+def test_right_and_wrong_differ_in_words_and_colour():
+    ax = plotting.plot_predictions(IMAGES[:2], [1, 2], [1, 3])
+    right, wrong = (child.title for child in ax.child_axes)
+    assert right.get_text() == "Pred: 1 | Truth: 1\nright"
+    assert wrong.get_text() == "Pred: 3 | Truth: 2\nWRONG"
+    assert (right.get_color(), wrong.get_color()) == (plotting.RIGHT, plotting.WRONG)
+
+
+def test_mistakes_are_sorted_by_confidence():
+    probabilities = torch.full((3, 10), 0.01)
+    probabilities[0, 1], probabilities[1, 2], probabilities[2, 3] = 0.5, 0.9, 0.7
+    ax = plotting.plot_mistakes(IMAGES[:3], [0, 0, 0], probabilities, count=2)
+    assert [a.title.get_text().split(" |")[0] for a in ax.child_axes] == ["Pred: 2", "Pred: 3"]
+
+
+def test_colour_images_are_drawn_in_colour():
+    ax = plotting.plot_image(torch.rand(3, 8, 8))
+    assert ax.images[0].get_array().shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plotting.plot_images([]), "no images were given"),
+        (lambda: plotting.plot_images(IMAGES, ["one"]), "1 titles for 6 images"),
+        (lambda: plotting.plot_image(torch.rand(784)), "expected one image"),
+        (
+            lambda: plotting.plot_mistakes(IMAGES, [1, 2, 3, 4, 5, 6], PROBABILITIES),
+            "every prediction is right",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
+
+
+def test_show_figure_displays_words_saves_and_closes(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda thing, **_: shown.append(thing))
+    monkeypatch.setattr(plotting, "project_root", lambda: tmp_path)
+    ax = plotting.plot_confusion_matrix(MATRIX, title="V2")
+    plotting.show_figure(ax, "v2.png")
+    _, metadata = shown[0]._repr_mimebundle_()
+    assert metadata["image/png"]["alt"].startswith("V2: 950 of 967 right")
+    assert "most confused: 4 as 9" in shown[1].data
+    assert Image.open(tmp_path / "figures" / "v2.png").info["Description"].startswith("V2: 950")
+    assert plt.get_fignums() == []

@@ -1,0 +1,76 @@
+"""Predictions are probabilities, in one pass, and leave the model as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mnistkit.models import CNN, build_model
+from mnistkit.prediction import make_predictions
+
+
+@pytest.fixture
+def samples():
+    return list(torch.rand(9, 1, 28, 28))
+
+
+def test_a_list_of_samples_gives_a_row_of_probabilities_each(samples):
+    probabilities = make_predictions(model=build_model("V2", seed=0), data=samples)
+    assert probabilities.shape == (9, 10)
+    assert torch.allclose(probabilities.sum(dim=1), torch.ones(9), atol=1e-6)
+    assert probabilities.argmax(dim=1).shape == (9,)
+    assert not probabilities.requires_grad
+
+
+def test_samples_with_and_without_channel_and_a_tensor_give_the_same(samples):
+    model = build_model("E MLP", seed=0)
+    expected = make_predictions(model, samples)
+    assert torch.equal(make_predictions(model, [s[0] for s in samples]), expected)
+    assert torch.equal(make_predictions(model, torch.stack(samples)), expected)
+    assert torch.equal(make_predictions(model, torch.stack(samples)[:, 0]), expected)
+
+
+def test_one_pass_in_eval_mode_and_mode_restored(samples):
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.passes = nn.Linear(784, 10), []
+
+        def forward(self, images):
+            self.passes.append((len(images), self.training))
+            return self.layer(images.flatten(1))
+
+    model = Watched().train()
+    make_predictions(model, samples)
+    assert model.passes == [(9, False)]
+    assert model.training
+
+
+def test_softmax_is_applied_once_whatever_the_model_puts_out(samples):
+    images = torch.stack(samples)
+    softmaxed = CNN(softmax=True)
+    bare = CNN(softmax=False)
+    bare.load_state_dict(softmaxed.state_dict())
+    assert torch.allclose(make_predictions(softmaxed, images), make_predictions(bare, images))
+    deep = build_model("D deep", seed=0).eval()
+    assert torch.allclose(make_predictions(deep, images), deep(images).exp(), atol=1e-6)
+
+
+def test_many_samples_are_passed_in_parts_with_the_same_result():
+    model, images = build_model("E MLP", seed=0), torch.rand(2500, 1, 28, 28)
+    whole = model(images).softmax(dim=1)
+    assert torch.allclose(make_predictions(model, images), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "no samples were given"),
+        ([torch.rand(1, 28, 28), torch.rand(28, 28)], "different shapes"),
+        (torch.zeros(3, 1, 28, 28, dtype=torch.uint8), "use to_float first"),
+    ],
+)
+def test_bad_samples_are_named(data, message):
+    with pytest.raises(ValueError, match=message):
+        make_predictions(build_model("V0"), data)

@@ -1,0 +1,117 @@
+"""The three lists of packages agree, and the library keeps to its plan."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"torch": "pytorch"}
+REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(.*)$")
+
+
+def requirements(lines) -> dict[str, str]:
+    found = (REQUIREMENT.match(line).groups() for line in lines)
+    return {name.lower().replace("_", "-"): versions.replace(" ", "") for name, versions in found}
+
+
+def declared() -> dict[str, str]:
+    return requirements(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"])
+
+
+def pinned() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return requirements(line for line in lines if line and not line.startswith("#"))
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def test_conda_environment_holds_the_same_packages_and_versions():
+    text = (ROOT / "environment.yml").read_text()
+    conda = requirements(re.findall(r"^  - ([a-z][^:#\n]*?)\s*(?:#.*)?$", text, flags=re.M))
+    assert conda.pop("python") == PROJECT["requires-python"]
+    conda.pop("pip")
+    expected = {CONDA_NAMES.get(name, name): versions for name, versions in declared().items()}
+    assert conda == expected
+
+
+@pytest.mark.parametrize("name", sorted(declared()))
+def test_every_package_is_pinned_within_its_range(name):
+    least, exact = declared()[name], pinned()[name]
+    assert exact.startswith("==")
+    assert numbers(exact) >= numbers(least), f"{name} {exact} is below {least}"
+
+
+def test_constraints_name_versions_and_no_address():
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert re.match(r"^(#.*|[A-Za-z0-9._-]+==[0-9][\w.]*)?$", line), line
+
+
+def test_every_name_of_the_face_exists():
+    code = "import mnistkit; [getattr(mnistkit, name) for name in mnistkit.__all__]"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_import_is_lazy():
+    code = (
+        "import mnistkit, sys; "
+        "loaded = [m for m in ('torch', 'torchvision', 'sklearn', 'pandas') if m in sys.modules]; "
+        "sys.exit(str(loaded) if loaded else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def imports_of(module: Path) -> set[str]:
+    tree = ast.parse(module.read_text())
+    names = {
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [node.module or ""] if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        )
+    }  # fmt: skip
+    return {name.removeprefix("mnistkit.") for name in names if name.startswith("mnistkit")}
+
+
+MODULES = {path.stem: path for path in (ROOT / "mnistkit").glob("*.py") if path.stem != "__init__"}
+BELOW = ["errors", "storage", "progress"]
+
+
+@pytest.mark.parametrize(
+    ("module", "may_import"),
+    [
+        ("errors", []),
+        ("storage", []),
+        ("progress", []),
+        ("sources", BELOW),
+        ("data", [*BELOW, "sources"]),
+        ("models", [*BELOW, "transfer"]),
+        ("metrics", BELOW),
+        ("training", BELOW),
+        ("prediction", BELOW),
+        ("plotting", [*BELOW, "metrics"]),
+        ("checkpoints", [*BELOW, "models"]),
+        ("transfer", [*BELOW, "sources", "training"]),
+        ("experiments", [*BELOW, "data", "metrics", "models", "training"]),
+        ("records", BELOW),
+        ("notebooks", [*BELOW, "records"]),
+        ("cli", [*BELOW, "data", "notebooks", "records"]),
+    ],
+)
+def test_data_flows_one_way(module, may_import):
+    assert imports_of(MODULES[module]) <= set(may_import)
+
+
+def test_every_module_has_its_place_in_the_plan():
+    planned = {args[0] for mark in test_data_flows_one_way.pytestmark for args in mark.args[1]}
+    assert planned == set(MODULES)

@@ -1,0 +1,151 @@
+"""MobileNetV2's features: the same however they are computed, and kept."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mnistkit import transfer
+from mnistkit.errors import WeightsError
+from mnistkit.models import count_parameters
+from mnistkit.transfer import (
+    extract_features,
+    fold_batch_norm,
+    freeze,
+    load_mobilenet,
+    preprocess,
+)
+
+IMAGES = torch.randint(0, 256, (5, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    """Random weights, with batch norms that do something."""
+    model, _ = load_mobilenet("random", seed=3)
+    generator = torch.Generator().manual_seed(0)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.uniform_(-0.1, 0.1, generator=generator)
+            layer.running_var.uniform_(0.5, 1.5, generator=generator)
+            torch.nn.init.uniform_(layer.bias, -0.1, 0.1, generator=generator)
+    return model.eval()
+
+
+def plainly(model, images):
+    """The way of the READMEs: pictures through the whole network, no folding."""
+    with torch.no_grad():
+        return model.features(preprocess(images)).mean(dim=(2, 3))
+
+
+def test_preprocessing_is_torchvisions():
+    from torchvision.transforms import v2
+
+    theirs = v2.Compose([
+        v2.ToImage(), v2.Grayscale(3), v2.ToDtype(torch.float32, scale=True),
+        v2.Resize((224, 224), antialias=True), v2.Normalize(transfer.IMAGENET_MEAN, transfer.IMAGENET_STD),
+    ])  # fmt: skip
+    expected = theirs(IMAGES.unsqueeze(1))
+    assert preprocess(IMAGES).shape == (5, 3, 224, 224)
+    assert torch.allclose(preprocess(IMAGES), expected, atol=1e-4)
+
+
+def test_folding_batch_norm_changes_nothing_but_rounding(mobilenet):
+    inputs = preprocess(IMAGES)
+    with torch.no_grad():
+        folded = fold_batch_norm(mobilenet.features)(inputs)
+        assert torch.allclose(folded, mobilenet.features(inputs), atol=1e-4)
+    left = [
+        m
+        for m in fold_batch_norm(mobilenet.features).modules()
+        if isinstance(m, torch.nn.BatchNorm2d)
+    ]
+    assert left == []
+
+
+def test_features_are_those_of_the_whole_network(mobilenet):
+    expected = plainly(mobilenet, IMAGES)
+    features = extract_features(mobilenet, IMAGES, batch_size=2, bfloat16=False)
+    assert features.dtype == torch.float16
+    assert features.shape == (5, 1280)
+    assert torch.allclose(features.float(), expected, atol=2e-3)
+
+
+def test_bfloat16_features_are_close(mobilenet):
+    expected = plainly(mobilenet, IMAGES)
+    features = extract_features(mobilenet, IMAGES, bfloat16=True).float()
+    assert torch.nn.functional.cosine_similarity(features, expected).min() > 0.99
+
+
+def test_features_are_kept_and_read_again(mobilenet, tmp_path, monkeypatch):
+    first = extract_features(mobilenet, IMAGES, folder=tmp_path)
+    monkeypatch.setattr(transfer, "_compute_features", lambda *_: pytest.fail("computed again"))
+    assert torch.equal(extract_features(mobilenet, IMAGES, folder=tmp_path), first)
+
+
+def test_other_images_or_weights_are_not_mixed_up(mobilenet, tmp_path):
+    extract_features(mobilenet, IMAGES, folder=tmp_path)
+    extract_features(mobilenet, IMAGES.flip(0), folder=tmp_path)
+    other, _ = load_mobilenet("random", seed=4)
+    features = extract_features(other, IMAGES, folder=tmp_path, bfloat16=False)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert torch.allclose(features.float(), plainly(other.eval(), IMAGES), atol=2e-3)
+
+
+def test_damaged_kept_features_are_computed_again(mobilenet, tmp_path, capsys):
+    first = extract_features(mobilenet, IMAGES, folder=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(b"half a file")
+    assert torch.equal(extract_features(mobilenet, IMAGES, folder=tmp_path), first)
+    assert "are damaged" in capsys.readouterr().out
+
+
+def test_freezing_leaves_the_head():
+    model, _ = load_mobilenet("random")
+    freeze(model.features)
+    assert count_parameters(model, trainable_only=True) == 1281 * 10
+
+
+def test_weights_from_a_file_fill_all_but_the_head(tmp_path, mobilenet, monkeypatch):
+    path = tmp_path / "weights.pth"
+    torch.save(mobilenet.state_dict(), path)
+    monkeypatch.setenv("MNISTKIT_MOBILENET", str(path))
+    model, name = load_mobilenet(seed=9)
+    assert name.startswith("weights from a file (SHA-256 ")
+    loaded = model.features.state_dict()
+    assert all(torch.equal(v, loaded[k]) for k, v in mobilenet.features.state_dict().items())
+    assert not torch.equal(model.classifier[1].weight, mobilenet.classifier[1].weight)
+
+
+def test_damaged_or_foreign_weights_are_named(tmp_path):
+    path = tmp_path / "weights.pth"
+    with pytest.raises(WeightsError, match=r"there is no file of weights weights.pth"):
+        load_mobilenet(path)
+    path.write_bytes(b"not weights")
+    with pytest.raises(WeightsError, match="is no readable file of weights"):
+        load_mobilenet(path)
+    torch.save({"features.0.0.weight": torch.zeros(3)}, path)
+    with pytest.raises(
+        WeightsError, match="these are not the weights of torchvision's mobilenet_v2"
+    ):
+        load_mobilenet(path)
+
+
+def test_without_weights_it_is_loud(monkeypatch, capsys):
+    from torchvision.models import MobileNet_V2_Weights
+
+    def no_network(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(MobileNet_V2_Weights, "get_state_dict", no_network)
+    monkeypatch.delenv("MNISTKIT_MOBILENET")
+    _, name = load_mobilenet()
+    assert name == "random weights"
+    said = capsys.readouterr().out
+    assert "RANDOM WEIGHTS" in said
+    assert "no route to host" in said
+
+
+def test_float_images_are_refused():
+    with pytest.raises(ValueError, match="expected uint8 images"):
+        preprocess(IMAGES.float())
