@@ -16,7 +16,7 @@ WITH        := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 SIZE        := $(if $(CPU_ONLY),about 0.4 GB to download and 1 GB on disk,about 2.5 GB to download and 5.5 GB on disk on Linux; CPU_ONLY=1 takes a fifth)
 
 # nbval and the tests run with these digits and weights, which need no network.
-OFFLINE := MNISTKIT_SOURCE=sample MNISTKIT_MOBILENET=random TQDM_DISABLE=1
+OFFLINE := MNISTKIT_SOURCE=sample MNISTKIT_MOBILENET=random TQDM_DISABLE=1 OMP_NUM_THREADS=1
 # Where nothing was said of full data, none is looked for.
 NBVAL   := --nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 120 -p no:cacheprovider
 

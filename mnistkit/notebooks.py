@@ -100,7 +100,7 @@ def execute(
             parameters,
             kernel_name=KERNEL,
             progress_bar=progress,
-            cwd=project_root() if (project_root() / "mnistkit").is_dir() else _folder().parent,
+            cwd=_folder().parent,
             config=_local_transport(),
         )
     except PapermillExecutionError as error:

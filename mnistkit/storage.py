@@ -18,7 +18,7 @@ def project_root() -> Path:
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / "notebooks" / "01_data.ipynb").is_file() and (folder / "mnistkit").is_dir():
+        if (folder / "notebooks" / "01_data.ipynb").is_file():
             return folder
     return here
 

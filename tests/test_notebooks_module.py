@@ -33,7 +33,6 @@ def write_notebook(path, *sources, parameters=PARAMETERS):
 def series(tmp_path, monkeypatch):
     """A small series in a folder of its own, with one notebook that fails."""
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "mnistkit").mkdir()
     write_notebook(tmp_path / "notebooks" / "01_data.ipynb", RECORD)
     write_notebook(
         tmp_path / "notebooks" / "02_fails.ipynb", "seeds", "1 / 0", parameters="seeds = 3"
@@ -120,7 +119,7 @@ def test_run_executes_and_prints_what_was_recorded(series):
 def test_failed_notebook_names_the_cell_and_the_others_still_run(series):
     result = run_cli("run", "02", "01", "--output-dir", series / "out")
     assert result.exit_code == 1
-    assert "FAILED 02_fails: cell In [4]: ZeroDivisionError: division by zero" in result.output
+    assert "FAILED 02_fails: cell In [3]: ZeroDivisionError: division by zero" in result.output
     assert "01_data ... done" in result.output
     assert (series / "out" / "02_fails.ipynb").exists(), "as far as it came"
 

@@ -38,6 +38,8 @@ SWEEP = pd.DataFrame(
 )  # fmt: skip
 PROBABILITIES = torch.nn.functional.one_hot(torch.tensor([1, 2, 3, 4, 5, 6]), 10).float()
 
+CLASSES = [0, 1, 1, 2, *range(10)]
+
 FIGURES = {
     "image": (lambda ax=None: plotting.plot_image(IMAGES[0], "a seven", ax=ax), "Image: a seven."),
     "images": (
@@ -53,7 +55,7 @@ FIGURES = {
         "Worst mistakes: 1 of 1: 0 of 1 right; wrong: Pred: 6 | Truth: 0.",
     ),
     "classes": (
-        lambda ax=None: plotting.plot_class_distribution({"train": [0, 1, 1, 2] + list(range(10))}, ax=ax),
+        lambda ax=None: plotting.plot_class_distribution({"train": CLASSES}, ax=ax),
         "Digits per class. train: 14 digits, fewest 3 (7.1 %), most 1 (21.4 %).",
     ),
     "history": (

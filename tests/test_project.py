@@ -36,7 +36,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def test_conda_environment_holds_the_same_packages_and_versions():
-    text = (ROOT / "environment.yml").read_text()
+    text = (ROOT / "environment.yml").read_text().split("dependencies:")[1]
     conda = requirements(re.findall(r"^  - ([a-z][^:#\n]*?)\s*(?:#.*)?$", text, flags=re.M))
     assert conda.pop("python") == PROJECT["requires-python"]
     conda.pop("pip")
@@ -72,15 +72,13 @@ def test_import_is_lazy():
 
 def imports_of(module: Path) -> set[str]:
     tree = ast.parse(module.read_text())
-    names = {
-        name
-        for node in ast.walk(tree)
-        for name in (
-            [node.module or ""] if isinstance(node, ast.ImportFrom)
-            else [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        )
-    }  # fmt: skip
-    return {name.removeprefix("mnistkit.") for name in names if name.startswith("mnistkit")}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "mnistkit":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mnistkit."):
+            found.add(node.module.removeprefix("mnistkit."))
+    return found
 
 
 MODULES = {path.stem: path for path in (ROOT / "mnistkit").glob("*.py") if path.stem != "__init__"}

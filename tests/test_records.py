@@ -10,9 +10,14 @@ from mnistkit.records import MIME_TYPE, Record, read_records, record, record_tab
 
 
 def test_numbers_are_shown_in_their_unit():
-    shown = [str(Record("x", value, unit)) for value, unit in (
-        (0.91734, "accuracy"), (-0.0021, "points"), (2.54, "seconds"), (54321, "count"), (0.28671, "number")
-    )]  # fmt: skip
+    values = {
+        "accuracy": 0.91734,
+        "points": -0.0021,
+        "seconds": 2.54,
+        "count": 54321,
+        "number": 0.28671,
+    }
+    shown = [str(Record("x", value, unit)) for unit, value in values.items()]
     assert shown == ["91.73 %", "-0.21 points", "2.5 s", "54,321", "0.2867"]
 
 

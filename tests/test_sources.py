@@ -116,7 +116,7 @@ def test_broken_archive_is_named(data_folder):
     archive = gzip.compress(path.read_bytes())
     path.unlink()
     (path.parent / f"{path.name}.gz").write_bytes(archive[:-12])
-    with pytest.raises(DataError, match="train-labels-idx1-ubyte.gz is damaged"):
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz is damaged"):
         sources.read_mnist(data_folder)
 
 

@@ -43,7 +43,8 @@ def test_preprocessing_is_torchvisions():
 
     theirs = v2.Compose([
         v2.ToImage(), v2.Grayscale(3), v2.ToDtype(torch.float32, scale=True),
-        v2.Resize((224, 224), antialias=True), v2.Normalize(transfer.IMAGENET_MEAN, transfer.IMAGENET_STD),
+        v2.Resize((224, 224), antialias=True),
+        v2.Normalize(transfer.IMAGENET_MEAN, transfer.IMAGENET_STD),
     ])  # fmt: skip
     expected = theirs(IMAGES.unsqueeze(1))
     assert preprocess(IMAGES).shape == (5, 3, 224, 224)
