@@ -5,19 +5,18 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
 
 # Exact versions that the tests passed with; CONSTRAINTS= installs the newest instead.
 CONSTRAINTS ?= constraints.txt
 # CPU_ONLY=1 takes PyTorch's CPU wheels from PyTorch's own index: 1 GB on disk, not 5.4 GB.
 CPU_ONLY ?=
-TORCH_INDEX := $(if $(CPU_ONLY),--index-url https://download.pytorch.org/whl/cpu)
+STAMP := $(VENV)/.installed$(if $(CPU_ONLY),-cpu)$(if $(CONSTRAINTS),,-newest)
+TORCH_INDEX := $(if $(CPU_ONLY),--no-deps --index-url https://download.pytorch.org/whl/cpu)
 WITH        := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 SIZE        := $(if $(CPU_ONLY),about 0.4 GB to download and 1 GB on disk,about 2.5 GB to download and 5.5 GB on disk on Linux; CPU_ONLY=1 takes a fifth)
 
 # nbval and the tests run with these digits and weights, which need no network.
 OFFLINE := MNISTKIT_SOURCE=sample MNISTKIT_MOBILENET=random TQDM_DISABLE=1 OMP_NUM_THREADS=1
-# Where nothing was said of full data, none is looked for.
 NBVAL   := --nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 120 -p no:cacheprovider
 
 .PHONY: setup run test test-full lab bench figures notebooks lint clean
@@ -46,6 +45,8 @@ test: $(STAMP)
 
 # With the full data in MNISTKIT_DATA: every number within its bounds.
 test-full: $(STAMP)
+	@test -d "$${MNISTKIT_DATA:-data}/MNIST/raw" || \
+	  { echo "Full MNIST is not in $${MNISTKIT_DATA:-data}/MNIST/raw; set MNISTKIT_DATA."; exit 1; }
 	TQDM_DISABLE=1 $(BIN)/python -m pytest -m full
 
 lab: $(STAMP)

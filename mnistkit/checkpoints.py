@@ -108,7 +108,8 @@ def _load(path: str | os.PathLike, *, weights_only: bool = True):
         ) from error
     except Exception as error:  # torch.load raises whatever the unpickler met
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise _unfit(path, f"it cannot be read safely as weights: {reason}") from error
+        what = "safely as weights" if weights_only else "as a model"
+        raise _unfit(path, f"it cannot be read {what}: {reason}") from error
 
 
 def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module:

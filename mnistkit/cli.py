@@ -40,7 +40,8 @@ def run(names: Sequence[str], parameters, source: str, output_dir: Path) -> None
         _refuse_source_twice(parameters, source)
         values = dict(parameters)
         check_parameters(notebooks, values)
-        values.setdefault("source", _settle_source(source))
+        if "source" not in values:
+            values["source"] = _settle_source(source)
         plan = check_parameters(notebooks, values)
     except (MnistkitError, ValueError) as error:
         raise _refusal(error) from error

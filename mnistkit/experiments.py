@@ -71,7 +71,7 @@ def run_grid(
     keep_models: bool = False,
     jobs: int = -1,
 ) -> pd.DataFrame:
-    """Train every recipe with every seed, in parallel processes of one thread each.
+    """Train every recipe with every seed, in parallel processes of one CPU thread each.
 
     Args:
         recipes: by the name that the rows will carry.
@@ -115,12 +115,13 @@ def paired_difference(
 ) -> Interval:
     """Interval of `better` minus `than`, paired by seed.
 
-    Raises ValueError if they do not share the same seeds.
+    A run that diverged makes it NaN. Raises ValueError if they do not share the same seeds.
     """
     table = runs.pivot(index="seed", columns="name", values=value)
-    pair = table.reindex(columns=[better, than]).dropna(how="all")
-    if pair.empty or pair.isna().any(axis=None):
+    ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
+    if not ran[0] or ran[0] != ran[1]:
         raise ValueError(f"{better!r} and {than!r} have not been run with the same seeds")
+    pair = table.loc[sorted(ran[0]), [better, than]]
     return interval_of_mean(pair[better] - pair[than])
 
 
@@ -131,9 +132,11 @@ def _run(name: str, recipe: Recipe, seed: int, arrays: dict, test: bool, keep_mo
     try:
         row = {"name": name, "seed": seed}
         try:
-            model, history = train_recipe(recipe, digits, seed, progress=False)
+            model, history = train_recipe(recipe, digits, seed, device="cpu", progress=False)
         except TrainingError as error:
             return row | _failed(str(error).splitlines()[0])
+        if history.interrupted:
+            raise KeyboardInterrupt
         row |= {k: v for k, v in history.last.items() if k.startswith("validation")}
         if test:
             loader = digits.test.loader(_EVALUATION_BATCH, normalized=recipe.normalized)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,8 +59,8 @@ def check_parameters(
     Raises NotebookError, before anything runs, for a name that no notebook has (with the
     nearest right one), or a value that cannot be read as that type.
     """
-    defaults = {path: parameter_defaults(path) for path in notebooks}
-    known = {name for found in defaults.values() for name in found}
+    declared = {path: papermill.inspect_notebook(path) for path in notebooks}
+    known = {name for found in declared.values() for name in found}
     for name in values:
         if name not in known:
             raise NotebookError(
@@ -69,7 +70,7 @@ def check_parameters(
             )
     return {
         path: {n: _typed(n, v, found[n], path) for n, v in values.items() if n in found}
-        for path, found in defaults.items()
+        for path, found in declared.items()
     }
 
 
@@ -94,15 +95,16 @@ def execute(
         parameters.setdefault("output_dir", str(output_dir / notebook.stem))
     started, failure = time.perf_counter(), ""
     try:
-        papermill.execute_notebook(
-            notebook,
-            path,
-            parameters,
-            kernel_name=KERNEL,
-            progress_bar=progress,
-            cwd=_folder().parent,
-            config=_local_transport(),
-        )
+        with tempfile.TemporaryDirectory(prefix="mnistkit-") as sockets:
+            papermill.execute_notebook(
+                notebook,
+                path,
+                parameters,
+                kernel_name=KERNEL,
+                progress_bar=progress,
+                cwd=_folder().parent,
+                config=_local_transport(sockets),
+            )
     except PapermillExecutionError as error:
         failure = f"cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
     except Exception as error:  # a kernel can die in as many ways as there are
@@ -165,9 +167,11 @@ def _merged_streams(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
     return merged
 
 
-def _local_transport() -> Config:
-    """Talk to the kernel through local sockets, which others on the network cannot reach."""
-    return Config() if os.name == "nt" else Config({"KernelManager": {"transport": "ipc"}})
+def _local_transport(folder: str) -> Config:
+    """Talk to the kernel through sockets in `folder`, which nobody else can reach."""
+    if os.name == "nt":
+        return Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/k"}})
 
 
 def _image_metadata(metadata: Mapping) -> NotebookNode:
@@ -202,17 +206,20 @@ def _match(name: str, stems: Sequence[str]) -> str:
     )
 
 
-def _typed(name: str, value: object, default: object, notebook: Path) -> object:
+def _typed(name: str, value: object, declared: Mapping, notebook: Path) -> object:
+    """Read a value as the type of its default; None where the comment says "None for"."""
+    default = ast.literal_eval(declared["default"])
+    optional = default is None or "None for" in declared["help"]
     typed_in = isinstance(value, str) and not isinstance(default, str)
     read = _literal(value) if typed_in else value
     if type(default) is float and type(read) is int:
         read = float(read)
-    fits = default is None or type(read) is type(default)
-    if type(default) is tuple and type(read) is list:
-        read, fits = tuple(read), True
-    if not fits:
+    expected = int if default is None else type(default)
+    if type(read) is not expected and not (optional and read is None):
+        also = " or None" if optional else ""
         raise NotebookError(
-            f"parameter {name!r} is {value!r}, expected {type(default).__name__}, like {default!r}",
+            f"parameter {name!r} is {value!r}, expected {expected.__name__}{also}, "
+            f"like {default!r}",
             where=notebook.name,
         )
     return read

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -334,7 +335,7 @@ def _downloading(what: str, root: Path) -> Iterator[Path]:
             socket_timeout(DOWNLOAD_TIMEOUT),
         ):
             yield Path(incoming)
-    except (OSError, RuntimeError, EOFError, zlib.error) as error:
+    except (OSError, HTTPException, RuntimeError, EOFError, zlib.error) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
         raise DownloadError(
             f"{what} could not be downloaded: {reason}",

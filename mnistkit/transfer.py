@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+from http.client import HTTPException
 from itertools import pairwise
 from pathlib import Path
 
@@ -167,7 +168,7 @@ def _torchvision_weights() -> tuple[dict | None, str]:
     try:
         with socket_timeout(DOWNLOAD_TIMEOUT):
             return weights.get_state_dict(check_hash=True), KNOWN_WEIGHTS["b0353104"]
-    except (OSError, RuntimeError) as error:
+    except (OSError, HTTPException, RuntimeError) as error:
         print(
             f"MobileNetV2's ImageNet weights (14 MB) could not be had: {error}\n"
             "  -> RANDOM WEIGHTS are used instead: nothing here was learned from ImageNet.\n"

@@ -95,6 +95,12 @@ def test_seeds_that_only_others_ran_do_not_disturb_a_pair():
     assert gap.mean == pytest.approx(0.1)
 
 
+def test_a_diverged_run_is_not_dropped_from_a_pair():
+    gap = paired_difference(runs({"a": [0.8, float("nan")], "b": [0.7, float("nan")]}), "a", "b")
+    assert gap.n == 2
+    assert gap.mean != gap.mean, "NaN, not the mean of what is left"
+
+
 def test_unpaired_runs_are_refused():
     frame = runs({"a": [0.7, 0.8], "b": [0.7]})
     with pytest.raises(ValueError, match="have not been run with the same seeds"):

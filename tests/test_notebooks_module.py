@@ -17,6 +17,7 @@ seeds = 3  # how often
 rate = 0.1  # learning rate
 save_figures = False  # also to figures/
 limit = None  # digits
+size = 10  # digits to train on; None for all
 output_dir = "runs/01"  # own files
 """
 RECORD = 'from mnistkit import record; record("sample", accuracy={"score": rate})'
@@ -74,6 +75,8 @@ def test_unknown_notebook_gets_the_nearest_name(series):
         ("source", "1", "1"),
         ("limit", "2000", 2000),
         ("limit", "None", None),
+        ("size", "None", None),
+        ("size", "7", 7),
     ],
 )
 def test_values_are_read_as_the_type_of_the_default(series, name, text, value):
@@ -92,6 +95,8 @@ def test_values_are_read_as_the_type_of_the_default(series, name, text, value):
         ("seeds", "True", "expected int"),
         ("rate", "fast", "expected float, like 0.1"),
         ("save_figures", "1", "expected bool"),
+        ("limit", "many", "expected int or None"),
+        ("seeds", "None", "expected int, like 3"),
     ],
 )
 def test_wrong_names_and_types_are_refused(series, name, text, message):

@@ -51,6 +51,9 @@ def test_is_small_and_valid(path):
 def test_was_executed_from_top_to_bottom(path):
     counts = [cell.execution_count for cell in code_cells(path)]
     assert counts == list(range(1, len(counts) + 1))
+    for cell in code_cells(path):
+        if re.search(r"^(print|show_figure|record)\(", cell.source, flags=re.M):
+            assert cell.outputs, cell.source
 
 
 def test_outputs_hold_no_error_warning_widget_or_path(path):
@@ -83,7 +86,7 @@ def test_parameters_come_first_one_plain_line_each_with_a_comment(path):
     parameters = code_cells(path)[0]
     assert parameters.metadata.tags == ["parameters"]
     for line in parameters.source.splitlines():
-        assert re.match(r"^[a-z_]+ = [^=#]+  # \S", line), line
+        assert re.match(r"^[a-z][a-z0-9_]* = [^=#]+  # \S", line), line
         ast.literal_eval(line.split(" = ")[1].split("  #")[0])
     defaults = parameter_defaults(path)
     assert len(defaults) == len(parameters.source.splitlines())
@@ -101,7 +104,7 @@ def test_every_code_cell_follows_a_reason(path):
 
 def test_every_figure_has_words(path):
     pictures = [output for output in outputs(path) if "image/png" in output.get("data", {})]
-    assert len(pictures) >= 4
+    assert len(pictures) >= 3
     for picture in pictures:
         assert len(picture.metadata["image/png"]["alt"]) > 20
 
@@ -128,7 +131,7 @@ def test_headings_are_in_order(path):
 
 def test_some_outputs_are_exact(path):
     tagged = [c for c in code_cells(path) if "nbval-check-output" in c.metadata.get("tags", [])]
-    assert len(tagged) >= 2
+    assert tagged
     for cell in tagged:
         assert cell.outputs, "nbval checks only what is there"
 

@@ -7,18 +7,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from mnistkit.notebooks import check_parameters, execute, find_notebooks
+from mnistkit.notebooks import check_parameters, execute, find_notebooks, parameter_defaults
 from mnistkit.records import Record, read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 MNIST = Path(os.environ.get("MNISTKIT_DATA", ROOT / "data")) / "MNIST" / "raw"
-FULL_ENVIRONMENT = dict(os.environ)  # before any fixture changes it
+WEIGHTS = os.environ.get("MNISTKIT_MOBILENET")  # as the caller set it, before any fixture
+EXACT = "nbval-check-output"
 NAMES = [path.stem for path in find_notebooks()]
 
 # Other than the defaults, and short: what an instructor would do for a shorter class.
-SHORT = {"seeds": 2, "epochs": 1, "deep_epochs": 1, "control_size": 200, "cnn_epochs": 1}
+SHORT = {
+    "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1, "control_size": 100
+}  # fmt: skip
 
 # What full MNIST must give, whatever the machine: bounds of accuracies on test.
 BOUNDS = {
@@ -40,17 +44,11 @@ BOUNDS = {
 def run_short(name: str, folder: Path, **more) -> list[Record]:
     notebook = find_notebooks([name])[0]
     values = SHORT | more
-    known = {n: v for n, v in values.items() if _has(notebook, n)}
+    known = {n: v for n, v in values.items() if n in parameter_defaults(notebook)}
     parameters = check_parameters([notebook], known)[notebook]
     result = execute(notebook, parameters, folder, progress=False)
     assert result.failure == ""
     return result.records
-
-
-def _has(notebook: Path, name: str) -> bool:
-    from mnistkit.notebooks import parameter_defaults
-
-    return name in parameter_defaults(notebook)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,22 +83,50 @@ def check_bounds(name: str, recorded: list[Record]) -> None:
         assert low <= values[number] <= high, f"{number} is {values[number]:.4f}"
 
 
+def exact_outputs(path: Path) -> list[tuple[str, str]]:
+    """Source and text of the cells whose outputs are the same wherever they run."""
+    cells = [c for c in nbformat.read(path, 4).cells if EXACT in c.metadata.get("tags", [])]
+    return [(cell.source, "".join(text_of(output) for output in cell.outputs)) for cell in cells]
+
+
+def text_of(output: nbformat.NotebookNode) -> str:
+    return output.get("text") or output.get("data", {}).get("text/plain", "")
+
+
+# --- with full MNIST ------------------------------------------------------------------------
+
+
 @pytest.fixture
-def full_data(monkeypatch):
+def full_environment(monkeypatch):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("MNISTKIT_DATA", str(MNIST.parents[1]))
-    for name in ("MNISTKIT_MOBILENET",):
-        if name in FULL_ENVIRONMENT:
-            monkeypatch.setenv(name, FULL_ENVIRONMENT[name])
+    monkeypatch.setenv("MNISTKIT_DATA", str(MNIST.parents[1].resolve()))
+    monkeypatch.setenv("MNISTKIT_SOURCE", "mnist")
+    monkeypatch.delenv("MNISTKIT_MOBILENET")
+    if WEIGHTS:
+        monkeypatch.setenv("MNISTKIT_MOBILENET", WEIGHTS)
 
 
 @pytest.mark.full
 @pytest.mark.skipif(not MNIST.is_dir(), reason="no full MNIST in MNISTKIT_DATA")
-@pytest.mark.usefixtures("full_data")
+@pytest.mark.usefixtures("full_environment")
 @pytest.mark.parametrize("name", NAMES)
 def test_full_data_gives_every_number_within_its_bounds(name, tmp_path):
     notebook = find_notebooks([name])[0]
-    result = execute(notebook, {"source": "mnist"}, tmp_path, progress=False)
+    result = execute(notebook, {}, tmp_path, progress=False)
     assert result.failure == ""
+    assert {record.source for record in result.records} == {"mnist"}
+    assert exact_outputs(result.path) == exact_outputs(notebook)
     if name in BOUNDS:
         check_bounds(name, result.records)
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not MNIST.is_dir(), reason="no full MNIST in MNISTKIT_DATA")
+@pytest.mark.usefixtures("full_environment")
+def test_nbval_finds_committed_outputs_on_full_data():
+    # The short ones; the others' exact outputs are compared in the test above.
+    notebooks = [f"notebooks/{name}.ipynb" for name in NAMES[:2]]
+    options = ["--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-q"]
+    command = [sys.executable, "-m", "pytest", *options, *notebooks]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-3000:]
