@@ -85,10 +85,9 @@ def test_features_are_kept_and_read_again(mobilenet, tmp_path, monkeypatch):
 
 
 def test_other_images_or_weights_are_not_mixed_up(mobilenet, tmp_path):
-    extract_features(mobilenet, IMAGES, folder=tmp_path)
-    extract_features(mobilenet, IMAGES.flip(0), folder=tmp_path)
     other, _ = load_mobilenet("random", seed=4)
-    features = extract_features(other, IMAGES, folder=tmp_path, bfloat16=False)
+    for model, images in ((mobilenet, IMAGES), (mobilenet, IMAGES.flip(0)), (other, IMAGES)):
+        features = extract_features(model, images, folder=tmp_path, bfloat16=False)
     assert len(list(tmp_path.iterdir())) == 3
     assert torch.allclose(features.float(), plainly(other.eval(), IMAGES), atol=2e-3)
 
