@@ -11,8 +11,6 @@ from torchvision import transforms
 
 from mnistkit.data import find_source, load_digits, make_loader, normalize, to_float, unnormalize
 
-SIZES = {"sample": (3500, 500, 1000)}
-
 
 @pytest.fixture(scope="module")
 def sample():
@@ -20,7 +18,7 @@ def sample():
 
 
 def test_sample_is_split_in_three_with_classes_in_proportion(sample):
-    assert (len(sample.train), len(sample.validation), len(sample.test)) == SIZES["sample"]
+    assert (len(sample.train), len(sample.validation), len(sample.test)) == (3500, 500, 1000)
     for split, each in ((sample.train, 350), (sample.validation, 50), (sample.test, 100)):
         assert split.labels.bincount().tolist() == [each] * 10
     assert str(sample) == "sample: 3,500 train, 500 validation, 1,000 test digits"

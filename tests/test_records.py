@@ -5,7 +5,6 @@ from __future__ import annotations
 import nbformat
 import pytest
 
-from mnistkit import records
 from mnistkit.records import MIME_TYPE, Record, read_records, record, record_table
 
 
@@ -45,4 +44,3 @@ def test_numbers_that_are_none_are_refused():
 
 def test_table_of_nothing_is_empty():
     assert record_table([]).empty
-    assert records.UNITS[0] == "accuracy"
