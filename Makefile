@@ -1,4 +1,4 @@
-# make run     executes the five notebooks and prints what they measured
+# make run     executes the six notebooks and prints what they measured
 # make test    checks the library and the notebooks, on the sample, without a network
 # Both build the environment in .venv first if it is missing or out of date.
 
@@ -17,7 +17,8 @@ SIZE        := $(if $(CPU_ONLY),about 0.4 GB to download and 1 GB on disk,about 
 
 # nbval and the tests run with these digits and weights, which need no network.
 OFFLINE := MNISTKIT_SOURCE=sample MNISTKIT_MOBILENET=random TQDM_DISABLE=1 OMP_NUM_THREADS=1
-NBVAL   := --nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 120 -p no:cacheprovider
+NBVAL   := --nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 120 \
+           --nbval-sanitize-with tests/notebooks/sample.cfg -p no:cacheprovider
 
 .PHONY: setup run test test-full lab bench figures notebooks lint clean
 

@@ -1,17 +1,19 @@
-"""The command `mnistkit`: execute the series in a terminal."""
+"""The command `mnistkit`: the series and its scoreboard in a terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from mnistkit.errors import MnistkitError, NotebookError
+from mnistkit.errors import MnistkitError, NotebookError, ResultError
 
 SOURCES = ("auto", "mnist", "qmnist", "sample")
+RUNS = Path("runs") / "scoreboard"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,13 +68,72 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
         click.echo(f"{'normalised' if normalize_file(path, into) else 'unchanged '}  {path.name}")
 
 
+@main.command()
+@click.option("--rerun", is_flag=True, help="First measure whatever has no result yet.")
+@click.option("--runs", "folder", type=click.Path(path_type=Path, file_okay=False),
+              help="Take the runs in this folder; --rerun keeps them there "
+                   f"[default: {RUNS}].")  # fmt: skip
+@click.option("--source", type=click.Choice(SOURCES[1:]), default="mnist", show_default=True,
+              help="Which digits --rerun measures on.")  # fmt: skip
+@click.option("--markdown", is_flag=True, help="Print a table in Markdown.")
+@click.option("--publish", is_flag=True,
+              help="Let these runs come with mnistkit, and put them into README.md.")  # fmt: skip
+def scoreboard(rerun: bool, folder: Path | None, source: str, markdown: bool, publish: bool):
+    """Print every published claim, what was measured, and the verdict.
+
+    Without options, from the runs that come with mnistkit. Exit code 1 if runs are missing,
+    2 if something was refused.
+    """
+    from mnistkit import archive
+    from mnistkit import scoreboard as board
+
+    try:
+        if rerun:
+            folder = folder or RUNS
+            _measure(folder, source)
+        runs = archive.read_folder(folder) if folder else archive.read_table()
+        missing = archive.missing_runs(runs)
+        if publish:
+            _publish(runs, missing)
+    except (MnistkitError, ValueError) as error:
+        raise _refusal(error) from error
+    click.echo(board.to_markdown(runs) if markdown else board.to_text(runs))
+    if missing:
+        click.echo(f"{len(missing)} runs are missing, the first: {missing[0]}", err=True)
+        sys.exit(1)
+
+
+def _measure(folder: Path, source: str) -> None:
+    """Run the study, and say what it is at: it takes the better part of an hour."""
+    from mnistkit.study import measure
+
+    started = time.perf_counter()
+    for line in measure(folder, source):
+        click.echo(f"{(time.perf_counter() - started) / 60:5.1f} min  {line}", err=True)
+    click.echo(f"{(time.perf_counter() - started) / 60:5.1f} min  done", err=True)
+
+
+def _publish(runs, missing: Sequence[str]) -> None:
+    from mnistkit import archive
+    from mnistkit import scoreboard as board
+    from mnistkit.storage import project_root
+
+    if missing:
+        raise ResultError(
+            f"{len(missing)} runs are missing, the first: {missing[0]}",
+            do=f"`{archive.COMMAND}` measures what is missing",
+        )
+    archive.write_table(runs)
+    board.update_readme(project_root() / "README.md", runs)
+
+
 def _refuse_source_twice(parameters, source: str) -> None:
     if source != "auto" and "source" in dict(parameters):
         raise NotebookError("the source is given twice", do="give --source or -p source, not both")
 
 
 def _settle_source(source: str) -> str:
-    """Try once, up front, what can be had, so that five notebooks need not try in vain."""
+    """Try once, up front, what can be had, so that no notebook needs to try in vain."""
     from mnistkit.data import find_source
 
     found = find_source(source)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -52,12 +54,28 @@ class Split(sources.Labelled):
 
 @dataclass(frozen=True)
 class Digits:
-    """Training, validation and test digits, and the name of the source they are from."""
+    """Training, validation and test digits, and the name of the source they are from.
+
+    known_digest: `digest`, where it need not be computed again.
+    """
 
     train: Split
     validation: Split
     test: Split
     source: str
+    known_digest: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with any pixel, any label, any split."""
+        if self.known_digest:
+            return self.known_digest
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation, self.test):
+            digest.update(f"{tuple(part.images.shape)} {part.images.dtype}".encode())
+            digest.update(part.images.contiguous().numpy())
+            digest.update(part.labels.contiguous().numpy())
+        return digest.hexdigest()[:16]
 
     def __str__(self) -> str:
         """Name the source and the sizes: the line that every notebook prints."""

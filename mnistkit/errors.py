@@ -44,6 +44,10 @@ class TrainingError(MnistkitError):
     """Training cannot go on: the loss is no longer a number."""
 
 
+class ResultError(MnistkitError):
+    """A stored run is damaged, missing, or not of the recipe or data that it should be."""
+
+
 class NotebookError(MnistkitError):
     """A notebook or one of its parameters is unknown or of the wrong type."""
 

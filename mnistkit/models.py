@@ -183,10 +183,14 @@ class ModelEntry:
     description: str
 
 
-def _mobilenet_v2() -> nn.Module:
+def _mobilenet_head() -> nn.Module:
+    return nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, CLASSES))
+
+
+def _mobilenet_v2(classes: int = CLASSES) -> nn.Module:
     from mnistkit.transfer import new_mobilenet  # torchvision is slow to import
 
-    return new_mobilenet()
+    return new_mobilenet(classes)
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -221,6 +225,9 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "MobileNetV2": ModelEntry(
         _mobilenet_v2, "E", "MobileNetV2 with a head of 10 classes, 3 x 224 x 224 input"
+    ),
+    "MobileNetV2 head": ModelEntry(
+        _mobilenet_head, "E", "MobileNetV2's new last layer alone, on 1,280 stored features"
     ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -140,7 +140,7 @@ def evaluate(
 
     loss_fn: takes (outputs, labels) and returns the batch's mean; or a name in `LOSSES`.
     """
-    loss_fn = _loss_function(loss_fn)
+    loss_fn = choose_loss(loss_fn)
     device = next(model.parameters()).device
     was_training = model.training
     tally = _Tally(device)
@@ -171,9 +171,10 @@ def fit(
     device: str = "auto",
     precision: str = "auto",
     log_every: int | None = None,
+    after_epoch: Callable[[nn.Module], Mapping[str, float]] | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a model; test data has no way in.
+    """Train a model; nothing in here looks at test data.
 
     Args:
         model: is trained in place and moved to the device.
@@ -191,6 +192,8 @@ def fit(
         precision: "float32"; "bfloat16" for the forward pass (weights stay float32); or
             "auto": bfloat16 for a model with convolutions where the machine has it.
         log_every: keep the loss of every so many batches in `History.batches`.
+        after_epoch: called with the model after each epoch; what it returns joins the
+            epoch's row. Its time does not count.
         progress: show a bar (the environment variable TQDM_DISABLE=1 hides it anywhere).
 
     Returns the history. Interrupting (Ctrl-C, or the stop button) returns it so far.
@@ -199,12 +202,12 @@ def fit(
         TrainingError: the loss is no longer a number; names epoch and batch.
         ValueError: an unknown name, or a number out of range.
     """
-    _check_numbers(epochs=epochs, learning_rate=learning_rate, log_every=log_every)
-    loss_fn = _loss_function(loss)
+    check_settings(epochs=epochs, learning_rate=learning_rate, log_every=log_every)
+    loss_fn = choose_loss(loss)
     model.to(choose_device(device))
     if _has_convolutions(model):
         model.to(memory_format=torch.channels_last)  # the order that convolutions are fastest in
-    optimizer = _optimizer(optimizer)(
+    optimizer = choose_optimizer(optimizer)(
         model.parameters(), lr=learning_rate, weight_decay=weight_decay
     )
     schedule = scheduler(optimizer) if scheduler else None
@@ -225,6 +228,8 @@ def fit(
                         after_batch=_batch_recorder(history, epoch, log_every, bar),
                     )
                 )
+                if after_epoch:
+                    history.rows[-1] |= after_epoch(model)
                 if schedule:
                     schedule.step()
         except KeyboardInterrupt:
@@ -281,7 +286,8 @@ def _reseed(loader: DataLoader, seed: int) -> None:
         generator.manual_seed(seed)
 
 
-def _loss_function(loss: str | LossFunction) -> LossFunction:
+def choose_loss(loss: str | LossFunction) -> LossFunction:
+    """Return the loss by its name in `LOSSES`; a callable is returned as it is."""
     if callable(loss):
         return loss
     if loss not in LOSSES:
@@ -289,7 +295,8 @@ def _loss_function(loss: str | LossFunction) -> LossFunction:
     return LOSSES[loss]
 
 
-def _optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[..., Optimizer]:
+def choose_optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[..., Optimizer]:
+    """Return the optimizer by its name in `OPTIMIZERS`; a callable is returned as it is."""
     if callable(optimizer):
         return optimizer
     if optimizer not in OPTIMIZERS:
@@ -297,7 +304,8 @@ def _optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[..., Optim
     return OPTIMIZERS[optimizer]
 
 
-def _check_numbers(*, epochs: int, learning_rate: float, log_every: int | None) -> None:
+def check_settings(*, epochs: int, learning_rate: float, log_every: int | None = None) -> None:
+    """Raise ValueError for a number out of range."""
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs is {epochs!r}, expected a whole number of 1 or more")
     if not learning_rate > 0:

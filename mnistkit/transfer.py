@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+from dataclasses import replace
 from http.client import HTTPException
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils.data import TensorDataset
 
+from mnistkit.data import Digits, Split
 from mnistkit.errors import WeightsError
 from mnistkit.progress import progress_bar
 from mnistkit.sources import DOWNLOAD_TIMEOUT, socket_timeout
@@ -156,6 +159,35 @@ def _compute_features(
             features[start : start + len(batch)] = maps.float().mean(dim=(2, 3)).half().cpu()
             bar.update(len(batch))
     return features
+
+
+class FeatureSplit(Split):
+    """Features in place of images: `images` is float16, N x 1280, as `extract_features` gives."""
+
+    def dataset(self, *, normalized: bool = False) -> TensorDataset:
+        """Serve (float32 features, label); features are never normalised as pixels are."""
+        return TensorDataset(self.images.float(), self.labels)
+
+
+def feature_digits(model: nn.Module, weights: str, digits: Digits, **options) -> Digits:
+    """Digits as a head on the frozen network sees them, to train the recipe "MobileNetV2 head".
+
+    weights: their name, as `load_mobilenet` gives it: it stands in the source, so that no
+    number travels without it. options: as in `extract_features`.
+    """
+    named = name_features(digits, weights)
+    splits = {
+        part: FeatureSplit(extract_features(model, split.images, **options), split.labels)
+        for part, split in (("train", digits.train), ("validation", digits.validation),
+                            ("test", digits.test))
+    }  # fmt: skip
+    return replace(named, **splits)
+
+
+def name_features(digits: Digits, weights: str) -> Digits:
+    """The same digits under the source and digest that their features have."""
+    digest = hashlib.sha256(f"{digits.digest} {weights}".encode()).hexdigest()[:16]
+    return replace(digits, source=f"{digits.source}, {weights}", known_digest=digest)
 
 
 # --- weights ------------------------------------------------------------------------

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
 
+from mnistkit import experiments
+from mnistkit.errors import ResultError
 from mnistkit.experiments import (
     Recipe,
     paired_difference,
@@ -14,6 +18,7 @@ from mnistkit.experiments import (
     summarize,
     train_recipe,
 )
+from mnistkit.results import read_result
 from mnistkit.training import evaluate
 
 RECIPES = {
@@ -35,7 +40,7 @@ def test_parallel_and_serial_runs_are_equal_bit_for_bit(easy_digits):
 
 
 def test_a_row_is_what_training_by_hand_gives(easy_digits):
-    row = run_experiment(RECIPES["tanh"], [4], easy_digits, test=True, jobs=1).iloc[0]
+    row = run_experiment(RECIPES["tanh"], [4], easy_digits, test=True, jobs=1).runs.iloc[0]
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     model, history = train_recipe(RECIPES["tanh"], easy_digits, seed=4)
@@ -60,7 +65,8 @@ def test_models_and_histories_are_kept_on_request(easy_digits):
 
 def test_normalised_recipes_are_measured_on_normalised_digits(easy_digits):
     recipe = Recipe("E MLP", epochs=1, normalized=True)
-    row = run_experiment(recipe, [0], easy_digits, test=True, keep_models=True, jobs=1).iloc[0]
+    options = {"test": True, "keep_models": True, "jobs": 1}
+    row = run_experiment(recipe, [0], easy_digits, **options).runs.iloc[0]
     for part in ("validation", "test"):
         loader = getattr(easy_digits, part).loader(1000, normalized=True)
         assert row[f"{part}_loss"] == pytest.approx(evaluate(row["model"], loader).loss)
@@ -122,3 +128,122 @@ def test_a_run_that_diverges_is_said_and_loses_nothing(easy_digits, capsys):
     assert "wild, seed 0: epoch 1, batch" in said
     assert "the loss is" in said
     assert summarize(frame)["mean"].isna().tolist() == [True, False]
+
+
+def test_an_experiment_is_summarised_on_test_only_if_asked(easy_digits):
+    on_test = run_experiment(RECIPES["V0"], range(3), easy_digits, test=True, jobs=1)
+    values = on_test.runs["test_accuracy"]
+    assert on_test.accuracy.mean == pytest.approx(values.mean())
+    assert on_test.accuracy.deviation == pytest.approx(values.std())
+    assert on_test.accuracy.worst == values.min()
+    assert on_test.accuracy.n == 3
+    assert on_test.accuracy.low < on_test.accuracy.mean < on_test.accuracy.high
+    elsewhere = run_experiment(RECIPES["V0"], range(3), easy_digits, jobs=1)
+    assert elsewhere.accuracy.mean == elsewhere.runs["validation_accuracy"].mean()
+
+
+# --- kept in files ------------------------------------------------------------------------
+
+
+def grid(digits, folder, seeds=range(2), recipes=RECIPES, **options):
+    options = {"test": True, "jobs": 1} | options
+    return run_grid(recipes, seeds, digits, folder=folder, **options)
+
+
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_runs_that_are_there_are_read_and_equal(easy_digits, tmp_path):
+    first = grid(easy_digits, tmp_path, jobs=2)
+    written = times(tmp_path)
+    second = grid(easy_digits, tmp_path)
+    pd.testing.assert_frame_equal(first, second)
+    assert times(tmp_path) == written
+    assert len(written) == 4
+
+
+def test_only_what_is_missing_is_run(easy_digits, tmp_path):
+    whole = grid(easy_digits, tmp_path)
+    written = times(tmp_path)
+    gone = sorted(tmp_path.iterdir())[1]
+    gone.unlink()
+    again = grid(easy_digits, tmp_path)
+    changed = {name for name, at in times(tmp_path).items() if written[name] != at}
+    assert changed == {gone.name}
+    pd.testing.assert_frame_equal(whole.drop(columns="seconds"), again.drop(columns="seconds"))
+
+
+def test_a_grid_that_is_cut_short_keeps_what_was_finished(easy_digits, tmp_path, monkeypatch):
+    real, runs = experiments.train_recipe, []
+
+    def train_until_the_third(*args, **kwargs):
+        runs.append(args)
+        if len(runs) == 3:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(experiments, "train_recipe", train_until_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        grid(easy_digits, tmp_path)
+    assert len(times(tmp_path)) == 2
+    monkeypatch.setattr(experiments, "train_recipe", real)
+    assert len(grid(easy_digits, tmp_path)) == 4
+
+
+def test_a_changed_result_stops_the_grid(easy_digits, tmp_path):
+    grid(easy_digits, tmp_path)
+    victim = sorted(tmp_path.iterdir())[0]
+    victim.write_text(victim.read_text().replace('"seconds": ', '"seconds": 1'))
+    with pytest.raises(ResultError, match="has been changed"):
+        grid(easy_digits, tmp_path)
+
+
+def test_other_digits_are_not_taken_for_these(easy_digits, tmp_path):
+    first = grid(easy_digits, tmp_path, recipes={"V0": RECIPES["V0"]}, seeds=[0])
+    fewer = replace(easy_digits, train=easy_digits.train[:100])
+    second = grid(fewer, tmp_path, recipes={"V0": RECIPES["V0"]}, seeds=[0])
+    assert len(times(tmp_path)) == 2
+    assert first["test_loss"][0] != second["test_loss"][0]
+
+
+def test_stored_test_numbers_are_shown_only_if_asked(easy_digits, tmp_path):
+    grid(easy_digits, tmp_path)
+    assert not [c for c in grid(easy_digits, tmp_path, test=False) if c.startswith("test")]
+
+
+def test_runs_stored_without_test_are_run_again_for_it(easy_digits, tmp_path):
+    grid(easy_digits, tmp_path, test=False)
+    frame = grid(easy_digits, tmp_path)
+    assert frame["test_accuracy"].notna().all()
+    assert len(times(tmp_path)) == 4
+
+
+def test_each_epoch_is_kept_with_its_test_accuracy(easy_digits, tmp_path):
+    recipe = {"V0": Recipe("V0", epochs=3)}
+    frame = grid(easy_digits, tmp_path, seeds=[0], recipes=recipe)
+    (path,) = tmp_path.iterdir()
+    epochs = read_result(path)["measured"]["epochs"]
+    assert [row["epoch"] for row in epochs] == [1, 2, 3]
+    assert epochs[-1]["test_accuracy"] == frame["test_accuracy"][0]
+    assert len({row["test_loss"] for row in epochs}) == 3
+
+
+def test_a_diverged_run_is_kept_and_said_again(easy_digits, tmp_path, capsys):
+    wild = {"wild": Recipe("A baseline", epochs=1, optimizer="sgd", learning_rate=1e6)}
+    for _ in range(2):
+        frame = grid(easy_digits, tmp_path, seeds=[0], recipes=wild)
+        assert "wild, seed 0: epoch 1, batch" in capsys.readouterr().out
+        assert frame["validation_accuracy"].isna().all()
+    assert len(times(tmp_path)) == 1
+
+
+def test_models_are_not_promised_from_files(easy_digits, tmp_path):
+    with pytest.raises(ValueError, match="give folder or keep_models"):
+        grid(easy_digits, tmp_path, keep_models=True)
+
+
+def test_a_recipe_that_cannot_be_written_down_is_refused_before_it_is_run(easy_digits, tmp_path):
+    nameless = {"V0": Recipe("V0", scheduler=lambda optimizer: None)}
+    with pytest.raises(ValueError, match="has no name"):
+        grid(easy_digits, tmp_path, recipes=nameless)

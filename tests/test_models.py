@@ -35,6 +35,7 @@ PARAMETERS = {
     "E CNN": 10 * 32 + 289 * 64 + 3137 * 10,
     "E CNN corrected": 10 * 32 + 289 * 64 + 3137 * 10,
     "MobileNetV2": 3_504_872 - 1281 * 1000 + 1281 * 10,
+    "MobileNetV2 head": 1281 * 10,
 }  # fmt: skip
 
 
@@ -47,7 +48,12 @@ def test_parameters_are_as_published(name):
     assert count_parameters(build_model(name)) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - {"MobileNetV2"}))
+def test_a_head_takes_features_and_the_whole_network_any_number_of_classes():
+    assert build_model("MobileNetV2 head")(torch.rand(3, 1280)).shape == (3, 10)
+    assert count_parameters(build_model("MobileNetV2", classes=1000)) == 3_504_872
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if not n.startswith("MobileNetV2")])
 def test_models_take_a_batch_and_give_ten_outputs(name):
     outputs = build_model(name)(torch.rand(3, 1, 28, 28))
     assert outputs.shape == (3, 10)

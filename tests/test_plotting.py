@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image
 
-from mnistkit import plotting
+from mnistkit import charts, plotting
 from mnistkit.plotting import alt_text
 
 mpl.use("Agg")
@@ -36,6 +36,14 @@ SWEEP = pd.DataFrame(
     {"x": [0.1, 0.01], "line": ["SGD", "SGD"], "mean": [0.97, 0.9], "low": [0.96, 0.89],
      "high": [0.98, 0.91]}
 )  # fmt: skip
+GAPS = pd.DataFrame(
+    {"mean": [0.1, -0.5], "low": [-0.2, -0.7], "high": [0.4, -0.3]},
+    index=["SGD - Adam", "no dropout"],
+)
+COSTS = pd.DataFrame(
+    {"mean": [0.985, 0.91], "low": [0.984, 0.9], "high": [0.986, 0.92], "seconds": [60.0, 2.5]},
+    index=["V2", "V0"],
+)
 PROBABILITIES = torch.nn.functional.one_hot(torch.tensor([1, 2, 3, 4, 5, 6]), 10).float()
 
 CLASSES = [0, 1, 1, 2, *range(10)]
@@ -55,28 +63,36 @@ FIGURES = {
         "Worst mistakes: 1 of 1: 0 of 1 right; wrong: Pred: 6 | Truth: 0.",
     ),
     "classes": (
-        lambda ax=None: plotting.plot_class_distribution({"train": CLASSES}, ax=ax),
+        lambda ax=None: charts.plot_class_distribution({"train": CLASSES}, ax=ax),
         "Digits per class. train: 14 digits, fewest 3 (7.1 %), most 1 (21.4 %).",
     ),
     "history": (
-        lambda ax=None: plotting.plot_history(FRAME, "loss", ax=ax),
+        lambda ax=None: charts.plot_history(FRAME, "loss", ax=ax),
         "Loss per epoch: train 0.500 to 0.200; validation 0.400 to 0.300.",
     ),
     "confusion": (
-        lambda ax=None: plotting.plot_confusion_matrix(MATRIX, title="V2", ax=ax),
+        lambda ax=None: charts.plot_confusion_matrix(MATRIX, title="V2", ax=ax),
         "V2: 950 of 967 right (98.24 %); most confused: 4 as 9, 12 times, 9 as 4, 5 times.",
     ),
     "comparison": (
-        lambda ax=None: plotting.plot_comparison(SCORES, ax=ax),
+        lambda ax=None: charts.plot_comparison(SCORES, ax=ax),
         "Models compared: V0 90.00 % [89.00, 91.00]; V2 95.00 %.",
     ),
     "histogram": (
-        lambda ax=None: plotting.plot_histogram({"V1": [1, 2, 9.5]}, xlabel="points", ax=ax),
+        lambda ax=None: charts.plot_histogram({"V1": [1, 2, 9.5]}, xlabel="points", ax=ax),
         "Histogram of points. V1: 3 values from 1 to 9.5.",
     ),
     "sweep": (
-        lambda ax=None: plotting.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
+        lambda ax=None: charts.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
         "rate: SGD best at 0.1 with 97.00 %.",
+    ),
+    "intervals": (
+        lambda ax=None: charts.plot_intervals(GAPS, title="Gaps", ax=ax),
+        "Gaps: SGD - Adam +0.10 [-0.20, +0.40]; no dropout -0.50 [-0.70, -0.30].",
+    ),
+    "tradeoff": (
+        lambda ax=None: charts.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=ax),
+        "seconds; seconds: V0 91.00 % at 2.5; V2 98.50 % at 60.0.",
     ),
 }  # fmt: skip
 
@@ -100,21 +116,50 @@ def test_figure_is_drawn_where_it_is_told(name):
 
 
 def test_every_plot_function_is_among_the_figures():
-    functions = {name for name in vars(plotting) if name.startswith("plot_")}
+    functions = {name for module in (plotting, charts) for name in vars(module)
+                 if name.startswith("plot_")}  # fmt: skip
     assert len(functions) == len(FIGURES)
 
 
 def test_colour_of_a_confusion_matrix_ends_at_the_largest_error():
-    ax = plotting.plot_confusion_matrix(MATRIX)
+    ax = charts.plot_confusion_matrix(MATRIX)
     assert ax.images[0].norm.vmax == 12
     numbers = {text.get_position(): text for text in ax.texts}
     assert numbers[(9, 4)].get_text() == "12", "column 9, row 4: a 4 taken for a 9"
 
 
-def test_perfect_confusion_matrix_is_drawn_too():
-    assert "most confused: nothing" in alt_text(
-        plotting.plot_confusion_matrix(torch.eye(10).long())
+def test_an_interval_that_holds_zero_has_an_open_mark():
+    ax = charts.plot_intervals(GAPS)
+    faces = [container.lines[0].get_markerfacecolor() for container in ax.containers]
+    assert faces == ["white", "#0072B2"]
+
+
+def test_better_models_stand_higher_and_dearer_ones_further_right():
+    _, (ax, beside) = plt.subplots(1, 2, sharey=True)
+    for panel in (ax, beside):  # two panels of one scale must not turn each other over
+        charts.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=panel)
+    ax.figure.canvas.draw()
+    cheap, dear = (ax.transData.transform(point) for point in ((2.5, 9.0), (60.0, 1.5)))
+    assert dear[0] > cheap[0]
+    assert dear[1] > cheap[1]
+
+
+def test_names_of_neighbours_do_not_cover_each_other():
+    means = np.array([0.98, 0.9801, 0.9799, 0.9])
+    close = pd.DataFrame(
+        {"mean": means, "low": means - 0.01, "high": means + 0.01, "seconds": [10, 10.1, 11, 1]},
+        index=["one model", "another", "a third", "far away"],
     )
+    ax = charts.plot_tradeoff(close, "seconds", xlabel="seconds")
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == 4
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
+
+
+def test_perfect_confusion_matrix_is_drawn_too():
+    assert "most confused: nothing" in alt_text(charts.plot_confusion_matrix(torch.eye(10).long()))
 
 
 def test_right_and_wrong_differ_in_words_and_colour():
@@ -158,7 +203,7 @@ def test_show_figure_displays_words_saves_and_closes(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda thing, **_: shown.append(thing))
     monkeypatch.setattr(plotting, "project_root", lambda: tmp_path)
-    ax = plotting.plot_confusion_matrix(MATRIX, title="V2")
+    ax = charts.plot_confusion_matrix(MATRIX, title="V2")
     plotting.show_figure(ax, "v2.png")
     _, metadata = shown[0]._repr_mimebundle_()
     assert metadata["image/png"]["alt"].startswith("V2: 950 of 967 right")

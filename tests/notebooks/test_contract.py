@@ -12,11 +12,13 @@ import pytest
 
 from mnistkit.notebooks import normalize, parameter_defaults
 from mnistkit.records import read_records
+from mnistkit.scoreboard import verdict_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 NAMES = [
-    "01_data", "02_linear_vs_relu", "03_mlp_tuning_qmnist", "04_cnn", "05_mobilenet_transfer"
+    "01_data", "02_linear_vs_relu", "03_mlp_tuning_qmnist", "04_cnn", "05_mobilenet_transfer",
+    "06_scoreboard",
 ]  # fmt: skip
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -107,6 +109,24 @@ def test_every_figure_has_words(path):
     assert len(pictures) >= 3
     for picture in pictures:
         assert len(picture.metadata["image/png"]["alt"]) > 20
+
+
+def test_claims_at_the_top_get_their_verdicts_at_the_end(path):
+    announced = re.findall(r"^\| ([A-E]\d) \|", read(path).cells[0].source, flags=re.M)
+    calls = [c for c in code_cells(path) if c.source.startswith("print_verdicts(")]
+    assert len(calls) == bool(announced)
+    for cell in calls:
+        assert cell.metadata.tags == ["nbval-check-output"]
+        printed = [line[:2] for line in cell.outputs[0].text.splitlines()]
+        assert printed == sorted(printed)
+        assert set(printed) == set(announced)
+
+
+def test_committed_verdicts_are_the_scoreboards(path):
+    for cell in code_cells(path):
+        if cell.source.startswith("print_verdicts("):
+            for line in cell.outputs[0].text.splitlines():
+                assert verdict_lines([line[:2]], "mnist") == [line]
 
 
 def test_ends_with_what_we_saw_exercises_and_where_next(path):

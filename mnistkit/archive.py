@@ -1,0 +1,181 @@
+"""The runs behind the scoreboard: collected from result files, kept as one table.
+
+The table comes with the package, so that the scoreboard can be drawn and checked anywhere,
+without data. Each of its lines ends in a checksum, and names the digest of its recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mnistkit.errors import ResultError
+from mnistkit.recipes import recipe_digest
+from mnistkit.results import layers_digest, read_result
+from mnistkit.storage import write_atomically
+from mnistkit.study import FEATURES, Entry, choose_rates, judging_plan, tuning_plan
+from mnistkit.verdicts import Runs
+
+TABLE = Path(__file__).with_name("scoreboard.csv")
+COMMAND = "mnistkit scoreboard --rerun"
+
+_NUMBERS = {
+    "seed": int, "train": int, "validation": int, "learning_rate": float, "parameters": float,
+    "seconds": float, "threads": int, "test_accuracy": float, "test_loss": float,
+    "validation_accuracy": float,
+}  # fmt: skip
+_LISTS = ("test_by_epoch", "validation_by_epoch")
+_COLUMNS = [
+    "name", "seed", "recipe", "layers", "learning_rate", "source", "data", "train", "validation",
+    "validation_accuracy", "test_accuracy", "test_loss", "parameters", "seconds",
+    *_LISTS, "failure", "threads", "device", "processor", "torch", "mnistkit",
+]  # fmt: skip
+
+
+def read_folder(folder: str | os.PathLike) -> Runs:
+    """Collect the study's runs from result files, each verified.
+
+    Raises ResultError for a file that was changed, results of several kinds of data, or
+    results that are missing where a choice depends on them.
+    """
+    files = {path: read_result(path) for path in sorted(Path(folder).glob("*.json"))}
+    _check_one_data(files)
+    contents = {_key(content["run"]): content for content in files.values()}
+    rows = _rows_of(tuning_plan(), contents)
+    planned = sum(len(entry.seeds) for entry in tuning_plan())
+    if len(rows) < planned:
+        raise ResultError(
+            f"{len(rows)} of the {planned} runs that choose learning rates are there",
+            where=folder,
+            do=f"`{COMMAND}` measures what is missing",
+        )
+    rates = choose_rates(pd.DataFrame(rows))
+    rows += _rows_of([*judging_plan(rates), FEATURES], contents)
+    return Runs(_with_numbers(pd.DataFrame(rows, columns=_COLUMNS)))
+
+
+def write_table(runs: Runs, path: str | os.PathLike = TABLE) -> None:
+    """Write runs as a table of one line each; its last column is a checksum of the line."""
+    text = runs.frame[_COLUMNS].copy()
+    for column in _LISTS:
+        text[column] = text[column].map(lambda values: " ".join(f"{v:.4f}" for v in values))
+    text = text.map(_cell)
+    text["check"] = [_check(row) for row in text.to_numpy()]
+    with write_atomically(path) as temporary:
+        text.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_table(path: str | os.PathLike = TABLE) -> Runs:
+    """Read and verify the runs behind the published scoreboard.
+
+    Raises ResultError for a line that was changed, for runs of several kinds of data, and
+    for a run of another recipe or architecture than its name stands for now.
+    """
+    path = Path(path)
+    text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for line, row in enumerate(text.to_numpy(), start=2):
+        if list(text.columns) != [*_COLUMNS, "check"] or row[-1] != _check(row[:-1]):
+            raise ResultError(
+                f"line {line} of {path.name} has been changed: its checksum does not fit",
+                do=f"restore it, or measure anew with `{COMMAND}`",
+            )
+    frame = _with_numbers(text[_COLUMNS])
+    for column in _LISTS:
+        frame[column] = frame[column].map(lambda words: [float(word) for word in words.split()])
+    _check_recipes(frame)
+    return Runs(frame)
+
+
+def missing_runs(runs: Runs) -> list[str]:
+    """Name the runs of the plan that are not there: "A wide, seed 3"."""
+    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
+    return [
+        f"{entry.name}, seed {seed}"
+        for entry in full_plan(runs.frame)
+        for seed in entry.seeds
+        if (entry.name, seed) not in there
+    ]
+
+
+def full_plan(frame: pd.DataFrame) -> list[Entry]:
+    """Return the whole plan, at the learning rates that these runs choose."""
+    return [*tuning_plan(), *judging_plan(choose_rates(frame)), FEATURES]
+
+
+def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn the columns of numbers into numbers; what is missing becomes NaN."""
+    numbers = {name: pd.to_numeric(frame[name]).astype(kind) for name, kind in _NUMBERS.items()}
+    return frame.assign(**numbers)
+
+
+def _rows_of(plan: Sequence[Entry], contents: dict[tuple, dict]) -> list[dict]:
+    keys = {(e.name, seed): (e.recipe.digest, seed, e.data) for e in plan for seed in e.seeds}
+    return [_to_row(name, contents[key]) for (name, _), key in keys.items() if key in contents]
+
+
+def _to_row(name: str, content: dict) -> dict:
+    run, measured, machine = content["run"], content["measured"], content["machine"]
+    epochs = measured.get("epochs", [])
+    data = {"data": run["data"]["digest"]} | {
+        key: run["data"][key] for key in ("source", "train", "validation")
+    }
+    row = dict.fromkeys(_COLUMNS) | machine | data
+    row |= {"name": name, "seed": run["seed"], "layers": run["layers"]}
+    row |= {"recipe": recipe_digest(run["recipe"]), "learning_rate": run["recipe"]["learning_rate"]}
+    row |= {key: value for key, value in measured.items() if key in _COLUMNS}
+    row |= {"failure": measured.get("failure", "")}
+    for part in ("test", "validation"):
+        row[f"{part}_by_epoch"] = [e[f"{part}_accuracy"] for e in epochs if f"{part}_accuracy" in e]
+    return {key: row[key] for key in _COLUMNS}
+
+
+def _key(run: dict) -> tuple[str, int, str]:
+    """What the plan knows of a run: recipe, seed, kind of data."""
+    if ", " in run["data"]["source"]:
+        kind = "features"
+    else:
+        kind = "split" if run["data"]["validation"] else "whole"
+    return recipe_digest(run["recipe"]), run["seed"], kind
+
+
+def _check_one_data(files: dict[Path, dict]) -> None:
+    """All results of one kind must be of the same digits."""
+    digests = {path: (_key(c["run"])[2], c["run"]["data"]["digest"]) for path, c in files.items()}
+    sources = {path: c["run"]["data"]["source"].partition(", ")[0] for path, c in files.items()}
+    for found in (digests, sources):
+        counts = Counter(found.values())
+        for path, value in found.items():
+            rivals = [v for v in counts if v != value and (v[0] == value[0] or found is sources)]
+            if any(counts[v] >= counts[value] for v in rivals):
+                raise ResultError(
+                    f"{path.name} was measured on other data than most results beside it",
+                    where=path.parent,
+                    do="keep results of one kind of data in a folder: move this one elsewhere",
+                )
+
+
+def _check_recipes(frame: pd.DataFrame) -> None:
+    planned = {entry.name: entry for entry in full_plan(frame)}
+    for row in frame.itertuples():
+        entry = planned.get(row.name)
+        now = entry and (entry.recipe.digest, layers_digest(entry.recipe))
+        if (row.recipe, row.layers) != now:
+            raise ResultError(
+                f"{row.name}, seed {row.seed}, was measured with another recipe than that "
+                "name stands for now",
+                do=f"measure anew with `{COMMAND}`",
+            )
+
+
+def _cell(value: object) -> str:
+    missing = value is None or (isinstance(value, float) and value != value)
+    return "" if missing else str(value)
+
+
+def _check(cells: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(cells).encode()).hexdigest()[:8]

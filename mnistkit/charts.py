@@ -1,0 +1,290 @@
+"""Charts of the series: counts, curves, scores, confusions; see `plotting` for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from mlxtend.plotting import plot_confusion_matrix as draw_matrix
+
+from mnistkit.metrics import most_confused
+from mnistkit.plotting import describe, new_axes
+
+
+def plot_class_distribution(
+    labels: Mapping[str, Sequence[int]],
+    *,
+    title: str = "Digits per class",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw bars of each class's share, one group of bars a split."""
+    ax = new_axes(ax)
+    width, words = 0.8 / len(labels), []
+    for place, (name, values) in enumerate(labels.items()):
+        counts = np.bincount(np.asarray(values), minlength=10)
+        share = 100 * counts / counts.sum()
+        ax.bar(np.arange(10) + (place - (len(labels) - 1) / 2) * width, share, width, label=name)
+        low, high = share.argmin(), share.argmax()
+        words.append(
+            f"{name}: {counts.sum():,} digits, fewest {low} ({share[low]:.1f} %), "
+            f"most {high} ({share[high]:.1f} %)"
+        )
+    ax.axhline(10, color="black", linestyle=":", linewidth=1)
+    ax.set(xticks=range(10), xlabel="class", ylabel="share in %", title=title)
+    ax.set_ylim(top=1.22 * ax.get_ylim()[1])
+    ax.legend(ncols=len(labels), loc="upper center")
+    ax.grid(axis="x", visible=False)
+    return describe(ax, f"{title}. {'; '.join(words)}.")
+
+
+def plot_history(
+    frames: Mapping[str, pd.DataFrame] | pd.DataFrame,
+    value: str = "loss",
+    *,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw loss or accuracy per epoch: training dashed, validation solid, a colour a model.
+
+    frames: `History.frame`, or several by name. value: "loss" or "accuracy".
+    """
+    frames = {"": frames} if isinstance(frames, pd.DataFrame) else frames
+    ax, words = new_axes(ax), []
+    for name, frame in frames.items():
+        color = ax._get_lines.get_next_color()
+        for split, line, marker in (("train", "--", "o"), ("validation", "-", "s")):
+            column = f"{split}_{value}"
+            if column not in frame:
+                continue
+            label = f"{name} {split}".strip()
+            ax.plot(frame.index, frame[column], line, marker=marker, color=color, label=label)
+            words.append(f"{label} {frame[column].iloc[0]:.3f} to {frame[column].iloc[-1]:.3f}")
+    ax.set(xlabel="epoch", ylabel=value, title=title or f"{value.capitalize()} per epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend()
+    return describe(ax, f"{ax.get_title()}: {'; '.join(words)}.")
+
+
+def plot_confusion_matrix(
+    matrix, *, title: str = "Confusion matrix", ax: Axes | None = None
+) -> Axes:
+    """Draw a 10 x 10 confusion matrix, rows true, with mlxtend.
+
+    The colour scale ends at the largest error, not at the diagonal, so that a model
+    of 99 % still shows what it confuses. matrix: as `metrics.confusion_matrix` gives.
+    """
+    import torch
+
+    counts = np.asarray(matrix)
+    errors = counts - np.diag(counts.diagonal())
+    ax = new_axes(ax, (7, 7))
+    # Saturating norm: every diagonal cell is darkest, so its white digits stay readable.
+    norm = PowerNorm(0.6, vmin=0, vmax=max(int(errors.max()), 1), clip=True)
+    current = plt.gca() if plt.get_fignums() else None
+    plt.sca(ax)  # mlxtend sets labels and ticks on the current axes
+    draw_matrix(
+        counts, figure=ax.figure, axis=ax, norm_colormap=norm, class_names=list("0123456789")
+    )
+    if current is not None:
+        plt.sca(current)
+    for text in ax.texts:
+        column, row = (round(v) for v in text.get_position())
+        text.set_color("white" if norm(counts[row, column]) > 0.6 else "black")
+        text.set_fontsize(10)
+    ax.tick_params(axis="x", labelrotation=0)
+    ax.set(title=title, xlabel="predicted class", ylabel="true class")
+    pairs = most_confused(torch.from_numpy(counts), top=3)
+    listed = ", ".join(
+        f"{p.true} as {p.predicted}, {p.count} times" for p in pairs.itertuples(index=False)
+    )
+    right, total = counts.diagonal().sum(), counts.sum()
+    share = f"{right:,} of {total:,} right ({100 * right / total:.2f} %)"
+    return describe(ax, f"{title}: {share}; most confused: {listed or 'nothing'}.")
+
+
+def plot_comparison(
+    scores: pd.DataFrame,
+    *,
+    value: str = "accuracy",
+    percent: bool = True,
+    title: str = "Models compared",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a bar a model with its 95 % interval, the value written beside it.
+
+    scores: indexed by name, with columns mean, low, high (as `summarize` gives); without
+    low and high, or where they are NaN, no interval is drawn.
+    """
+    scale = 100 if percent else 1
+    unit = " %" if percent else ""
+    ax = new_axes(ax, (7, 0.55 * len(scores) + 1.2))
+    table = scores.reindex(columns=["mean", "low", "high"]).astype(float) * scale
+    reach = np.abs(table[["low", "high"]].sub(table["mean"], axis=0)).fillna(0).to_numpy().T
+    places = np.arange(len(table))[::-1]
+    ax.barh(
+        places,
+        table["mean"],
+        xerr=reach,
+        height=0.6,
+        capsize=4,
+        color="#56B4E9",
+        ecolor="black",
+    )
+    edge = table[["mean", "high"]].max(axis=1)
+    for place, mean, end in zip(places, table["mean"], edge, strict=True):
+        ax.annotate(
+            f"{mean:.2f}{unit}", (end, place), (6, 0), textcoords="offset points", va="center"
+        )
+    ax.set(yticks=places, yticklabels=table.index, xlabel=f"{value}{f' in{unit}' if unit else ''}")
+    ax.set(title=title)
+    low = min(table["mean"].min(), np.nanmin(table.to_numpy()))
+    if percent and low > 20:
+        ax.set_xlim(max(0, low - 0.35 * (100 - low)), 100 + 0.15 * (100 - low))
+    else:
+        ax.margins(x=0.2)
+    ax.grid(axis="y", visible=False)
+    words = "; ".join(f"{n} {_number(r, unit)}" for n, r in table.iterrows())
+    return describe(ax, f"{title}: {words}.")
+
+
+def plot_histogram(
+    values: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    bins: int | Sequence[float] = 20,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how values spread, one outline a name, on common bins."""
+    ax = new_axes(ax)
+    edges = np.histogram_bin_edges(np.concatenate([np.asarray(v) for v in values.values()]), bins)
+    hatches = ("", "//", "..", "xx")
+    words = []
+    for place, (name, numbers) in enumerate(values.items()):
+        numbers = np.asarray(numbers, dtype=float)
+        ax.hist(numbers, edges, alpha=0.6, label=name, hatch=hatches[place % 4], edgecolor="white")
+        words.append(
+            f"{name}: {len(numbers)} values from {numbers.min():.4g} to {numbers.max():.4g}"
+        )
+    ax.set(xlabel=xlabel, ylabel="count", title=title)
+    ax.legend()
+    return describe(ax, f"{title or 'Histogram'} of {xlabel}. {'; '.join(words)}.")
+
+
+def plot_sweep(
+    table: pd.DataFrame,
+    *,
+    xlabel: str,
+    value: str = "validation accuracy",
+    log: bool = False,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw mean and 95 % interval against a hyper-parameter, in percent.
+
+    table: columns x, mean, low, high, and optionally line: one line for each of its values.
+    """
+    ax, words = new_axes(ax), []
+    lines = table.groupby("line", sort=False) if "line" in table else [("", table)]
+    for marker, (name, rows) in zip("osD^v", lines, strict=False):
+        rows = rows.sort_values("x")
+        mean, low, high = (100 * rows[c].to_numpy(float) for c in ("mean", "low", "high"))
+        reach = np.nan_to_num(np.abs([mean - low, high - mean]))
+        ax.errorbar(rows["x"], mean, reach, marker=marker, capsize=4, label=name or None)
+        best = int(np.nanargmax(mean))
+        words.append(
+            f"{name or value} best at {rows['x'].iloc[best]:g} with {mean[best]:.2f} %".strip()
+        )
+    if log:
+        ax.set_xscale("log")
+    ax.set(xlabel=xlabel, ylabel=f"{value} in %", title=title)
+    if "line" in table:
+        ax.legend()
+    return describe(ax, f"{title or xlabel}: {'; '.join(words)}.")
+
+
+def plot_intervals(
+    table: pd.DataFrame,
+    *,
+    xlabel: str = "difference in points",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw differences with their intervals around a line at zero, one a row.
+
+    table: indexed by what is compared, with columns mean, low, high, in points. A filled
+    mark is clear of zero, an open one is not.
+    """
+    ax = new_axes(ax, (7.5, 0.45 * len(table) + 1.4))
+    places = np.arange(len(table))[::-1]
+    words = []
+    for place, (name, row) in zip(places, table.iterrows(), strict=True):
+        clear = row["low"] > 0 or row["high"] < 0
+        reach = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+        face = "#0072B2" if clear else "white"
+        ax.errorbar(row["mean"], place, xerr=reach, fmt="o", capsize=4, color="#0072B2",
+                    markerfacecolor=face)  # fmt: skip
+        words.append(f"{name} {row['mean']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]")
+    ax.axvline(0, color="black", linestyle=":", linewidth=1)
+    ax.set(yticks=places, yticklabels=table.index, xlabel=xlabel, title=title)
+    ax.set_ylim(-0.6, len(table) - 0.4)
+    ax.grid(axis="y", visible=False)
+    return describe(ax, f"{title or xlabel}: {'; '.join(words)}.")
+
+
+def plot_tradeoff(
+    table: pd.DataFrame, x: str, *, xlabel: str, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Draw the accuracy of models, in percent, against what they cost, on a log scale.
+
+    table: indexed by model, with columns mean, low, high (fractions) and `x`. The vertical
+    scale is of errors, so that 99 % is as far from 98 % as 98 % from 96 %.
+    """
+    ax = new_axes(ax, (7.5, 5))
+    table = table.sort_values(x)
+    costs, errors = table[x].astype(float), 100 * (1 - table["mean"].astype(float))
+    reach = 100 * np.array([table["high"] - table["mean"], table["mean"] - table["low"]], float)
+    ax.errorbar(costs, errors, np.nan_to_num(reach), fmt="o", capsize=3, color="#0072B2")
+    ticks = [t for t in (80, 90, 95, 97, 98, 99, 99.5)
+             if errors.min() / 1.3 <= 100 - t <= errors.max() * 1.3]  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel=xlabel, title=title, ylabel="test accuracy in %")
+    ax.set_xlim(costs.min() / 1.6, costs.max() * 6)  # room for the last names
+    ax.set_ylim(errors.max() * 1.3, errors.min() / 1.3)
+    ax.set(yticks=[100 - t for t in ticks], yticklabels=[f"{t:g}" for t in ticks])
+    ax.yaxis.set_minor_locator(plt.NullLocator())
+    _name_points(ax, dict(zip(table.index, zip(costs, errors, strict=True), strict=True)))
+    words = [f"{n} {100 - errors[n]:.2f} % at {costs[n]:,.{1 if costs[n] < 1000 else 0}f}"
+             for n in table.index]  # fmt: skip
+    return describe(ax, f"{title or xlabel}; {xlabel}: {'; '.join(words)}.")
+
+
+def _name_points(ax: Axes, points: Mapping[str, tuple[float, float]], size: float = 8) -> None:
+    """Write each name beside its point, so that it covers neither a point nor a name.
+
+    To the right; to the left if a point is in the way; lower if a name is.
+    """
+    letter, line, gap = 0.62 * size, 1.3 * size, 7  # in points of print
+    spots = {n: 72 / ax.figure.dpi * ax.transData.transform(p) for n, p in points.items()}
+    taken: list[tuple[float, float, float]] = []  # start, end and height of names
+    for name, (x, top) in sorted(spots.items(), key=lambda item: -item[1][1]):
+        reach = gap + letter * len(name)
+        blocked = any(
+            0 < other[0] - x < reach and abs(other[1] - top) < line for other in spots.values()
+        )
+        start, y = (x - reach if blocked else x), top
+        for other_start, other_end, other_y in taken:
+            if start < other_end and other_start < start + reach and abs(y - other_y) < line:
+                y = other_y - line
+        taken.append((start, start + reach, y))
+        ax.annotate(name, points[name], (-gap if blocked else gap, y - top), fontsize=size,
+                    textcoords="offset points", va="center",
+                    ha="right" if blocked else "left")  # fmt: skip
+
+
+def _number(row: pd.Series, unit: str) -> str:
+    interval = "" if np.isnan(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"{row['mean']:.2f}{unit}{interval}"

@@ -1,0 +1,91 @@
+"""A recipe: all that decides how a model is trained, but for the seed and the data."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A value: two recipes are equal, and have the same digest, if they train alike.
+
+    model: a name in `models.MODELS`; options replace those of the registry.
+    scheduler: a PyTorch scheduler, or a `functools.partial` of one.
+    The others are as in `training.fit`.
+    """
+
+    model: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    epochs: int = 5
+    batch_size: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    loss: str = "cross_entropy"
+    scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    normalized: bool = False
+
+    def __post_init__(self) -> None:
+        """Copy the options, and make 1 and 1.0 the same rate."""
+        object.__setattr__(self, "options", dict(self.options))
+        for name in ("learning_rate", "weight_decay"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is trained, not how it was written: lists and tuples are alike."""
+        if not isinstance(other, Recipe):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        """Hash by the digest."""
+        return hash(self.digest)
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that stay the same across processes and machines."""
+        return recipe_digest(self.to_dict())
+
+    def to_dict(self) -> dict:
+        """Return all fields as JSON can hold them.
+
+        Raises ValueError for a scheduler or an option that has no name of its own, such
+        as a lambda: nobody could tell later what it did.
+        """
+        return {f.name: _plain(getattr(self, f.name), f.name) for f in fields(self)}
+
+
+def recipe_digest(fields: Mapping) -> str:
+    """Digest of a recipe in the form of `Recipe.to_dict`, as a result file holds it."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _plain(value: object, name: str) -> object:
+    """Turn a value into plain JSON; a callable into its name and arguments."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, name) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v, name) for v in value]
+    if isinstance(value, functools.partial):
+        call = _plain(value.func, name)
+        return {
+            "call": call,
+            "args": _plain(value.args, name),
+            "with": _plain(value.keywords, name),
+        }
+    if (inspect.isclass(value) or inspect.isroutine(value)) and "<" not in value.__qualname__:
+        return f"{value.__module__}.{value.__qualname__}"
+    raise ValueError(
+        f"{name} is {value!r}, which has no name that a result file could hold; "
+        "use a scheduler of PyTorch, or functools.partial(StepLR, step_size=3)"
+    )

@@ -1,0 +1,122 @@
+"""The scoreboard: every claim, what was measured, the verdict, and one line why."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mnistkit.archive import full_plan, read_table
+from mnistkit.claims import CLAIMS, Claim, Finding, find_claims, judge
+from mnistkit.errors import ResultError
+from mnistkit.storage import write_atomically
+from mnistkit.verdicts import Runs
+
+MARKS = ("<!-- scoreboard -->", "<!-- end of scoreboard -->")
+
+_WIDTH = max(len(claim.statement) for claim in CLAIMS)
+
+
+def findings(runs: Runs, claims: Sequence[Claim] = CLAIMS) -> list[Finding]:
+    """Judge claims, by default all, from these runs."""
+    planned = {entry.name: len(entry.seeds) for entry in full_plan(runs.frame)}
+    return [judge(claim, runs, planned) for claim in claims]
+
+
+def scoreboard(runs: Runs | None = None) -> pd.DataFrame:
+    """One row a claim: published, measured (how), here, n, data, verdict, why.
+
+    runs: from `read_folder`; by default those that come with the package.
+    """
+    found = findings(read_table() if runs is None else runs)
+    rows = [
+        {
+            "id": finding.claim.id,
+            "claim": finding.claim.statement,
+            "published": finding.claim.published,
+            "measured": finding.claim.measured,
+            "here": finding.here,
+            "n": finding.n or "",
+            "data": finding.data.partition(", ")[0],
+            "verdict": finding.verdict,
+            "why": finding.why,
+        }
+        for finding in found
+    ]
+    return pd.DataFrame(rows).set_index("id")
+
+
+def verdict_lines(ids: Sequence[str], source: str, runs: Runs | None = None) -> list[str]:
+    """One line a claim: id, statement, what was measured, verdict.
+
+    source: of the reader's own digits. On the sample, which has 5,000, the line says that
+    the claim needs full MNIST instead of a verdict. Raises UnknownNameError for an id.
+    """
+    claims = find_claims(ids)
+    if source == "sample":
+        return [f"{c.id}  {c.statement:{_WIDTH}}  needs full MNIST" for c in claims]
+    found = findings(read_table() if runs is None else runs, claims)
+    return [_line(finding) for finding in found]
+
+
+def print_verdicts(ids: Sequence[str], source: str) -> None:
+    """Print the verdicts of the published scoreboard; see `verdict_lines`."""
+    print("\n".join(verdict_lines(ids, source)))
+
+
+def to_text(runs: Runs) -> str:
+    """The scoreboard for a terminal: two lines a claim, and a count of verdicts."""
+    found = findings(runs)
+    lines = [text for f in found for text in (_line(f), *([f"    {f.why}"] if f.why else []))]
+    counts = Counter(f.verdict for f in found)
+    total = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    return "\n".join([*lines, "", f"{len(found)} claims: {total}", describe(runs)])
+
+
+def to_markdown(runs: Runs) -> str:
+    """The scoreboard as the README shows it."""
+    head = ["| | claim | published | here | n | verdict | why |", "|---|---|---|---|---|---|---|"]
+    columns = ["claim", "published", "here", "n", "verdict", "why"]
+    table = scoreboard(runs)[columns].astype(str)
+    rows = [f"| {' | '.join(row)} |" for row in table.itertuples()]
+    return "\n".join([*head, *rows, "", describe(runs)])
+
+
+def describe(runs: Runs) -> str:
+    """Say what the runs are: how many, of which data, on what machine, how long."""
+    frame = runs.frame
+    machines = " and ".join(sorted(set(frame["processor"])))
+    torch = ", ".join(sorted({version.partition("+")[0] for version in frame["torch"]}))
+    sources = sorted(set(frame["source"]), key=len)
+    weights = sources[-1].partition(", ")[2]
+    features = f"; MobileNetV2 with {weights}" if weights else ""
+    return (
+        f"{len(frame)} runs on {sources[0].partition(', ')[0]}{features}. Measured on {machines}, "
+        f"one thread a run, PyTorch {torch}: {frame['seconds'].sum() / 60:.0f} minutes of "
+        "computing. ± is the deviation between runs; brackets hold 95 % intervals."
+    )
+
+
+def update_readme(path: str | os.PathLike, runs: Runs) -> bool:
+    """Put the scoreboard between its marks in a Markdown file; returns whether that changed it."""
+    path = Path(path)
+    text = path.read_text(encoding="utf-8")
+    if any(text.count(mark) != 1 for mark in MARKS):
+        raise ResultError(f"{path.name} must hold {MARKS[0]} and {MARKS[1]} once each")
+    before, rest = text.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    new = f"{before}{MARKS[0]}\n\n{to_markdown(runs)}\n\n{MARKS[1]}{after}"
+    if new == text:
+        return False
+    with write_atomically(path) as temporary:
+        temporary.write_text(new, encoding="utf-8")
+    return True
+
+
+def _line(finding: Finding) -> str:
+    claim, data = finding.claim, finding.data.partition(", ")[0]
+    runs = f" (n = {finding.n}, {data})" if finding.n else ""
+    return f"{claim.id}  {claim.statement:{_WIDTH}}  {finding.here}{runs}  {finding.verdict}"

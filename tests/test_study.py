@@ -1,0 +1,92 @@
+"""The study runs on small digits from end to end, stops and goes on where it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mnistkit import archive, study
+from mnistkit.study import judging_plan, measure, tuning_plan
+from mnistkit.transfer import FeatureSplit
+
+
+@pytest.fixture
+def short_study(monkeypatch, easy_digits):
+    """Every recipe of the plan, but a fifth of the epochs, two seeds, and 40 digits."""
+    small = replace(easy_digits, **{p: getattr(easy_digits, p)[:40] for p in ("train", "test")})
+
+    def digits_of(source, validation_size):
+        aside = small.validation[: 20 if validation_size else 0]
+        return replace(small, source=source, validation=aside)
+
+    def shortened(plan):
+        return lambda *rates: [
+            replace(
+                e, seeds=range(2), recipe=replace(e.recipe, epochs=max(1, e.recipe.epochs // 5))
+            )
+            for e in plan(*rates)
+        ]
+
+    def features(model, weights, digits):
+        named = study.name_features(digits, weights)
+        parts = {
+            part: FeatureSplit(
+                getattr(digits, part).inputs().flatten(1).half().repeat(1, 2)[:, :1280],
+                getattr(digits, part).labels,
+            )
+            for part in ("train", "validation", "test")
+        }
+        return replace(named, **parts)
+
+    loads = []
+    monkeypatch.setattr(study, "load_digits", digits_of)
+    for plan in (tuning_plan, judging_plan):
+        for module in (study, archive):
+            monkeypatch.setattr(module, plan.__name__, shortened(plan))
+    monkeypatch.setattr(study, "load_mobilenet", lambda: (study_model(), "ImageNet weights"))
+    monkeypatch.setattr(
+        study, "feature_digits", lambda *args: loads.append(args) or features(*args)
+    )
+    return loads
+
+
+def study_model():
+    from mnistkit.models import build_model
+
+    return build_model("V0")
+
+
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_a_whole_study_is_run_once_and_then_read(short_study, tmp_path):
+    said = list(measure(tmp_path))
+    assert any("chosen" in line for line in said)
+    runs = archive.read_folder(tmp_path)
+    assert archive.missing_runs(runs) == []
+    assert set(runs.frame["source"]) == {"mnist", "mnist, ImageNet weights"}
+    assert runs.seconds("MobileNetV2 features") >= 0
+    before = times(tmp_path)
+    list(measure(tmp_path))
+    assert times(tmp_path) == before
+    assert len(short_study) == 1, "features are computed once, not to be read again"
+
+
+def test_a_study_goes_on_where_it_was_stopped(short_study, tmp_path):
+    for said, _ in zip(measure(tmp_path), range(4), strict=False):
+        last = said
+    assert "V1, " in last
+    before = times(tmp_path)
+    list(measure(tmp_path))
+    after = times(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before)
+
+
+def test_without_imagenet_weights_its_claims_are_left_out(short_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "load_mobilenet", lambda: (None, study.RANDOM))
+    assert any("MobileNetV2 is left out" in line for line in measure(tmp_path))
+    missing = archive.missing_runs(archive.read_folder(tmp_path))
+    assert {name.split(",")[0] for name in missing} == {"MobileNetV2 head", "MobileNetV2 features"}
