@@ -119,6 +119,9 @@ def test_speed_compares_the_slowest_run_with_all_of_the_others_steps():
     data = {"a": [0.9], "step": [0.0], "head": [0.9]}
     assert rule.judge(runs(times, **data)) == ("reproduced", "10 s against 11 s")
     assert rule.judge(runs(times | {"a": 12.0}, **data))[0] == "not reproduced"
+    mixed = runs(times, **data | {"a": [0.9, 0.9]})
+    mixed.frame["seconds"] = [10.0, 12.0, 8.0, 3.0]  # one run of `a` is slower than 11 s
+    assert rule.judge(mixed)[0] == "undecided"
 
 
 def test_counting_needs_no_runs():
