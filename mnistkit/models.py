@@ -174,6 +174,41 @@ class CNN(nn.Module):
         return self.softmax(self.classifier(self.features(images)))
 
 
+class FastCNN(nn.Module):
+    """A CNN for 99 % in about two seconds of training on two cores; see `study`.
+
+    The first convolution has a stride of 2, so that all that follows works on a quarter of
+    the pixels: 28 x 28 to 14 x 14 to 7 x 7 to 3 x 3. Takes normalised images.
+    """
+
+    def __init__(self, channels: Sequence[int] = (16, 32, 64)):
+        """`channels` of the three convolutions, of 5 x 5, 3 x 3 and 3 x 3 pixels."""
+        super().__init__()
+        first, second, third = _checked_widths(channels)
+        self.features = nn.Sequential(
+            nn.Conv2d(1, first, kernel_size=5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+            *self._block(first, second),
+            *self._block(second, third),
+        )
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(third * 3 * 3, CLASSES))
+
+    @staticmethod
+    def _block(channels_in: int, channels: int) -> list[nn.Module]:
+        # Pooling first leaves batch norm and ReLU a quarter of the work.
+        return [
+            nn.Conv2d(channels_in, channels, kernel_size=3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+        ]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, N x 10."""
+        return self.classifier(self.features(images))
+
+
 @dataclass(frozen=True)
 class ModelEntry:
     """One line of the registry: how to build a model, where it was published, what it is."""
@@ -223,6 +258,7 @@ MODELS: dict[str, ModelEntry] = {
     "E CNN corrected": ModelEntry(
         partial(CNN, softmax=False), "E", "E's CNN without the softmax: logits"
     ),
+    "FastCNN": ModelEntry(FastCNN, "-", "three convolutions to 64, for 99 % in seconds"),
     "MobileNetV2": ModelEntry(
         _mobilenet_v2, "E", "MobileNetV2 with a head of 10 classes, 3 x 224 x 224 input"
     ),

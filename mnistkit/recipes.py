@@ -12,6 +12,10 @@ from dataclasses import dataclass, field, fields
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+# Left out of a recipe's written form while they have their default, so that the digests of
+# older recipes, and with them all stored runs, stay what they were.
+_ADDED_LATER = ("scheduler_step",)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -32,6 +36,7 @@ class Recipe:
     loss: str = "cross_entropy"
     scheduler: Callable[[Optimizer], LRScheduler] | None = None
     normalized: bool = False
+    scheduler_step: str = "epoch"
 
     def __post_init__(self) -> None:
         """Copy the options, and make 1 and 1.0 the same rate."""
@@ -60,7 +65,11 @@ class Recipe:
         Raises ValueError for a scheduler or an option that has no name of its own, such
         as a lambda: nobody could tell later what it did.
         """
-        return {f.name: _plain(getattr(self, f.name), f.name) for f in fields(self)}
+        return {
+            f.name: _plain(getattr(self, f.name), f.name)
+            for f in fields(self)
+            if f.name not in _ADDED_LATER or getattr(self, f.name) != f.default
+        }
 
 
 def recipe_digest(fields: Mapping) -> str:

@@ -30,6 +30,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adamw": partial(torch.optim.AdamW, fused=True),
     "rmsprop": torch.optim.RMSprop,
 }
+SCHEDULER_STEPS = ("epoch", "batch")
 PRECISIONS = ("auto", "float32", "bfloat16")
 _CHECK_EVERY = 50  # batches between looks at whether the loss is still a number
 
@@ -167,6 +168,7 @@ def fit(
     weight_decay: float = 0.0,
     loss: str | LossFunction = "cross_entropy",
     scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+    scheduler_step: str = "epoch",
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -185,7 +187,8 @@ def fit(
             `lr` and `weight_decay`.
         learning_rate: the optimizer's step size; `weight_decay` its L2 penalty.
         loss: a name in `LOSSES`, or a callable of (outputs, labels).
-        scheduler: takes the optimizer, returns a PyTorch scheduler, stepped each epoch.
+        scheduler: takes the optimizer, returns a PyTorch scheduler.
+        scheduler_step: when it moves on: after each "epoch", or after each "batch".
         seed: fixes the order of batches and dropout. With the same initial weights,
             machine and thread count, a run repeats bit for bit.
         device: "auto", or a PyTorch device name.
@@ -210,7 +213,10 @@ def fit(
     optimizer = choose_optimizer(optimizer)(
         model.parameters(), lr=learning_rate, weight_decay=weight_decay
     )
+    if scheduler_step not in SCHEDULER_STEPS:
+        raise unknown_name("scheduler_step", scheduler_step, SCHEDULER_STEPS)
     schedule = scheduler(optimizer) if scheduler else None
+    each_batch = schedule.step if schedule and scheduler_step == "batch" else None
     _reseed(train_loader, seed)
     history = History()
     with progress_bar(epochs * len(train_loader), "training", "batch", shown=progress) as bar:
@@ -225,12 +231,12 @@ def fit(
                         loss_fn,
                         optimizer,
                         precision=precision,
-                        after_batch=_batch_recorder(history, epoch, log_every, bar),
+                        after_batch=_batch_recorder(history, epoch, log_every, bar, each_batch),
                     )
                 )
                 if after_epoch:
                     history.rows[-1] |= after_epoch(model)
-                if schedule:
+                if schedule and not each_batch:
                     schedule.step()
         except KeyboardInterrupt:
             history.interrupted = True
@@ -257,9 +263,11 @@ def _one_epoch(
     return row | {"learning_rate": rate, "seconds": time.perf_counter() - started}
 
 
-def _batch_recorder(history: History, epoch: int, log_every: int | None, bar: tqdm):
+def _batch_recorder(history: History, epoch: int, log_every: int | None, bar: tqdm, each_batch):
     def record(number: int, loss: Tensor) -> None:
         bar.update()
+        if each_batch:
+            each_batch()
         if log_every and number % log_every == 0:
             history.batches.append((epoch, number, loss.item()))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -199,3 +201,33 @@ def test_bad_arguments_are_named(easy_digits, options, message):
 def test_empty_loader_is_named():
     with pytest.raises(ValueError, match="the loader gave no batches"):
         evaluate(build_model("V0"), [])
+
+
+def test_a_scheduler_moves_on_after_each_batch_if_told(easy_digits):
+    halving = partial(StepLR, step_size=1, gamma=0.5)
+    rates = {}
+    for step in ("epoch", "batch"):
+        optimizers = []
+
+        def schedule(optimizer, optimizers=optimizers):
+            optimizers.append(optimizer)
+            return halving(optimizer)
+
+        fit_once(easy_digits, scheduler=schedule, scheduler_step=step, learning_rate=0.5)
+        rates[step] = optimizers[0].param_groups[0]["lr"]
+    # 600 digits in batches of 32 are 19 batches; two epochs
+    assert rates == {"epoch": 0.5**3, "batch": 0.5**39}
+
+
+def test_an_unknown_scheduler_step_is_named(easy_digits):
+    with pytest.raises(ValueError, match="unknown scheduler_step 'batches'; did you mean 'batch'"):
+        fit_once(easy_digits, scheduler_step="batches")
+
+
+def test_what_after_epoch_returns_joins_the_row(easy_digits):
+    seen = []
+    _, history = fit_once(
+        easy_digits, after_epoch=lambda m: {"weights": len(seen.append(m) or seen)}
+    )
+    assert [row["weights"] for row in history.rows] == [1, 2]
+    assert isinstance(seen[0], MLP)

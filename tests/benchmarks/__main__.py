@@ -1,112 +1,239 @@
-"""The READMEs' way against ours, side by side in one process: `make bench`.
+"""The READMEs' way, ours, and the machine's limit, side by side in one process: `make bench`.
 
-Each row is the median of interleaved repeats on the same digits. Only the ratios mean
-something: the machines that run this are shared. It takes the digits that `load_digits`
-finds; MNISTKIT_SOURCE=sample needs no network.
+Repeats are interleaved and medians compared, so that what disturbs the machine disturbs
+both sides: the ratios mean something, the seconds are of one machine and one day. It takes
+the digits that `load_digits` finds; MNISTKIT_SOURCE=sample needs no network.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
-import time
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
-from mnistkit import build_model, extract_features, fit, load_digits, load_mobilenet, preprocess
-from mnistkit.data import MNIST_MEAN, MNIST_STD
+from mnistkit import (
+    Recipe,
+    build_model,
+    extract_features,
+    fit,
+    fit_stack,
+    load_digits,
+    load_mobilenet,
+    run_grid,
+)
+from mnistkit.data import Digits
+from mnistkit.experiments import train_recipe
+from mnistkit.study import FAST, SEEDS, judging_plan
+from mnistkit.transfer import FEATURES, FeatureSplit
+from tests.benchmarks import limits, usual
 
 REPEATS = 3
-PICTURES = 64  # for MobileNetV2, which needs no more to show its rate
+PICTURES = 256  # of MobileNetV2's; its time is proportional to their number
+RESULTS = Path("runs") / "benchmarks.json"
+STACK = 64
 
 
-class PictureByPicture(Dataset):
-    """Digits as torchvision's MNIST serves them, one picture at a time."""
+@dataclass(frozen=True)
+class Row:
+    """One comparison: median seconds of the usual way and of ours, and what is at least wanted.
 
-    def __init__(self, split):
-        self.images, self.labels = split.images, split.labels
-        self.transform = transforms.Compose(
-            [transforms.ToTensor(), transforms.Normalize((MNIST_MEAN,), (MNIST_STD,))]
+    share: of the machine's limit that ours reaches, where operations can be counted.
+    note: what was extrapolated.
+    """
+
+    what: str
+    usual: float
+    ours: float
+    wanted: float
+    share: float | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float:
+        return self.usual / self.ours
+
+    def __str__(self) -> str:
+        share = f"{self.share:.0%}" if self.share else ""
+        numbers = f"{self.usual:9.2f} s {self.ours:8.2f} s {self.ratio:7.1f} x {self.wanted:5.1f} x"
+        return f"{self.what:44} {numbers} {share:>5}  {self.note}"
+
+
+class Bench:
+    """Digits and limits, and a method for each group of rows."""
+
+    def __init__(self, digits: Digits, machine: dict):
+        self.digits, self.machine = digits, machine
+        self.count = len(digits.train)
+        self.rows: list[Row] = []
+
+    def add(self, *args, **options) -> None:
+        self.rows.append(Row(*args, **options))
+        print(self.rows[-1], flush=True)
+
+    def epoch(self, what, name, batch_size, wanted, sgd=None, precision="auto") -> float:
+        """An epoch of a model; returns the seconds of the usual way."""
+        train, model = self.digits.train, build_model(name, seed=0)
+        loader = train.loader(batch_size, shuffle=True, normalized=True)
+        options = {"optimizer": "sgd", "learning_rate": sgd} if sgd else {}
+        theirs, mine = interleaved(
+            lambda: usual.epoch(name, train, batch_size, sgd=sgd),
+            lambda: fit(model, loader, epochs=1, precision=precision, progress=False, **options),
         )
+        low = precision == "auto" and name != "A baseline" and self.machine["bfloat16"]
+        limit = self.machine["bfloat16_rate" if low else "float32_rate"]
+        work = limits.training_operations(build_model(name), torch.rand(1, 1, 28, 28))
+        self.add(what, theirs, mine, wanted, share=work * self.count / mine / limit)
+        return theirs
 
-    def __len__(self):
-        return len(self.labels)
+    def stack(self) -> None:
+        """64 seeds of V1 as one stack, against the same seeds one after another."""
+        loader = self.digits.train.loader(32, shuffle=True)
+        options = {"epochs": 1, "optimizer": "sgd", "learning_rate": 0.1, "progress": False}
+        models = [build_model("V1", seed=seed) for seed in range(STACK)]
+        for shared, wanted in ((True, 8.0), (False, 4.0)):
+            alone, stacked = interleaved(
+                lambda: [fit(model, loader, device="cpu", **options) for model in models[:8]],
+                lambda shared=shared: fit_stack(models, loader, share_batches=shared, **options),
+            )
+            kind = "one order of batches" if shared else "own batches"
+            what = f"{STACK} seeds of V1, {kind}: stack"
+            self.add(what, alone * STACK / 8, stacked, wanted,
+                     note="usual: our own loader, 8 seeds times 8")  # fmt: skip
 
-    def __getitem__(self, index):
-        return self.transform(Image.fromarray(self.images[index].numpy())), int(self.labels[index])
+    def seeds_side_by_side(self) -> None:
+        """Ten seeds of V2 in processes, against one after another with all threads."""
+        few = Digits(self.digits.train[:12_000], self.digits.validation[:0],
+                     self.digits.test[:1000], self.digits.source)  # fmt: skip
+        recipe = Recipe("V2", epochs=1, batch_size=32, optimizer="sgd", learning_rate=0.1)
+        grid = {"V2": recipe}
+        run_grid(grid, range(2), few)  # starts the processes
+        serial, parallel = interleaved(
+            lambda: [train_recipe(recipe, few, seed, progress=False) for seed in SEEDS],
+            lambda: run_grid(grid, SEEDS, few),
+        )
+        self.add("10 seeds of V2, 12,000 digits: processes", serial, parallel, 1.0)
+
+    def transfer(self) -> None:
+        """MobileNetV2: features, five epochs of the head, and a second visit."""
+        pictures, model = self.digits.train[:PICTURES], load_mobilenet("random")[0]
+        theirs, ours, ours_in_float32 = interleaved(
+            lambda: usual.mobilenet_epoch(pictures),
+            lambda: extract_features(model, pictures.images, progress=False),
+            lambda: extract_features(model, pictures.images, bfloat16=False, progress=False),
+        )
+        each = f"{PICTURES} pictures: {PICTURES / theirs:.0f} and {{:.0f}} a second"
+        wanted = 12.0 if self.machine["bfloat16"] else 4.0
+        self.add("MobileNetV2, features", theirs, ours, wanted, note=each.format(PICTURES / ours))
+        self.add("the same in float32", theirs, ours_in_float32, 4.0,
+                 note=each.format(PICTURES / ours_in_float32))  # fmt: skip
+        head, visit = self._head_seconds(model)
+        scale = self.count / PICTURES
+        note = f"extrapolated from {PICTURES} to {self.count:,} pictures"
+        self.add("5 epochs of frozen MobileNetV2, first visit", 5 * scale * theirs,
+                 scale * ours + head, 50.0, note=note)  # fmt: skip
+        self.add("5 epochs of frozen MobileNetV2, second visit", 5 * scale * theirs, visit + head,
+                 500.0, note="usual extrapolated; ours read from disk")  # fmt: skip
+
+    def _head_seconds(self, model: nn.Module) -> tuple[float, float]:
+        """Five epochs of a head on as many features, and reading them from disk."""
+        labels = self.digits.train.labels
+        features = torch.rand(len(labels), FEATURES).half()
+        split, empty = FeatureSplit(features, labels), self.digits.validation[:0]
+        digits = Digits(split, empty, empty, "features")
+        recipe = Recipe("MobileNetV2 head", epochs=5)
+        head = limits.seconds(lambda: train_recipe(recipe, digits, progress=False))
+        with tempfile.TemporaryDirectory() as folder:
+            path = extract_features_path(model, self.digits.train.images, features, folder)
+            read = limits.seconds(
+                lambda: extract_features(model, self.digits.train.images, folder=folder)
+            )
+            assert path.is_file()
+        return head, read
+
+    def to_ninety_nine(self, one_epoch: float) -> None:
+        """99 %: ours against one epoch of E's CNN the usual way, which needs several."""
+        times, scores = [], []
+        for seed in SEEDS:
+            history = train_recipe(FAST, self.digits, seed, progress=False,
+                                   after_epoch=self._look)[1]  # fmt: skip
+            times.append(history.seconds)
+            scores.append(history.last["test_accuracy"])
+        mean = statistics.mean(scores)
+        epochs = next(e.recipe.epochs for e in judging_plan({"SGD": 1, "Adam": 1})
+                      if e.name == "E CNN corrected")  # fmt: skip
+        self.add("to 99 %: FastCNN, against E's CNN", epochs * one_epoch, statistics.mean(times),
+                 5.0, note=f"FastCNN {mean:.2%} over {len(scores)} seeds; "
+                           f"E's: {epochs} epochs, as in the study")  # fmt: skip
+
+    def _look(self, model: nn.Module) -> dict[str, float]:
+        from mnistkit import evaluate
+
+        return {"test_accuracy": evaluate(model, self.digits.test.loader(1000, normalized=True))
+                .accuracy}  # fmt: skip
+
+    def start_up(self) -> None:
+        """Importing the library against importing torch, in fresh processes."""
+        torch_seconds, ours = interleaved(lambda: _import("torch"), lambda: _import("mnistkit"))
+        self.add("import mnistkit, against import torch", torch_seconds, ours, 1 / 1.1)
+        full = "torch; from mnistkit import fit, load_digits, build_model"
+        torch_seconds, ours = interleaved(lambda: _import("torch"), lambda: _import(full))
+        self.add("torch and what a training needs", torch_seconds, ours, 1 / 1.1)
 
 
-def plain_epoch(model: nn.Module, loader, optimizer) -> None:
-    """The loop of the READMEs: float32, a number fetched from every batch."""
-    total = 0.0
-    model.train()
-    for images, labels in loader:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(images), labels)
-        loss.backward()
-        optimizer.step()
-        total += loss.item()
+def extract_features_path(model: nn.Module, images, features, folder) -> Path:
+    """Put features where `extract_features` looks for them."""
+    from mnistkit.training import choose_device, supports_bfloat16
+    from mnistkit.transfer import _features_path
+
+    path = _features_path(model, images, supports_bfloat16(choose_device()), folder)
+    torch.save(features, path)
+    return path
 
 
-def epoch_pair(split, name: str, batch_size: int) -> tuple[Callable, Callable]:
-    usual_loader = DataLoader(PictureByPicture(split), batch_size=batch_size, shuffle=True)
-    fast_loader = split.loader(batch_size, shuffle=True, normalized=True)
-    usual_model, our_model = build_model(name, seed=0), build_model(name, seed=0)
-    optimizer = torch.optim.Adam(usual_model.parameters())
-    return (
-        lambda: plain_epoch(usual_model, usual_loader, optimizer),
-        lambda: fit(our_model, fast_loader, epochs=1, device="cpu", progress=False),
-    )
+def interleaved(*actions: Callable) -> list[float]:
+    """Median seconds of each action, repeated in turn."""
+    rounds = [[limits.seconds(action) for action in actions] for _ in range(REPEATS)]
+    return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
-def feature_pair(images) -> tuple[Callable, Callable]:
-    model, _ = load_mobilenet("random")
-    model.eval()
-
-    def usual():
-        with torch.no_grad():
-            for batch in images.split(32):
-                model.features(preprocess(batch)).mean(dim=(2, 3))
-
-    return usual, lambda: extract_features(model, images, progress=False)
-
-
-def seconds(action: Callable) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
-
-
-def compare(name: str, usual: Callable, ours: Callable) -> dict:
-    pairs = [(seconds(usual), seconds(ours)) for _ in range(REPEATS)]
-    theirs, mine = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"{name:32} {theirs:8.2f} s {mine:8.2f} s {theirs / mine:8.1f} x", flush=True)
-    return {"what": name, "readmes_seconds": theirs, "our_seconds": mine, "ratio": theirs / mine}
+def _import(what: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import {what}"], check=True)
 
 
 def main() -> None:
-    digits = load_digits(os.environ.get("MNISTKIT_SOURCE", "auto"), limit=10_000)
-    split = digits.train
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    print(f"{len(split):,} {digits.source} digits; torch {torch.__version__}; {machine}")
-    print(f"{'':32} {'READMEs':>10} {'ours':>10} {'ratio':>10}")
-    usual_loader = DataLoader(PictureByPicture(split), batch_size=64)
-    fast_loader = split.loader(64, normalized=True)
-    rows = [
-        compare("a pass of the loader", lambda: list(usual_loader), lambda: list(fast_loader)),
-        compare("an epoch of A's MLP, batch 64", *epoch_pair(split, "A baseline", 64)),
-        compare("an epoch of V2, batch 32", *epoch_pair(split, "V2", 32)),
-        compare("an epoch of E's CNN, batch 64", *epoch_pair(split, "E CNN corrected", 64)),
-        compare(f"MobileNetV2, {PICTURES} pictures", *feature_pair(split.images[:PICTURES])),
-    ]
-    print(json.dumps({"machine": machine, "source": digits.source, "rows": rows}))
+    os.environ["TQDM_DISABLE"] = "1"
+    digits = load_digits(os.environ.get("MNISTKIT_SOURCE", "auto"), validation_size=0)
+    machine = limits.describe()
+    bench = Bench(digits, machine)
+    rates = (machine[name] / 1e9 for name in ("float32_rate", "bfloat16_rate", "copy_rate"))
+    print(f"{digits}; {machine['processor']}, {machine['cores']} cores, {machine['device']}")
+    print("limits: {:.0f} G operations/s float32, {:.0f} bfloat16, {:.1f} GB/s copy".format(*rates))
+    print(f"{'':44} {'READMEs':>11} {'ours':>10} {'ratio':>9} {'wanted':>7} {'limit':>5}")
+    bench.epoch("an epoch of A's MLP, batch 64", "A baseline", 64, 7.0)
+    bench.epoch("an epoch of V2, batch 32", "V2", 32, 4.0, sgd=0.1)
+    one = bench.epoch("an epoch of E's CNN, batch 64", "E CNN", 64, 3.0)
+    if machine["bfloat16"]:
+        bench.epoch("V2 in float32", "V2", 32, 1.0, sgd=0.1, precision="float32")
+        bench.epoch("E's CNN in float32", "E CNN", 64, 1.0, precision="float32")
+    bench.stack()
+    bench.seeds_side_by_side()
+    bench.transfer()
+    bench.to_ninety_nine(one)
+    bench.start_up()
+    rows = [asdict(row) | {"ratio": row.ratio} for row in bench.rows]
+    RESULTS.parent.mkdir(exist_ok=True)
+    content = {"machine": machine, "source": digits.source, "rows": rows}
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"also in {RESULTS}")
 
 
 if __name__ == "__main__":
