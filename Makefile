@@ -54,7 +54,7 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
 
 bench: $(STAMP)
-	$(BIN)/python -m tests.benchmarks
+	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
 
 # Executes the notebooks on full data and puts them and their figures into the project.
 notebooks figures: $(STAMP)

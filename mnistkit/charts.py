@@ -265,16 +265,19 @@ def plot_tradeoff(
 def _name_points(ax: Axes, points: Mapping[str, tuple[float, float]], size: float = 8) -> None:
     """Write each name beside its point, so that it covers neither a point nor a name.
 
-    To the right; to the left if a point is in the way; lower if a name is.
+    To the right; to the left if a point is in the way there only; lower if a name is.
     """
     letter, line, gap = 0.62 * size, 1.3 * size, 7  # in points of print
     spots = {n: 72 / ax.figure.dpi * ax.transData.transform(p) for n, p in points.items()}
     taken: list[tuple[float, float, float]] = []  # start, end and height of names
     for name, (x, top) in sorted(spots.items(), key=lambda item: -item[1][1]):
         reach = gap + letter * len(name)
-        blocked = any(
-            0 < other[0] - x < reach and abs(other[1] - top) < line for other in spots.values()
-        )
+        right, left = (
+            any(0 < side * (other[0] - x) < reach and abs(other[1] - top) < 0.7 * line
+                for other in spots.values())
+            for side in (1, -1)
+        )  # fmt: skip
+        blocked = right and not left
         start, y = (x - reach if blocked else x), top
         for other_start, other_end, other_y in taken:
             if start < other_end and other_start < start + reach and abs(y - other_y) < line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -97,10 +97,10 @@ class ImageDataset(Dataset):
 
     def __getitem__(self, index) -> tuple[Tensor, Tensor]:
         """Image(s) and label(s) at an index, or at a list of indices: one call a batch."""
-        images, labels = self.images[index].float().div_(255), self.labels[index]
-        if labels.ndim == 0:
-            labels = labels.item()
-        return (normalize(images) if self.normalized else images), labels
+        images, labels = _rows(self.images, index).float().div_(255), _rows(self.labels, index)
+        if self.normalized:
+            images.sub_(MNIST_MEAN).div_(MNIST_STD)  # as `normalize`, without copies
+        return images, (labels.item() if labels.ndim == 0 else labels)
 
 
 def load_digits(
@@ -269,7 +269,7 @@ def make_loader(
 ) -> DataLoader:
     """Batch a dataset in memory: an ordinary DataLoader that asks for a batch in one call.
 
-    The sampler hands out lists of indices and `batch_size=None` passes each list to the
+    The sampler hands out tensors of indices and `batch_size=None` passes each to the
     dataset as it is, so the dataset must accept one (`ImageDataset` and `TensorDataset`
     do). Worker processes would cost more than they save.
 
@@ -281,8 +281,31 @@ def make_loader(
         raise ValueError("the dataset is empty: there is nothing to make batches of")
     generator = torch.Generator().manual_seed(seed)
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-    batches = BatchSampler(order, batch_size, drop_last=False)
+    batches = _TensorBatches(order, batch_size, drop_last=False)
     return DataLoader(dataset, sampler=batches, batch_size=None, generator=generator)
+
+
+def _rows(values: Tensor, index) -> Tensor:
+    """`values[index]`; for a tensor of places `index_select`, which copies row by row."""
+    if isinstance(index, Tensor) and index.dtype == torch.int64 and index.ndim:
+        rows = values.index_select(0, index.flatten())
+        return rows.view(*index.shape, *values.shape[1:])
+    return values[index]
+
+
+class _TensorBatches(BatchSampler):
+    """Batches of places as tensors: a list of numbers costs more to index with than a batch.
+
+    The order is that of an ordinary loader with the same generator.
+    """
+
+    def __iter__(self) -> Iterator[Tensor]:
+        count, shuffled = len(self.sampler), isinstance(self.sampler, RandomSampler)
+        generator = self.sampler.generator if shuffled else None
+        order = torch.randperm(count, generator=generator) if shuffled else torch.arange(count)
+        yield from order.split(self.batch_size)
+        if shuffled:
+            torch.randperm(count, generator=generator)  # RandomSampler draws one more at its end
 
 
 def _check_bytes(images: Tensor) -> None:

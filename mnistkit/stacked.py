@@ -177,8 +177,8 @@ class _Places(Dataset):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, places: list[int]) -> Tensor:
-        return torch.tensor(places)
+    def __getitem__(self, places: Tensor) -> Tensor:
+        return places
 
 
 def _batches(loader: DataLoader, orders: Sequence[DataLoader]) -> Iterator[tuple[Tensor, Tensor]]:

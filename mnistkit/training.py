@@ -32,7 +32,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 }
 SCHEDULER_STEPS = ("epoch", "batch")
 PRECISIONS = ("auto", "float32", "bfloat16")
-_CHECK_EVERY = 50  # batches between looks at whether the loss is still a number
+_CHECK_EVERY = 50  # batches between looks at the loss and at what was right
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def train_one_epoch(
     """
     device = next(model.parameters()).device
     model.train()
-    tally, guard = _Tally(device), _FiniteGuard()
+    tally = _Tally(guarded=True)
     autocast = _autocast(model, device, precision)
     for number, (inputs, labels) in enumerate(loader, start=1):
         inputs, labels = inputs.to(device), labels.to(device)
@@ -125,10 +125,8 @@ def train_one_epoch(
         loss.backward()
         optimizer.step()
         tally.add(outputs.detach(), labels, loss.detach())
-        guard.add(loss.detach())
         if after_batch:
             after_batch(number, loss.detach())
-    guard.check()
     return tally.result()
 
 
@@ -144,7 +142,7 @@ def evaluate(
     loss_fn = choose_loss(loss_fn)
     device = next(model.parameters()).device
     was_training = model.training
-    tally = _Tally(device)
+    tally = _Tally()
     model.eval()
     try:
         with torch.inference_mode():
@@ -323,46 +321,48 @@ def check_settings(*, epochs: int, learning_rate: float, log_every: int | None =
 
 
 class _Tally:
-    """Sums over samples, kept on the device so that no batch waits for a number."""
+    """Mean loss and accuracy over samples, worked out every so many batches.
 
-    def __init__(self, device: torch.device):
-        self.loss = torch.zeros((), dtype=torch.float64 if device.type != "mps" else torch.float32)
-        self.loss = self.loss.to(device)
-        self.right = torch.zeros((), dtype=torch.int64, device=device)
-        self.count = 0
+    Until then outputs wait on the device: no batch waits for a number, and counting costs a
+    batch next to nothing. `guarded` raises TrainingError for a loss that is no number.
+    """
+
+    def __init__(self, *, guarded: bool = False):
+        self.guarded = guarded
+        self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.loss, self.right, self.count, self.batches = 0.0, 0, 0, 0
 
     def add(self, outputs: Tensor, labels: Tensor, mean_loss: Tensor) -> None:
-        self.loss += mean_loss * len(labels)
-        self.right += (outputs.argmax(dim=1) == labels).sum()
-        self.count += len(labels)
+        self.waiting.append((outputs, labels, mean_loss))
+        if len(self.waiting) == _CHECK_EVERY:
+            self._work_out()
 
     def result(self) -> Evaluation:
+        self._work_out()
         if self.count == 0:
             raise ValueError("the loader gave no batches: there is nothing to measure")
-        return Evaluation(self.loss.item() / self.count, self.right.item() / self.count, self.count)
+        return Evaluation(self.loss / self.count, self.right / self.count, self.count)
 
-
-class _FiniteGuard:
-    """Finds the first loss that is no number, looking only every so many batches."""
-
-    def __init__(self) -> None:
-        self.losses: list[Tensor] = []
-        self.checked = 0
-
-    def add(self, loss: Tensor) -> None:
-        self.losses.append(loss)
-        if len(self.losses) == _CHECK_EVERY:
-            self.check()
-
-    def check(self) -> None:
-        if not self.losses:
+    def _work_out(self) -> None:
+        if not self.waiting:
             return
-        finite = torch.isfinite(torch.stack(self.losses))
+        outputs, labels, losses = zip(*self.waiting, strict=True)
+        losses = torch.stack(losses)
+        sizes = torch.tensor([len(part) for part in labels], device=losses.device)
+        if self.guarded:
+            self._check(losses)
+        right = torch.cat(outputs).argmax(dim=1) == torch.cat(labels)
+        self.loss += sum((losses * sizes).tolist())
+        self.right += right.sum().item()
+        self.count += len(right)
+        self.batches += len(losses)
+        self.waiting.clear()
+
+    def _check(self, losses: Tensor) -> None:
+        finite = torch.isfinite(losses)
         if not finite.all():
-            batch = self.checked + int((~finite).nonzero()[0]) + 1
+            first = int((~finite).nonzero()[0])
             raise TrainingError(
-                f"batch {batch}: the loss is {self.losses[batch - self.checked - 1].item()}.",
+                f"batch {self.batches + first + 1}: the loss is {losses[first].item()}.",
                 do="lower the learning rate, or look for values in the inputs that are no numbers",
             )
-        self.checked += len(self.losses)
-        self.losses.clear()

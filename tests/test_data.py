@@ -160,3 +160,35 @@ def test_bad_batch_size_is_named(easy_digits, batch_size):
 def test_empty_dataset_is_refused():
     with pytest.raises(ValueError, match="the dataset is empty"):
         make_loader(TensorDataset(torch.empty(0, 3), torch.empty(0)))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_batches_come_in_the_order_of_an_ordinary_loader(shuffle):
+    numbers = TensorDataset(torch.arange(103))
+    generator = torch.Generator().manual_seed(5)
+    usual = DataLoader(numbers, 10, shuffle=shuffle, generator=generator)
+    ours = make_loader(numbers, 10, shuffle=shuffle, seed=5)
+    for _ in range(3):  # epochs
+        assert [b[0].tolist() for b in ours] == [b[0].tolist() for b in usual]
+
+
+def test_normalised_batches_are_those_of_normalize(sample):
+    index = torch.arange(50)
+    (plain, _), (normalised, _) = (sample.train.dataset(normalized=n)[index] for n in (False, True))
+    assert torch.equal(normalised, normalize(plain))
+
+
+def test_any_index_gives_the_same_digits(sample):
+    dataset, places = sample.train.dataset(), [3, 1, 2, 1]
+    images, labels = dataset[places]
+    for index in (torch.tensor(places), torch.tensor(places).view(2, 2)):
+        picked, their_labels = dataset[index]
+        assert picked.shape == (*index.shape, 1, 28, 28)
+        assert torch.equal(picked.view(-1, 1, 28, 28), images)
+        assert torch.equal(their_labels.flatten(), labels)
+    one, label = dataset[1]
+    assert torch.equal(one, images[1])
+    assert label == labels[1]
+    assert isinstance(label, int)
+    with pytest.raises(IndexError):
+        dataset[torch.tensor([len(dataset)])]
