@@ -145,13 +145,16 @@ def _key(run: dict) -> tuple[str, int, str]:
 
 def _check_one_data(files: dict[Path, dict]) -> None:
     """All results of one kind must be of the same digits."""
-    digests = {path: (_key(c["run"])[2], c["run"]["data"]["digest"]) for path, c in files.items()}
-    sources = {path: c["run"]["data"]["source"].partition(", ")[0] for path, c in files.items()}
+    runs = {path: content["run"] for path, content in files.items()}
+    digests = {path: (_key(run)[2], run["data"]["digest"]) for path, run in runs.items()}
+    sources = {
+        path: ("source", run["data"]["source"].partition(", ")[0]) for path, run in runs.items()
+    }
     for found in (digests, sources):
         counts = Counter(found.values())
-        for path, value in found.items():
-            rivals = [v for v in counts if v != value and (v[0] == value[0] or found is sources)]
-            if any(counts[v] >= counts[value] for v in rivals):
+        for path, (kind, value) in found.items():
+            rivals = [c for (k, v), c in counts.items() if k == kind and v != value]
+            if any(count >= counts[kind, value] for count in rivals):
                 raise ResultError(
                     f"{path.name} was measured on other data than most results beside it",
                     where=path.parent,

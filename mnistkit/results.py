@@ -57,9 +57,12 @@ def result_path(folder: str | os.PathLike, run: Mapping) -> Path:
     return Path(folder) / f"{model}-{_digest(rest)[:12]}-seed{run['seed']:04d}.json"
 
 
-def write_result(folder: str | os.PathLike, run: Mapping, measured: Mapping) -> Path:
-    """Write what was measured in a run, with the machine it was measured on."""
-    content = {"format": FORMAT, "run": run, "measured": measured, "machine": describe_machine()}
+def write_result(
+    folder: str | os.PathLike, run: Mapping, measured: Mapping, device: str = "cpu"
+) -> Path:
+    """Write what was measured in a run, with the machine and device it was measured on."""
+    machine = describe_machine(device)
+    content = {"format": FORMAT, "run": run, "measured": measured, "machine": machine}
     path = result_path(folder, run)
     with write_atomically(path) as temporary:
         text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
@@ -102,14 +105,14 @@ def read_result(path: str | os.PathLike, run: Mapping | None = None) -> dict:
     return content
 
 
-def describe_machine() -> dict[str, object]:
+def describe_machine(device: str = "cpu") -> dict[str, object]:
     """Say what a number may depend on beside its recipe: versions, threads, processor."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "mnistkit": _own_version(),
         "threads": torch.get_num_threads(),
-        "device": "cpu",
+        "device": device,
         "processor": _processor(),
         "cores": os.cpu_count(),
     }

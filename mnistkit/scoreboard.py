@@ -13,6 +13,7 @@ from mnistkit.archive import full_plan, read_table
 from mnistkit.claims import CLAIMS, Claim, Finding, find_claims, judge
 from mnistkit.errors import ResultError
 from mnistkit.storage import write_atomically
+from mnistkit.study import FEATURES
 from mnistkit.verdicts import Runs
 
 MARKS = ("<!-- scoreboard -->", "<!-- end of scoreboard -->")
@@ -93,9 +94,13 @@ def describe(runs: Runs) -> str:
     sources = sorted(set(frame["source"]), key=len)
     weights = sources[-1].partition(", ")[2]
     features = f"; MobileNetV2 with {weights}" if weights else ""
+    threads = frame.groupby(frame["name"] == FEATURES.name)["threads"].max().to_dict()
+    on = f"{threads[False]} thread a run" + (
+        f", features on {threads[True]}" if True in threads else ""
+    )
     return (
         f"{len(frame)} runs on {sources[0].partition(', ')[0]}{features}. Measured on {machines}, "
-        f"one thread a run, PyTorch {torch}: {frame['seconds'].sum() / 60:.0f} minutes of "
+        f"{on}, PyTorch {torch}: {frame['seconds'].sum() / 60:.0f} minutes of "
         "computing. ± is the deviation between runs; brackets hold 95 % intervals."
     )
 

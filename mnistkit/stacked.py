@@ -113,7 +113,6 @@ class _Stack:
 
     def train_one_epoch(self, batches, epoch: int, after_batch) -> list[dict[str, float]]:
         """Show every member one pass of its batches; mean loss and accuracy of each."""
-        shared = None
         loss, right, count = 0.0, 0, 0
         for number, (inputs, labels) in enumerate(batches, start=1):
             shared = labels.ndim == 1

@@ -20,6 +20,7 @@ from mnistkit.data import Digits, load_digits
 from mnistkit.experiments import Recipe, run_grid
 from mnistkit.models import count_parameters
 from mnistkit.results import identify, read_result, result_path, write_result
+from mnistkit.training import choose_device
 from mnistkit.transfer import RANDOM, feature_digits, freeze, load_mobilenet, name_features
 
 SEEDS = range(10)
@@ -164,6 +165,7 @@ def _measure_heads(heads: Entry, whole: Digits, folder) -> Iterator[str]:
         started = time.perf_counter()
         features = feature_digits(freeze(model), weights, whole)
         seconds = time.perf_counter() - started
-        write_result(folder, once, {"parameters": count_parameters(model), "seconds": seconds})
+        measured = {"parameters": count_parameters(model), "seconds": seconds}
+        write_result(folder, once, measured, device=str(choose_device()))
     read_result(result_path(folder, once), once)
     _run([heads], features, folder)

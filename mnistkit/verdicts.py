@@ -28,7 +28,6 @@ from mnistkit.metrics import Interval, interval_of_mean
 
 REPRODUCED, SURPASSED = "reproduced", "surpassed"
 NOT_REPRODUCED, UNDECIDED = "not reproduced", "undecided"
-VERDICTS = (REPRODUCED, SURPASSED, NOT_REPRODUCED, UNDECIDED)
 TEST_DIGITS = 10_000
 
 
@@ -71,7 +70,7 @@ class Runs:
     def sources(self, names: Sequence[str]) -> str:
         """Name the data that these runs were measured on."""
         found = self.frame.loc[self.frame["name"].isin(names), "source"].unique()
-        return "; ".join(sorted(found, key=len)[-1:])
+        return max(found, key=len, default="")
 
 
 class Rule(Protocol):

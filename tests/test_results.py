@@ -121,3 +121,8 @@ def test_another_architecture_under_the_same_name_is_another_run(easy_digits, mo
     monkeypatch.setitem(MODELS, "V0", entry)
     after = identify(RECIPE, 0, easy_digits)
     assert result_path(".", before) != result_path(".", after)
+
+
+def test_the_device_is_named_where_it_was_another(tmp_path, easy_digits):
+    path = write_result(tmp_path, identify(RECIPE, 0, easy_digits), {}, device="cuda")
+    assert read_result(path)["machine"]["device"] == "cuda"

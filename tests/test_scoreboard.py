@@ -64,9 +64,11 @@ def test_lines_are_printed_in_the_order_asked(capsys):
 
 def test_the_runs_are_described_with_data_machine_and_threads(published):
     words = scoreboard.describe(published)
-    for part in (f"{len(published.frame)} runs on mnist", "from an int8 model", "one thread a run",
-                 "PyTorch 2."):  # fmt: skip
+    threads = "1 thread a run, features on 2"
+    for part in (f"{len(published.frame)} runs on mnist", "int8 model", threads, "PyTorch 2."):
         assert part in words
+    # interrupted between the heads and their features
+    assert "features on" not in scoreboard.describe(without(published, "MobileNetV2 features", 0))
 
 
 def test_the_readme_is_replaced_between_its_marks_only(published, tmp_path):

@@ -160,7 +160,7 @@ class Bench:
         return head, read
 
     def to_ninety_nine(self, one_epoch: float) -> None:
-        """99 %: ours against one epoch of E's CNN the usual way, which needs several."""
+        """99 %: ours against as many epochs of E's CNN, the usual way, as the study gives it."""
         times, scores = [], []
         for seed in SEEDS:
             history = train_recipe(FAST, self.digits, seed, progress=False,
