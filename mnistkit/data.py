@@ -10,7 +10,14 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+)
 
 from mnistkit import sources
 from mnistkit.errors import DataError, DownloadError, unknown_name
@@ -90,6 +97,11 @@ class ImageDataset(Dataset):
         """Take uint8 images N x 28 x 28 and int64 labels N, both kept without a copy."""
         _check_bytes(images)
         self.images, self.labels, self.normalized = images.unsqueeze(1), labels, normalized
+
+    def to(self, device: torch.device) -> ImageDataset:
+        """Serve the same images from another device's memory."""
+        images, labels = self.images.squeeze(1).to(device), self.labels.to(device)
+        return ImageDataset(images, labels, normalized=self.normalized)
 
     def __len__(self) -> int:
         """Count the images."""
@@ -285,6 +297,26 @@ def make_loader(
     return DataLoader(dataset, sampler=batches, batch_size=None, generator=generator)
 
 
+def move_loader(loader: DataLoader, device: torch.device) -> DataLoader:
+    """Give the same batches from a device's memory, where all digits are copied once.
+
+    The order is drawn as before, from the same generator. A loader on the CPU, and any that
+    `make_loader` did not make, is returned as it is: its batches are then moved one by one.
+    """
+    batches, dataset = getattr(loader, "sampler", None), getattr(loader, "dataset", None)
+    if device.type == "cpu" or not isinstance(batches, _TensorBatches):
+        return loader
+    if isinstance(dataset, TensorDataset):
+        moved = TensorDataset(*(tensor.to(device) for tensor in dataset.tensors))
+    elif isinstance(dataset, ImageDataset):
+        moved = dataset.to(device)
+    else:
+        return loader
+    sampler = _TensorBatches(batches.sampler, batches.batch_size, drop_last=False)
+    sampler.device = device
+    return DataLoader(moved, sampler=sampler, batch_size=None, generator=loader.generator)
+
+
 def _rows(values: Tensor, index) -> Tensor:
     """`values[index]`; for a tensor of places `index_select`, which copies row by row."""
     if isinstance(index, Tensor) and index.dtype == torch.int64 and index.ndim:
@@ -296,14 +328,17 @@ def _rows(values: Tensor, index) -> Tensor:
 class _TensorBatches(BatchSampler):
     """Batches of places as tensors: a list of numbers costs more to index with than a batch.
 
-    The order is that of an ordinary loader with the same generator.
+    The order is that of an ordinary loader with the same generator. It is drawn on the CPU,
+    so that it is the same everywhere, and moved once an epoch to the device of the digits.
     """
+
+    device = torch.device("cpu")
 
     def __iter__(self) -> Iterator[Tensor]:
         count, shuffled = len(self.sampler), isinstance(self.sampler, RandomSampler)
         generator = self.sampler.generator if shuffled else None
         order = torch.randperm(count, generator=generator) if shuffled else torch.arange(count)
-        yield from order.split(self.batch_size)
+        yield from order.to(self.device).split(self.batch_size)
         if shuffled:
             torch.randperm(count, generator=generator)  # RandomSampler draws one more at its end
 

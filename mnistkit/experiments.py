@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from mnistkit.data import Digits, Split
+from mnistkit.devices import thread_count
 from mnistkit.errors import TrainingError
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.models import build_model, count_parameters
@@ -180,15 +181,12 @@ def _row(name: str, recipe: Recipe, seed: int, measured: dict, test: bool) -> di
 
 def _run(recipe: Recipe, seed: int, arrays: dict, test: bool, folder, keep_models: bool) -> dict:
     """One run, on one thread, so that runs side by side do not slow each other."""
-    digits, threads = _from_arrays(arrays), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    digits = _from_arrays(arrays)
+    with thread_count(1):
         measured = _measure(recipe, seed, digits, test, keep_models)
         if folder:
             write_result(folder, identify(recipe, seed, digits), measured)
         return measured
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _measure(recipe: Recipe, seed: int, digits: Digits, test: bool, keep_models: bool) -> dict:

@@ -17,10 +17,10 @@ import pandas as pd
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from mnistkit.data import Digits, load_digits
+from mnistkit.devices import choose_device
 from mnistkit.experiments import Recipe, run_grid
 from mnistkit.models import count_parameters
 from mnistkit.results import identify, read_result, result_path, write_result
-from mnistkit.training import choose_device
 from mnistkit.transfer import RANDOM, feature_digits, freeze, load_mobilenet, name_features
 
 SEEDS = range(10)

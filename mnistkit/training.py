@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from mnistkit.data import move_loader
+from mnistkit.devices import choose_device, choose_threads, supports_bfloat16, thread_count
 from mnistkit.errors import TrainingError, unknown_name
 from mnistkit.progress import progress_bar
 
@@ -25,13 +28,14 @@ LOSSES: dict[str, LossFunction] = {
     "nll": nn.functional.nll_loss,  # takes log-probabilities
 }
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": partial(torch.optim.Adam, fused=True),  # one pass over the weights, not five
+    "sgd": partial(torch.optim.SGD, fused=True),  # one pass over the weights, not five
+    "adam": partial(torch.optim.Adam, fused=True),
     "adamw": partial(torch.optim.AdamW, fused=True),
     "rmsprop": torch.optim.RMSprop,
 }
 SCHEDULER_STEPS = ("epoch", "batch")
 PRECISIONS = ("auto", "float32", "bfloat16")
+_THREADS: dict[tuple, int] = {}  # what `fit` has measured: its choice does not change later
 _CHECK_EVERY = 50  # batches between looks at the loss and at what was right
 
 
@@ -52,11 +56,13 @@ class History:
         seconds. Training accuracy is taken batch by batch, while the weights still move.
     batches: (epoch, batch, loss) where `fit` was given `log_every`.
     interrupted: whether the reader stopped it before its last epoch.
+    threads: of the processor, that it was trained with.
     """
 
     rows: list[dict] = field(default_factory=list)
     batches: list[tuple[int, int, float]] = field(default_factory=list)
     interrupted: bool = False
+    threads: int = 0
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -72,25 +78,6 @@ class History:
     def seconds(self) -> float:
         """Time spent in all epochs, validation included."""
         return sum(row["seconds"] for row in self.rows)
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device by name; "auto" is cuda where there is one, else mps, else cpu."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def supports_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 natively; where it does not, it only slows down."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(has for name, has in capabilities.items() if name.endswith("bf16"))
 
 
 def train_one_epoch(
@@ -114,20 +101,26 @@ def train_one_epoch(
     device = next(model.parameters()).device
     model.train()
     tally = _Tally(guarded=True)
-    autocast = _autocast(model, device, precision)
+    autocast = _autocast(model, precision)
     for number, (inputs, labels) in enumerate(loader, start=1):
         inputs, labels = inputs.to(device), labels.to(device)
-        with autocast:
-            outputs = model(inputs)
-        outputs = outputs.float()
-        loss = loss_fn(outputs, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        tally.add(outputs.detach(), labels, loss.detach())
+        outputs, loss = _step(model, inputs, labels, loss_fn, optimizer, autocast)
+        tally.add(outputs, labels, loss)
         if after_batch:
-            after_batch(number, loss.detach())
+            after_batch(number, loss)
     return tally.result()
+
+
+def _step(model, inputs, labels, loss_fn, optimizer, autocast) -> tuple[Tensor, Tensor]:
+    """Forward, backward, and a step of the optimizer; returns outputs and loss."""
+    with autocast:
+        outputs = model(inputs)
+    outputs = outputs.float()
+    loss = loss_fn(outputs, labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return outputs.detach(), loss.detach()
 
 
 def evaluate(
@@ -170,6 +163,7 @@ def fit(
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
+    threads: int | str = "auto",
     log_every: int | None = None,
     after_epoch: Callable[[nn.Module], Mapping[str, float]] | None = None,
     progress: bool = True,
@@ -192,6 +186,9 @@ def fit(
         device: "auto", or a PyTorch device name.
         precision: "float32"; "bfloat16" for the forward pass (weights stay float32); or
             "auto": bfloat16 for a model with convolutions where the machine has it.
+        threads: of the processor; "auto" measures a few steps of a copy on one thread and
+            on all, and takes one where more would not save a tenth: small models are often
+            no slower on one. It is kept in `History.threads`.
         log_every: keep the loss of every so many batches in `History.batches`.
         after_epoch: called with the model after each epoch; what it returns joins the
             epoch's row. Its time does not count.
@@ -203,21 +200,28 @@ def fit(
         TrainingError: the loss is no longer a number; names epoch and batch.
         ValueError: an unknown name, or a number out of range.
     """
-    check_settings(epochs=epochs, learning_rate=learning_rate, log_every=log_every)
+    check_settings(epochs=epochs, learning_rate=learning_rate, log_every=log_every, threads=threads)
     loss_fn = choose_loss(loss)
-    model.to(choose_device(device))
-    if _has_convolutions(model):
-        model.to(memory_format=torch.channels_last)  # the order that convolutions are fastest in
-    optimizer = choose_optimizer(optimizer)(
-        model.parameters(), lr=learning_rate, weight_decay=weight_decay
+    make_optimizer = partial(
+        choose_optimizer(optimizer), lr=learning_rate, weight_decay=weight_decay
     )
     if scheduler_step not in SCHEDULER_STEPS:
         raise unknown_name("scheduler_step", scheduler_step, SCHEDULER_STEPS)
+    device = choose_device(device)
+    model.to(device)
+    if _has_convolutions(model):
+        model.to(memory_format=torch.channels_last)  # the order that convolutions are fastest in
+    train_loader = move_loader(train_loader, device)
+    if validation_loader is not None:
+        validation_loader = move_loader(validation_loader, device)
+    threads = _choose_threads(threads, model, train_loader, loss_fn, make_optimizer, precision)
+    optimizer = make_optimizer(model.parameters())
     schedule = scheduler(optimizer) if scheduler else None
     each_batch = schedule.step if schedule and scheduler_step == "batch" else None
     _reseed(train_loader, seed)
-    history = History()
-    with progress_bar(epochs * len(train_loader), "training", "batch", shown=progress) as bar:
+    history = History(threads=threads)
+    bar = progress_bar(epochs * len(train_loader), "training", "batch", shown=progress)
+    with bar, thread_count(threads):
         try:
             for epoch in range(1, epochs + 1):
                 history.rows.append(
@@ -272,11 +276,35 @@ def _batch_recorder(history: History, epoch: int, log_every: int | None, bar: tq
     return record
 
 
+def _choose_threads(
+    threads: int | str, model: nn.Module, loader: DataLoader, loss_fn, make_optimizer, precision
+) -> int:
+    """Settle the number of threads; what was measured once in a process is not measured again."""
+    available = torch.get_num_threads()
+    if threads != "auto":
+        return threads
+    if next(model.parameters()).device.type != "cpu" or available == 1:
+        return available
+    inputs, labels = next(iter(loader))
+    key = (str(model), tuple(inputs.shape), precision, available)
+    if key not in _THREADS:
+        try:
+            twin = copy.deepcopy(model).train()
+        except RuntimeError:  # PyTorch copies no tensors that were computed from others
+            return available
+        optimizer, autocast = make_optimizer(twin.parameters()), _autocast(twin, precision)
+        _THREADS[key] = choose_threads(
+            lambda: _step(twin, inputs, labels, loss_fn, optimizer, autocast)
+        )
+    return _THREADS[key]
+
+
 def _has_convolutions(model: nn.Module) -> bool:
     return any(isinstance(layer, nn.Conv2d) for layer in model.modules())
 
 
-def _autocast(model: nn.Module, device: torch.device, precision: str) -> torch.autocast:
+def _autocast(model: nn.Module, precision: str) -> torch.autocast:
+    device = next(model.parameters()).device
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
     low = precision == "bfloat16" or (
@@ -310,7 +338,13 @@ def choose_optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[...,
     return OPTIMIZERS[optimizer]
 
 
-def check_settings(*, epochs: int, learning_rate: float, log_every: int | None = None) -> None:
+def check_settings(
+    *,
+    epochs: int,
+    learning_rate: float,
+    log_every: int | None = None,
+    threads: int | str = "auto",
+) -> None:
     """Raise ValueError for a number out of range."""
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs is {epochs!r}, expected a whole number of 1 or more")
@@ -318,51 +352,63 @@ def check_settings(*, epochs: int, learning_rate: float, log_every: int | None =
         raise ValueError(f"learning_rate is {learning_rate!r}, expected a number above 0")
     if log_every is not None and log_every < 1:
         raise ValueError(f"log_every is {log_every!r}, expected 1 or more, or None")
+    if threads != "auto" and (type(threads) is not int or threads < 1):
+        raise ValueError(f"threads is {threads!r}, expected 1 or more, or 'auto'")
 
 
 class _Tally:
     """Mean loss and accuracy over samples, worked out every so many batches.
 
     Until then outputs wait on the device: no batch waits for a number, and counting costs a
-    batch next to nothing. `guarded` raises TrainingError for a loss that is no number.
+    batch next to nothing. On a GPU nothing is fetched before `result`: to ask for a number
+    would make it stop and wait.
+
+    guarded: raise TrainingError for a loss that is no number; on the CPU soon, elsewhere
+        when the result is asked for.
     """
 
     def __init__(self, *, guarded: bool = False):
         self.guarded = guarded
         self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.loss, self.right, self.count, self.batches = 0.0, 0, 0, 0
+        self.parts: list[tuple[Tensor, list[int], Tensor]] = []  # losses, sizes, how many right
+        self.checked = 0  # parts
 
     def add(self, outputs: Tensor, labels: Tensor, mean_loss: Tensor) -> None:
         self.waiting.append((outputs, labels, mean_loss))
         if len(self.waiting) == _CHECK_EVERY:
             self._work_out()
+            if self.guarded and mean_loss.device.type == "cpu":
+                self._check()
 
     def result(self) -> Evaluation:
-        self._work_out()
-        if self.count == 0:
+        if self.waiting:
+            self._work_out()
+        if not self.parts:
             raise ValueError("the loader gave no batches: there is nothing to measure")
-        return Evaluation(self.loss / self.count, self.right / self.count, self.count)
+        if self.guarded and self.checked < len(self.parts):
+            self._check()
+        count = sum(sum(sizes) for _, sizes, _ in self.parts)
+        loss = sum(
+            sum((losses.cpu() * torch.tensor(sizes)).tolist()) for losses, sizes, _ in self.parts
+        )
+        right = sum(int(part) for *_, part in self.parts)
+        return Evaluation(loss / count, right / count, count)
 
     def _work_out(self) -> None:
-        if not self.waiting:
-            return
         outputs, labels, losses = zip(*self.waiting, strict=True)
-        losses = torch.stack(losses)
-        sizes = torch.tensor([len(part) for part in labels], device=losses.device)
-        if self.guarded:
-            self._check(losses)
         right = torch.cat(outputs).argmax(dim=1) == torch.cat(labels)
-        self.loss += sum((losses * sizes).tolist())
-        self.right += right.sum().item()
-        self.count += len(right)
-        self.batches += len(losses)
+        sizes = [len(part) for part in labels]
+        self.parts.append((torch.stack(losses), sizes, right.sum()))
         self.waiting.clear()
 
-    def _check(self, losses: Tensor) -> None:
+    def _check(self) -> None:
+        before = sum(len(losses) for losses, *_ in self.parts[: self.checked])
+        losses = torch.cat([losses for losses, *_ in self.parts[self.checked :]]).cpu()
         finite = torch.isfinite(losses)
         if not finite.all():
             first = int((~finite).nonzero()[0])
             raise TrainingError(
-                f"batch {self.batches + first + 1}: the loss is {losses[first].item()}.",
+                f"batch {before + first + 1}: the loss is {losses[first].item()}.",
                 do="lower the learning rate, or look for values in the inputs that are no numbers",
             )
+        self.checked = len(self.parts)

@@ -20,11 +20,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import TensorDataset
 
 from mnistkit.data import Digits, Split
+from mnistkit.devices import choose_device, supports_bfloat16
 from mnistkit.errors import WeightsError
 from mnistkit.progress import progress_bar
 from mnistkit.sources import DOWNLOAD_TIMEOUT, socket_timeout
 from mnistkit.storage import write_atomically
-from mnistkit.training import choose_device, supports_bfloat16
 
 FEATURES, IMAGE_SIZE = 1280, 224
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

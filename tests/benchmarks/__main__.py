@@ -191,7 +191,7 @@ class Bench:
 
 def extract_features_path(model: nn.Module, images, features, folder) -> Path:
     """Put features where `extract_features` looks for them."""
-    from mnistkit.training import choose_device, supports_bfloat16
+    from mnistkit.devices import choose_device, supports_bfloat16
     from mnistkit.transfer import _features_path
 
     path = _features_path(model, images, supports_bfloat16(choose_device()), folder)

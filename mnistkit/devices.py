@@ -1,0 +1,83 @@
+"""What a machine offers to compute with: a device, bfloat16, threads."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+_ROUNDS = 7  # measurements of each number of threads
+_SHORTEST = 0.004  # seconds; what is quicker is repeated, since a clock reading would blur it
+_WORTH = 0.9  # more threads are taken if they need at most this share of the time
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device by name; "auto" is cuda where there is one, else mps, else cpu."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def supports_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 natively; where it does not, it only slows down.
+
+    MNISTKIT_BFLOAT16=0 switches it off everywhere.
+    """
+    if os.environ.get("MNISTKIT_BFLOAT16") == "0":
+        return False
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(has for name, has in capabilities.items() if name.endswith("bf16"))
+
+
+@contextmanager
+def thread_count(count: int) -> Iterator[None]:
+    """Compute with so many threads, then with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def choose_threads(step: Callable[[], object], counts: Sequence[int] | None = None) -> int:
+    """Measure a step with each number of threads, in turn; return what to compute it with.
+
+    step: is called some dozens of times, so it must bear repeating.
+    counts: by default one thread and all that PyTorch uses now. More threads are chosen
+        only if they save a tenth of the time: what they save little on, they disturb.
+    """
+    counts = sorted({1, torch.get_num_threads()} if counts is None else set(counts))
+    if len(counts) == 1:
+        return counts[0]
+    samples: dict[int, list[float]] = {count: [] for count in counts}
+    repeats = 1
+    for _ in range(_ROUNDS + 1):
+        for count in counts:
+            with thread_count(count):
+                samples[count].append(_seconds(step, repeats))
+        shortest = min(times[-1] for times in samples.values())
+        repeats = max(1, round(_SHORTEST / shortest))
+    medians = {count: statistics.median(times[1:]) for count, times in samples.items()}
+    best = counts[0]
+    for count in counts[1:]:
+        if medians[count] < _WORTH * medians[best]:
+            best = count
+    return best
+
+
+def _seconds(step: Callable[[], object], repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - started) / repeats
