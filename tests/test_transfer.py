@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from mnistkit.transfer import (
     extract_features,
     fold_batch_norm,
     freeze,
+    fuse_relu6,
     load_mobilenet,
     preprocess,
 )
@@ -76,6 +79,51 @@ def test_bfloat16_features_are_close(mobilenet):
     expected = plainly(mobilenet, IMAGES)
     features = extract_features(mobilenet, IMAGES, bfloat16=True).float()
     assert torch.nn.functional.cosine_similarity(features, expected).min() > 0.99
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fusing_relu6_changes_nothing(mobilenet, dtype):
+    inputs = preprocess(IMAGES).to(dtype)
+    folded = fold_batch_norm(mobilenet.features).to(dtype)
+    with torch.inference_mode():
+        expected = folded(inputs)
+        fused = fuse_relu6(folded)
+        assert not any(isinstance(m, torch.nn.ReLU6) for m in fused.modules())
+        torch.testing.assert_close(fused(inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_the_fused_operation_nothing_is_changed(mobilenet, monkeypatch):
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())
+    folded = fold_batch_norm(mobilenet.features)
+    before = str(folded)
+    assert str(fuse_relu6(folded)) == before
+
+
+def test_a_compiler_that_fails_is_done_without(mobilenet, monkeypatch, capsys):
+    def no_compiler(module, **_):
+        def call(images):
+            raise RuntimeError("No working C++ compiler found\nmore")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    features = extract_features(mobilenet, IMAGES, compiled=True)
+    assert torch.equal(features, extract_features(mobilenet, IMAGES))
+    said = capsys.readouterr().out
+    assert said == ("torch.compile failed (No working C++ compiler found): going on without it\n")
+
+
+@pytest.mark.full
+def test_compiled_features_are_close(mobilenet):
+    features = extract_features(mobilenet, IMAGES, bfloat16=False, compiled=True)
+    assert torch.allclose(features.float(), plainly(mobilenet, IMAGES), atol=2e-3)
+
+
+def test_compiled_features_are_not_mixed_up_with_others(mobilenet, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    for compiled in (False, True):
+        extract_features(mobilenet, IMAGES, compiled=compiled, folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_features_are_kept_and_read_again(mobilenet, tmp_path, monkeypatch):
