@@ -21,15 +21,9 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from mnistkit.data import make_loader
 from mnistkit.errors import TrainingError
 from mnistkit.progress import progress_bar
-from mnistkit.training import (
-    Evaluation,
-    History,
-    LossFunction,
-    check_settings,
-    choose_loss,
-    choose_optimizer,
-    evaluate,
-)
+from mnistkit.settings import LossFunction, check_settings, choose_loss, choose_optimizer
+from mnistkit.tally import Evaluation
+from mnistkit.training import History, evaluate
 
 _UNSTACKABLE = (nn.Dropout, nn.modules.batchnorm._BatchNorm)
 _CHECK_EVERY = 50  # steps between looks at whether the losses are still numbers

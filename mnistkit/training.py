@@ -20,32 +20,12 @@ from mnistkit.data import move_loader
 from mnistkit.devices import choose_device, choose_threads, supports_bfloat16, thread_count
 from mnistkit.errors import TrainingError, unknown_name
 from mnistkit.progress import progress_bar
+from mnistkit.settings import LossFunction, check_settings, choose_loss, choose_optimizer
+from mnistkit.tally import Evaluation, Tally
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
-
-LOSSES: dict[str, LossFunction] = {
-    "cross_entropy": nn.functional.cross_entropy,  # takes logits
-    "nll": nn.functional.nll_loss,  # takes log-probabilities
-}
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": partial(torch.optim.SGD, fused=True),  # one pass over the weights, not five
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "rmsprop": torch.optim.RMSprop,
-}
 SCHEDULER_STEPS = ("epoch", "batch")
 PRECISIONS = ("auto", "float32", "bfloat16")
 _THREADS: dict[tuple, int] = {}  # what `fit` has measured: its choice does not change later
-_CHECK_EVERY = 50  # batches between looks at the loss and at what was right
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Mean loss and accuracy (a fraction) over `count` samples."""
-
-    loss: float
-    accuracy: float
-    count: int
 
 
 @dataclass
@@ -100,7 +80,7 @@ def train_one_epoch(
     """
     device = next(model.parameters()).device
     model.train()
-    tally = _Tally(guarded=True)
+    tally = Tally(guarded=True)
     autocast = _autocast(model, precision)
     for number, (inputs, labels) in enumerate(loader, start=1):
         inputs, labels = inputs.to(device), labels.to(device)
@@ -135,7 +115,7 @@ def evaluate(
     loss_fn = choose_loss(loss_fn)
     device = next(model.parameters()).device
     was_training = model.training
-    tally = _Tally()
+    tally = Tally()
     model.eval()
     try:
         with torch.inference_mode():
@@ -318,97 +298,3 @@ def _reseed(loader: DataLoader, seed: int) -> None:
     generator = getattr(loader, "generator", None)
     if generator is not None:
         generator.manual_seed(seed)
-
-
-def choose_loss(loss: str | LossFunction) -> LossFunction:
-    """Return the loss by its name in `LOSSES`; a callable is returned as it is."""
-    if callable(loss):
-        return loss
-    if loss not in LOSSES:
-        raise unknown_name("loss", loss, LOSSES)
-    return LOSSES[loss]
-
-
-def choose_optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[..., Optimizer]:
-    """Return the optimizer by its name in `OPTIMIZERS`; a callable is returned as it is."""
-    if callable(optimizer):
-        return optimizer
-    if optimizer not in OPTIMIZERS:
-        raise unknown_name("optimizer", optimizer, OPTIMIZERS)
-    return OPTIMIZERS[optimizer]
-
-
-def check_settings(
-    *,
-    epochs: int,
-    learning_rate: float,
-    log_every: int | None = None,
-    threads: int | str = "auto",
-) -> None:
-    """Raise ValueError for a number out of range."""
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise ValueError(f"epochs is {epochs!r}, expected a whole number of 1 or more")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate is {learning_rate!r}, expected a number above 0")
-    if log_every is not None and log_every < 1:
-        raise ValueError(f"log_every is {log_every!r}, expected 1 or more, or None")
-    if threads != "auto" and (type(threads) is not int or threads < 1):
-        raise ValueError(f"threads is {threads!r}, expected 1 or more, or 'auto'")
-
-
-class _Tally:
-    """Mean loss and accuracy over samples, worked out every so many batches.
-
-    Until then outputs wait on the device: no batch waits for a number, and counting costs a
-    batch next to nothing. On a GPU nothing is fetched before `result`: to ask for a number
-    would make it stop and wait.
-
-    guarded: raise TrainingError for a loss that is no number; on the CPU soon, elsewhere
-        when the result is asked for.
-    """
-
-    def __init__(self, *, guarded: bool = False):
-        self.guarded = guarded
-        self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.parts: list[tuple[Tensor, list[int], Tensor]] = []  # losses, sizes, how many right
-        self.checked = 0  # parts
-
-    def add(self, outputs: Tensor, labels: Tensor, mean_loss: Tensor) -> None:
-        self.waiting.append((outputs, labels, mean_loss))
-        if len(self.waiting) == _CHECK_EVERY:
-            self._work_out()
-            if self.guarded and mean_loss.device.type == "cpu":
-                self._check()
-
-    def result(self) -> Evaluation:
-        if self.waiting:
-            self._work_out()
-        if not self.parts:
-            raise ValueError("the loader gave no batches: there is nothing to measure")
-        if self.guarded and self.checked < len(self.parts):
-            self._check()
-        count = sum(sum(sizes) for _, sizes, _ in self.parts)
-        loss = sum(
-            sum((losses.cpu() * torch.tensor(sizes)).tolist()) for losses, sizes, _ in self.parts
-        )
-        right = sum(int(part) for *_, part in self.parts)
-        return Evaluation(loss / count, right / count, count)
-
-    def _work_out(self) -> None:
-        outputs, labels, losses = zip(*self.waiting, strict=True)
-        right = torch.cat(outputs).argmax(dim=1) == torch.cat(labels)
-        sizes = [len(part) for part in labels]
-        self.parts.append((torch.stack(losses), sizes, right.sum()))
-        self.waiting.clear()
-
-    def _check(self) -> None:
-        before = sum(len(losses) for losses, *_ in self.parts[: self.checked])
-        losses = torch.cat([losses for losses, *_ in self.parts[self.checked :]]).cpu()
-        finite = torch.isfinite(losses)
-        if not finite.all():
-            first = int((~finite).nonzero()[0])
-            raise TrainingError(
-                f"batch {before + first + 1}: the loss is {losses[first].item()}.",
-                do="lower the learning rate, or look for values in the inputs that are no numbers",
-            )
-        self.checked = len(self.parts)

@@ -6,29 +6,25 @@ are computed once and kept; only the head, a linear layer, is trained on them.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import os
 from dataclasses import replace
 from http.client import HTTPException
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import TensorDataset
 
 from mnistkit.data import Digits, Split
 from mnistkit.devices import choose_device, supports_bfloat16
 from mnistkit.errors import WeightsError
+from mnistkit.extractor import IMAGE_SIZE, build_extractor
 from mnistkit.progress import progress_bar
 from mnistkit.sources import DOWNLOAD_TIMEOUT, socket_timeout
 from mnistkit.storage import write_atomically
 
-FEATURES, IMAGE_SIZE = 1280, 224
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+FEATURES = 1280
 RANDOM = "random weights"
 
 # First digits of the SHA-256 of files that are known, so that their numbers can say so.
@@ -81,20 +77,6 @@ def freeze(module: nn.Module) -> nn.Module:
     return module.requires_grad_(False)
 
 
-def preprocess(images: Tensor, size: int = IMAGE_SIZE) -> Tensor:
-    """Turn grey digits into what an ImageNet network expects.
-
-    images: uint8, N x 28 x 28. Returns float32, N x 3 x size x size: resized bilinearly,
-    the grey channel repeated, ImageNet's mean and deviation taken out per channel.
-    """
-    if images.dtype != torch.uint8:
-        raise ValueError(f"expected uint8 images (0-255), got {images.dtype}")
-    grey = images.unsqueeze(1).float().div_(255)
-    large = nn.functional.interpolate(grey, size=(size, size), mode="bilinear")
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    return (large - mean.to(large.device)) / std.to(large.device)
-
-
 def extract_features(
     model: nn.Module,
     images: Tensor,
@@ -109,7 +91,7 @@ def extract_features(
 
     Args:
         model: as `load_mobilenet` gives; it is not changed.
-        images: uint8, N x 28 x 28; see `preprocess`.
+        images: uint8, N x 28 x 28; see `extractor.preprocess`.
         batch_size: images at a time: 8 to 13 fit in the processor's cache and were fastest.
         bfloat16: compute in bfloat16; None to do so where the machine has it.
         compiled: let `torch.compile` translate the network first. That needs a C++ compiler
@@ -125,104 +107,12 @@ def extract_features(
     path = _features_path(model, images, kind, folder) if folder else None
     if path and (kept := _read_features(path, len(images))) is not None:
         return kept
-    extractor = _extractor(model.features, bfloat16, compiled)
+    extractor = build_extractor(model.features, bfloat16, compiled)
     features = _compute_features(extractor, images, batch_size, progress)
     if path:
         with write_atomically(path) as temporary:
             torch.save(features, temporary)
     return features
-
-
-def fold_batch_norm(features: nn.Module) -> nn.Module:
-    """Return a copy in eval mode whose batch norms are folded into their convolutions.
-
-    In eval mode batch norm is a fixed scale and shift per channel, so the convolution
-    before it can do both; the outputs are the same but for rounding.
-    """
-    folded = copy.deepcopy(features).eval()
-    for block in folded.modules():
-        children = list(block.named_children())
-        for (name, layer), (next_name, following) in pairwise(children):
-            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
-                setattr(block, name, fuse_conv_bn_eval(layer, following))
-                setattr(block, next_name, nn.Identity())
-    return folded
-
-
-def fuse_relu6(folded: nn.Module) -> nn.Module:
-    """Let convolutions apply the ReLU6 that follows them themselves; changes `folded`.
-
-    The numbers are the same. A map is then written once, not written, read and written
-    again: on the CPU, in bfloat16, a sixth of the time. It is oneDNN's operation that
-    `torch.compile` uses as well; where PyTorch lacks it, nothing is changed.
-    """
-    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
-        return folded
-    for block in list(folded.modules()):
-        for (name, layer), (next_name, following) in pairwise(_acting_children(block)):
-            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.ReLU6):
-                setattr(block, name, _ConvolutionReLU6(layer))
-                setattr(block, next_name, nn.Identity())
-    return folded
-
-
-class _ConvolutionReLU6(nn.Module):
-    """A convolution and ReLU6 as one operation, for inference on the CPU."""
-
-    def __init__(self, convolution: nn.Conv2d):
-        super().__init__()
-        self.convolution = convolution
-
-    def forward(self, maps: Tensor) -> Tensor:
-        own = self.convolution
-        return torch.ops.mkldnn._convolution_pointwise(
-            maps, own.weight, own.bias, own.padding, own.stride, own.dilation, own.groups,
-            "hardtanh", [0.0, 6.0], "",
-        )  # fmt: skip
-
-
-def _acting_children(block: nn.Module) -> list[tuple[str, nn.Module]]:
-    return [(n, child) for n, child in block.named_children() if not isinstance(child, nn.Identity)]
-
-
-class _Extractor(nn.Module):
-    """Frozen features, ready for inference: batches of bytes in, one row an image out."""
-
-    def __init__(self, features: nn.Module, device: torch.device, dtype: torch.dtype):
-        super().__init__()
-        self.features = features.to(device, dtype, memory_format=torch.channels_last)
-        self.device, self.dtype = device, dtype
-
-    def forward(self, images: Tensor) -> Tensor:
-        batch = preprocess(images).to(self.dtype)
-        maps = self.features(batch.contiguous(memory_format=torch.channels_last))
-        return maps.float().mean(dim=(2, 3)).half()
-
-
-def _extractor(features: nn.Module, bfloat16: bool, compiled: bool) -> _Extractor:
-    device = choose_device()
-    dtype = torch.bfloat16 if bfloat16 else torch.float32
-    folded = fold_batch_norm(features)
-    if compiled:
-        translated = _compile(_Extractor(folded, device, dtype))
-        if translated is not None:
-            return translated
-    if device.type == "cpu" and torch.backends.mkldnn.is_available():
-        folded = fuse_relu6(folded)
-    return _Extractor(folded, device, dtype)
-
-
-def _compile(extractor: _Extractor) -> nn.Module | None:
-    """Compile the network and try it; None, and a line why, where that cannot be done."""
-    translated = torch.compile(extractor, dynamic=True)
-    try:
-        with torch.inference_mode():
-            translated(torch.zeros(2, 28, 28, dtype=torch.uint8, device=extractor.device))
-    except Exception as error:  # whatever the compiler, or its absence, raises
-        reason = str(error).strip().splitlines()[0]
-        print(f"torch.compile failed ({reason}): going on without it")
-        return None
-    return translated
 
 
 def _compute_features(

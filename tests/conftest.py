@@ -91,3 +91,18 @@ def data_folder(tmp_path, small_mnist):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def mobilenet():
+    """Random weights, with batch norms that do something."""
+    from mnistkit.transfer import load_mobilenet
+
+    model, _ = load_mobilenet("random", seed=3)
+    generator = torch.Generator().manual_seed(0)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.uniform_(-0.1, 0.1, generator=generator)
+            layer.running_var.uniform_(0.5, 1.5, generator=generator)
+            torch.nn.init.uniform_(layer.bias, -0.1, 0.1, generator=generator)
+    return model.eval()

@@ -2,69 +2,22 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 from mnistkit import transfer
 from mnistkit.errors import WeightsError
+from mnistkit.extractor import preprocess
 from mnistkit.models import count_parameters
-from mnistkit.transfer import (
-    extract_features,
-    fold_batch_norm,
-    freeze,
-    fuse_relu6,
-    load_mobilenet,
-    preprocess,
-)
+from mnistkit.transfer import extract_features, freeze, load_mobilenet
 
 IMAGES = torch.randint(0, 256, (5, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
-
-
-@pytest.fixture(scope="module")
-def mobilenet():
-    """Random weights, with batch norms that do something."""
-    model, _ = load_mobilenet("random", seed=3)
-    generator = torch.Generator().manual_seed(0)
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.running_mean.uniform_(-0.1, 0.1, generator=generator)
-            layer.running_var.uniform_(0.5, 1.5, generator=generator)
-            torch.nn.init.uniform_(layer.bias, -0.1, 0.1, generator=generator)
-    return model.eval()
 
 
 def plainly(model, images):
     """The way of the READMEs: pictures through the whole network, no folding."""
     with torch.no_grad():
         return model.features(preprocess(images)).mean(dim=(2, 3))
-
-
-def test_preprocessing_is_torchvisions():
-    from torchvision.transforms import v2
-
-    theirs = v2.Compose([
-        v2.ToImage(), v2.Grayscale(3), v2.ToDtype(torch.float32, scale=True),
-        v2.Resize((224, 224), antialias=True),
-        v2.Normalize(transfer.IMAGENET_MEAN, transfer.IMAGENET_STD),
-    ])  # fmt: skip
-    expected = theirs(IMAGES.unsqueeze(1))
-    assert preprocess(IMAGES).shape == (5, 3, 224, 224)
-    assert torch.allclose(preprocess(IMAGES), expected, atol=1e-4)
-
-
-def test_folding_batch_norm_changes_nothing_but_rounding(mobilenet):
-    inputs = preprocess(IMAGES)
-    with torch.no_grad():
-        folded = fold_batch_norm(mobilenet.features)(inputs)
-        assert torch.allclose(folded, mobilenet.features(inputs), atol=1e-4)
-    left = [
-        m
-        for m in fold_batch_norm(mobilenet.features).modules()
-        if isinstance(m, torch.nn.BatchNorm2d)
-    ]
-    assert left == []
 
 
 def test_features_are_those_of_the_whole_network(mobilenet):
@@ -79,24 +32,6 @@ def test_bfloat16_features_are_close(mobilenet):
     expected = plainly(mobilenet, IMAGES)
     features = extract_features(mobilenet, IMAGES, bfloat16=True).float()
     assert torch.nn.functional.cosine_similarity(features, expected).min() > 0.99
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_fusing_relu6_changes_nothing(mobilenet, dtype):
-    inputs = preprocess(IMAGES).to(dtype)
-    folded = fold_batch_norm(mobilenet.features).to(dtype)
-    with torch.inference_mode():
-        expected = folded(inputs)
-        fused = fuse_relu6(folded)
-        assert not any(isinstance(m, torch.nn.ReLU6) for m in fused.modules())
-        torch.testing.assert_close(fused(inputs), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_without_the_fused_operation_nothing_is_changed(mobilenet, monkeypatch):
-    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())
-    folded = fold_batch_norm(mobilenet.features)
-    before = str(folded)
-    assert str(fuse_relu6(folded)) == before
 
 
 def test_a_compiler_that_fails_is_done_without(mobilenet, monkeypatch, capsys):
@@ -192,8 +127,3 @@ def test_without_weights_it_is_loud(monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "RANDOM WEIGHTS" in said
     assert "no route to host" in said
-
-
-def test_float_images_are_refused():
-    with pytest.raises(ValueError, match="expected uint8 images"):
-        preprocess(IMAGES.float())

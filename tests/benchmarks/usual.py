@@ -15,7 +15,8 @@ from torchvision import transforms
 
 from mnistkit import build_model, load_mobilenet
 from mnistkit.data import MNIST_MEAN, MNIST_STD, Split
-from mnistkit.transfer import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD, freeze
+from mnistkit.extractor import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
+from mnistkit.transfer import freeze
 
 TO_DIGIT = transforms.Compose(
     [transforms.ToTensor(), transforms.Normalize((MNIST_MEAN,), (MNIST_STD,))]
