@@ -53,8 +53,9 @@ test-full: $(STAMP)
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
 
+# PUBLISH=1 puts the results into the README; MNISTKIT_BFLOAT16=0 measures without bfloat16.
 bench: $(STAMP)
-	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks
+	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks $(if $(PUBLISH),--publish)
 
 # Executes the notebooks on full data and puts them and their figures into the project.
 notebooks figures: $(STAMP)

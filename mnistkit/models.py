@@ -177,8 +177,9 @@ class CNN(nn.Module):
 class FastCNN(nn.Module):
     """A CNN for 99 % in about two seconds of training on two cores; see `study`.
 
-    The first convolution has a stride of 2, so that all that follows works on a quarter of
-    the pixels: 28 x 28 to 14 x 14 to 7 x 7 to 3 x 3. Takes normalised images.
+    The first convolution has a stride of 2, so that all that follows works on a fifth of
+    the pixels, and none is padded: 28 x 28 to 12 x 12, 10 x 10, pooled 5 x 5, and 3 x 3.
+    Takes normalised images.
     """
 
     def __init__(self, channels: Sequence[int] = (16, 32, 64)):
@@ -186,23 +187,18 @@ class FastCNN(nn.Module):
         super().__init__()
         first, second, third = _checked_widths(channels)
         self.features = nn.Sequential(
-            nn.Conv2d(1, first, kernel_size=5, stride=2, padding=2, bias=False),
+            nn.Conv2d(1, first, kernel_size=5, stride=2, bias=False),
             nn.BatchNorm2d(first),
             nn.ReLU(),
-            *self._block(first, second),
-            *self._block(second, third),
+            nn.Conv2d(first, second, kernel_size=3, bias=False),
+            nn.MaxPool2d(2),  # before batch norm and ReLU, which leaves them a quarter of the work
+            nn.BatchNorm2d(second),
+            nn.ReLU(),
+            nn.Conv2d(second, third, kernel_size=3, bias=False),
+            nn.BatchNorm2d(third),
+            nn.ReLU(),
         )
         self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(third * 3 * 3, CLASSES))
-
-    @staticmethod
-    def _block(channels_in: int, channels: int) -> list[nn.Module]:
-        # Pooling first leaves batch norm and ReLU a quarter of the work.
-        return [
-            nn.Conv2d(channels_in, channels, kernel_size=3, padding=1, bias=False),
-            nn.MaxPool2d(2),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-        ]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, N x 10."""

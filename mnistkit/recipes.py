@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 # Left out of a recipe's written form while they have their default, so that the digests of
 # older recipes, and with them all stored runs, stay what they were.
-_ADDED_LATER = ("scheduler_step",)
+_ADDED_LATER = ("scheduler_step", "precision")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Recipe:
     scheduler: Callable[[Optimizer], LRScheduler] | None = None
     normalized: bool = False
     scheduler_step: str = "epoch"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         """Copy the options, and make 1 and 1.0 the same rate."""

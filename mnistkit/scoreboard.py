@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from mnistkit.archive import full_plan, read_table
 from mnistkit.claims import CLAIMS, Claim, Finding, find_claims, judge
-from mnistkit.errors import ResultError
-from mnistkit.storage import write_atomically
+from mnistkit.storage import replace_between_marks
 from mnistkit.study import FEATURES
 from mnistkit.verdicts import Runs
-
-MARKS = ("<!-- scoreboard -->", "<!-- end of scoreboard -->")
 
 _WIDTH = max(len(claim.statement) for claim in CLAIMS)
 
@@ -107,18 +103,7 @@ def describe(runs: Runs) -> str:
 
 def update_readme(path: str | os.PathLike, runs: Runs) -> bool:
     """Put the scoreboard between its marks in a Markdown file; returns whether that changed it."""
-    path = Path(path)
-    text = path.read_text(encoding="utf-8")
-    if any(text.count(mark) != 1 for mark in MARKS):
-        raise ResultError(f"{path.name} must hold {MARKS[0]} and {MARKS[1]} once each")
-    before, rest = text.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    new = f"{before}{MARKS[0]}\n\n{to_markdown(runs)}\n\n{MARKS[1]}{after}"
-    if new == text:
-        return False
-    with write_atomically(path) as temporary:
-        temporary.write_text(new, encoding="utf-8")
-    return True
+    return replace_between_marks(path, "scoreboard", to_markdown(runs))
 
 
 def _line(finding: Finding) -> str:

@@ -63,6 +63,25 @@ def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def replace_between_marks(path: str | os.PathLike, name: str, text: str) -> bool:
+    """Put text between `<!-- name -->` and `<!-- end of name -->`; return whether it is new.
+
+    Raises ValueError if the file does not hold each mark once.
+    """
+    path = Path(path)
+    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    old = path.read_text(encoding="utf-8")
+    if any(old.count(mark) != 1 for mark in marks):
+        raise ValueError(f"{path.name} must hold {marks[0]} and {marks[1]} once each")
+    before, rest = old.split(marks[0])
+    new = f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{rest.split(marks[1])[1]}"
+    if new == old:
+        return False
+    with write_atomically(path) as temporary:
+        temporary.write_text(new, encoding="utf-8")
+    return True
+
+
 def _flush_to_disk(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pandas as pd
@@ -34,7 +34,7 @@ VALIDATION_SIZE = 5000  # digits set aside where something is chosen
 # 2017). Batch size, rate and architecture were chosen on 5,000 validation digits.
 FAST = Recipe("FastCNN", epochs=1, batch_size=128, optimizer="adamw", weight_decay=0.01,
               normalized=True, scheduler_step="batch",
-              scheduler=partial(OneCycleLR, max_lr=0.015, total_steps=469, pct_start=0.2,
+              scheduler=partial(OneCycleLR, max_lr=0.01, total_steps=469, pct_start=0.2,
                                 div_factor=10))  # fmt: skip
 
 
@@ -113,6 +113,10 @@ def judging_plan(rates: dict[str, float]) -> list[Entry]:
         Entry("E CNN", Recipe("E CNN", epochs=3, **falling)),
         Entry("E CNN corrected", Recipe("E CNN corrected", epochs=3, **falling)),
         Entry("FastCNN", FAST),
+        *(Entry(f"{name} in float32", replace(recipe, precision="float32"))
+          for name, recipe in (("V2", Recipe("V2", **course)),
+                               ("E CNN corrected", Recipe("E CNN corrected", epochs=3, **falling)),
+                               ("FastCNN", FAST))),
         Entry("MobileNetV2 head", Recipe("MobileNetV2 head"), data="features"),
     ]  # fmt: skip
 

@@ -103,8 +103,7 @@ def extract_features(
     Returns float16, N x 1280, after global average pooling.
     """
     bfloat16 = supports_bfloat16(choose_device()) if bfloat16 is None else bfloat16
-    kind = f"bfloat16={bfloat16}" + (" compiled" if compiled else "")
-    path = _features_path(model, images, kind, folder) if folder else None
+    path = folder and features_path(model, images, folder, bfloat16=bfloat16, compiled=compiled)
     if path and (kept := _read_features(path, len(images))) is not None:
         return kept
     extractor = build_extractor(model.features, bfloat16, compiled)
@@ -218,8 +217,17 @@ def _load_features(model: nn.Module, state: dict, name: str) -> None:
 # --- features on disk -----------------------------------------------------------------
 
 
-def _features_path(model: nn.Module, images: Tensor, kind: str, folder) -> Path:
-    """Name the file by everything that the features depend on."""
+def features_path(
+    model: nn.Module,
+    images: Tensor,
+    folder: str | os.PathLike,
+    *,
+    bfloat16: bool | None = None,
+    compiled: bool = False,
+) -> Path:
+    """Name the file in which `extract_features` keeps these features: by all they depend on."""
+    bfloat16 = supports_bfloat16(choose_device()) if bfloat16 is None else bfloat16
+    kind = f"bfloat16={bfloat16}" + (" compiled" if compiled else "")
     digest = hashlib.sha256()
     for name, tensor in model.features.state_dict().items():
         digest.update(name.encode())

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from mnistkit import cli, scoreboard
 from mnistkit.archive import TABLE, read_table, write_table
 from mnistkit.claims import CLAIMS
-from mnistkit.errors import ResultError, UnknownNameError
+from mnistkit.errors import UnknownNameError
 from mnistkit.verdicts import Runs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,7 +73,7 @@ def test_the_runs_are_described_with_data_machine_and_threads(published):
 
 def test_the_readme_is_replaced_between_its_marks_only(published, tmp_path):
     path = tmp_path / "README.md"
-    path.write_text(f"before\n{scoreboard.MARKS[0]}\nstale words\n{scoreboard.MARKS[1]}\nafter\n")
+    path.write_text("before\n<!-- scoreboard -->\nstale words\n<!-- end of scoreboard -->\nafter\n")
     assert scoreboard.update_readme(path, published)
     assert not scoreboard.update_readme(path, published), "a second time changes nothing"
     text = path.read_text()
@@ -82,7 +82,7 @@ def test_the_readme_is_replaced_between_its_marks_only(published, tmp_path):
     assert "stale words" not in text
     assert text.count("\n| ") == len(CLAIMS) + 1
     path.write_text("no marks")
-    with pytest.raises(ResultError, match=r"README\.md must hold"):
+    with pytest.raises(ValueError, match=r"README\.md must hold"):
         scoreboard.update_readme(path, published)
     assert path.read_text() == "no marks"
 

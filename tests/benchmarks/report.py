@@ -1,0 +1,75 @@
+"""The published results of the benchmark, as the README shows them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+from mnistkit.storage import replace_between_marks
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+# With bfloat16 and without: two runs on one machine.
+PUBLISHED = {True: HERE / "results.json", False: HERE / "results_float32.json"}
+
+
+def publish(results: dict) -> None:
+    """Keep results beside this file, and show them in the README once both are there.
+
+    Raises ValueError for results of anything but full MNIST.
+    """
+    if results["source"] != "mnist":
+        raise ValueError(f"results on {results['source']} are not published: use full MNIST")
+    path = PUBLISHED[results["machine"]["bfloat16"]]
+    path.write_text(json.dumps(results | {"date": str(date.today())}, indent=1) + "\n")
+    if all(path.exists() for path in PUBLISHED.values()):
+        replace_between_marks(README, "speed", to_markdown(*read()))
+
+
+def read() -> tuple[dict, dict]:
+    """The published results with bfloat16 and without."""
+    with_bfloat16, without = (json.loads(path.read_text()) for path in PUBLISHED.values())
+    return with_bfloat16, without
+
+
+def to_markdown(results: dict, without: dict) -> str:
+    """One row a comparison: seconds, ratio, and the ratio with bfloat16 switched off."""
+    ratios = {row["what"]: row["ratio"] for row in without["rows"]}
+    rows = [
+        f"| {row['what']} | {_seconds(row['usual'])} | {_seconds(row['ours'])} "
+        f"| {_times(row['ratio'])} | {_times(ratios.get(row['what']))} |"
+        for row in results["rows"]
+    ]
+    head = ["| | compared with | here | times as fast | without bfloat16 |",
+            "|---|---|---|---|---|"]  # fmt: skip
+    notes = [f"{row['what']}: {row['note']}" for row in results["rows"] if row["note"]]
+    return "\n".join([*head, *rows, "", "; ".join(notes) + ".", "", _describe(results, without)])
+
+
+def _describe(results: dict, without: dict) -> str:
+    machine = results["machine"]
+    limits = (
+        f"{machine['float32_rate'] / 1e9:.0f} G operations/s in float32, "
+        f"{machine['bfloat16_rate'] / 1e9:.0f} in bfloat16, "
+        f"copies of {machine['copy_rate'] / 1e9:.0f} GB/s"
+    )
+    apart = ", ".join(f"to {what} {seconds:.1f} s" for what, seconds in results["apart"].items())
+    days = " and ".join(sorted({results["date"], without["date"]}))
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['device']}, "
+        f"PyTorch {machine['torch'].partition('+')[0]}, {days}; a large matrix product reached "
+        f"{limits}. Apart from training: {apart}."
+    )
+
+
+def _seconds(value: float) -> str:
+    if value < 10:
+        return f"{value:.2g} s"
+    return f"{value:,.0f} s" if value >= 100 else f"{value:.1f} s"
+
+
+def _times(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

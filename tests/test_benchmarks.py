@@ -1,0 +1,86 @@
+"""The benchmark measures what it says: both sides, in turn, on the same digits."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from mnistkit.data import Digits
+from tests.benchmarks import __main__ as benchmark
+from tests.benchmarks import limits, report, usual
+from tests.conftest import make_split
+
+MACHINE = {
+    "bfloat16": False, "float32_rate": 1e11, "bfloat16_rate": 2e11, "copy_rate": 1e10,
+    "processor": "a processor", "cores": 2, "device": "cpu", "torch": "2.15.0+cu130",
+}  # fmt: skip
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.setattr(benchmark, "REPEATS", 1)
+    monkeypatch.setattr(benchmark, "STACK", 8)
+    splits = make_split(90, 0), make_split(0, 0), make_split(20, 1)
+    return benchmark.Bench(Digits(*splits, "easy"), MACHINE)
+
+
+def test_every_kind_of_training_is_measured(bench, capsys):
+    bench.epoch("an epoch", "V2", 32, 4.0, sgd=0.1)
+    bench.threads()
+    bench.stack()
+    assert len(bench.rows) == 1 + 4 + 2
+    assert all(row.usual > 0 and row.ours > 0 for row in bench.rows)
+    assert 0 < bench.rows[0].share < 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "an epoch" in lines[0]
+    assert "4.0 x" in lines[0]
+
+
+def test_repeats_are_interleaved(monkeypatch):
+    order = []
+    monkeypatch.setattr(benchmark, "REPEATS", 3)
+    benchmark.interleaved(lambda: order.append("a"), lambda: order.append("b"))
+    assert order == list("ababab")
+
+
+def test_the_usual_way_serves_what_torchvision_would():
+    digits = make_split(10, 0)
+    images, labels = next(iter(usual.loader(digits, 4)))
+    assert images.shape == (4, 1, 28, 28)
+    plain = digits.inputs(normalized=True)
+    for image, label in zip(images, labels, strict=True):
+        place = next(n for n in range(10) if torch.allclose(plain[n], image, atol=1e-5))
+        assert digits.labels[place] == label
+
+
+def test_operations_are_counted():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    # forward, and the gradient of the weights; none is needed of the input
+    assert limits.training_operations(model, torch.rand(1, 1, 28, 28)) == 2 * 2 * 7840
+
+
+RESULTS = {
+    "machine": MACHINE, "source": "mnist", "date": "2026-01-02", "apart": {"load": 0.5},
+    "rows": [
+        {"what": "an epoch", "usual": 6.0, "ours": 0.8, "ratio": 7.5, "note": ""},
+        {"what": "a visit", "usual": 11388.0, "ours": 5.7, "ratio": 1998.0, "note": "read"},
+    ],
+}  # fmt: skip
+
+
+def test_the_report_shows_seconds_ratios_and_the_machine():
+    without = copy.deepcopy(RESULTS)
+    without["rows"] = [without["rows"][0] | {"ratio": 3.21}]
+    text = report.to_markdown(RESULTS, without)
+    assert "| an epoch | 6 s | 0.8 s | 7.5 | 3.2 |" in text
+    assert "| a visit | 11,388 s | 5.7 s | 1,998 |  |" in text
+    for part in ("a processor, 2 cores, cpu, PyTorch 2.15.0, 2026-01-02", "a visit: read",
+                 "to load 0.5 s", "100 G operations/s in float32"):  # fmt: skip
+        assert part in text
+
+
+def test_only_results_on_full_mnist_are_published():
+    with pytest.raises(ValueError, match="results on sample are not published"):
+        report.publish(RESULTS | {"source": "sample"})
