@@ -30,8 +30,11 @@ def preprocess(images: Tensor, size: int = IMAGE_SIZE) -> Tensor:
         raise ValueError(f"expected uint8 images (0-255), got {images.dtype}")
     grey = images.unsqueeze(1).float().div_(255)
     large = nn.functional.interpolate(grey, size=(size, size), mode="bilinear")
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    return (large - mean.to(large.device)) / std.to(large.device)
+    mean, std = (
+        torch.tensor(values, device=images.device).view(1, 3, 1, 1)
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
+    )
+    return (large - mean).div_(std)  # in place: a further copy takes longer
 
 
 def build_extractor(features: nn.Module, bfloat16: bool, compiled: bool = False) -> nn.Module:

@@ -105,7 +105,7 @@ def test_a_line_that_is_gone_is_missed(study_runs, tmp_path):
 
 
 def test_a_missing_result_is_missed(folder):
-    next(folder.glob("v2-*seed0004.json")).unlink()
+    next(p for p in folder.glob("v2-*seed0004.json") if "float32" not in p.read_text()).unlink()
     assert archive.missing_runs(archive.read_folder(folder)) == ["V2, seed 4"]
 
 

@@ -74,9 +74,9 @@ def test_the_report_shows_seconds_ratios_and_the_machine():
     without = copy.deepcopy(RESULTS)
     without["rows"] = [without["rows"][0] | {"ratio": 3.21}]
     text = report.to_markdown(RESULTS, without)
-    assert "| an epoch | 6 s | 0.8 s | 7.5 | 3.2 |" in text
-    assert "| a visit | 11,388 s | 5.7 s | 1,998 |  |" in text
-    for part in ("a processor, 2 cores, cpu, PyTorch 2.15.0, 2026-01-02", "a visit: read",
+    assert "| an epoch | 6.0 s | 0.80 s | 7.5 | 3.2 |" in text
+    assert "| a visit (read) | 11,388 s | 5.7 s | 1,998 |  |" in text
+    for part in ("a processor, 2 cores, cpu, PyTorch 2.15.0, 2026-01-02",
                  "to load 0.5 s", "100 G operations/s in float32"):  # fmt: skip
         assert part in text
 

@@ -146,18 +146,20 @@ class Bench:
 
     def transfer(self) -> None:
         """MobileNetV2: features, five epochs of the head, and a second visit."""
-        pictures, model = self.digits.train[:PICTURES], load_mobilenet("random")[0]
+        few, model = self.digits.train[:PICTURES], load_mobilenet("random")[0]
+        many = self.digits.train[: 4 * PICTURES].images
         theirs, ours, ours_in_float32 = interleaved(
-            lambda: usual.mobilenet_epoch(pictures),
-            lambda: extract_features(model, pictures.images, progress=False),
-            lambda: extract_features(model, pictures.images, bfloat16=False, progress=False),
+            lambda: usual.mobilenet_epoch(few),
+            lambda: extract_features(model, many, progress=False),
+            lambda: extract_features(model, many, bfloat16=False, progress=False),
         )
+        ours, ours_in_float32 = (PICTURES / len(many) * t for t in (ours, ours_in_float32))
         each = f"{PICTURES} pictures: {PICTURES / theirs:.0f} and {{:.0f}} a second"
         wanted = 12.0 if self.machine["bfloat16"] else 4.0
         self.add("MobileNetV2, features", theirs, ours, wanted, note=each.format(PICTURES / ours))
         self.add("the same in float32", theirs, ours_in_float32, 4.0,
                  note=each.format(PICTURES / ours_in_float32))  # fmt: skip
-        self._compiled(model, pictures.images)
+        self._compiled(model, few.images)
         head, visit = self._head_seconds(model)
         scale = self.count / PICTURES
         note = f"extrapolated from {PICTURES} to {self.count:,} pictures"

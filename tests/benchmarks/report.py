@@ -37,14 +37,17 @@ def to_markdown(results: dict, without: dict) -> str:
     """One row a comparison: seconds, ratio, and the ratio with bfloat16 switched off."""
     ratios = {row["what"]: row["ratio"] for row in without["rows"]}
     rows = [
-        f"| {row['what']} | {_seconds(row['usual'])} | {_seconds(row['ours'])} "
+        f"| {_name(row)} | {_seconds(row['usual'])} | {_seconds(row['ours'])} "
         f"| {_times(row['ratio'])} | {_times(ratios.get(row['what']))} |"
         for row in results["rows"]
     ]
     head = ["| | compared with | here | times as fast | without bfloat16 |",
             "|---|---|---|---|---|"]  # fmt: skip
-    notes = [f"{row['what']}: {row['note']}" for row in results["rows"] if row["note"]]
-    return "\n".join([*head, *rows, "", "; ".join(notes) + ".", "", _describe(results, without)])
+    return "\n".join([*head, *rows, "", _describe(results, without)])
+
+
+def _name(row: dict) -> str:
+    return f"{row['what']} ({row['note']})" if row["note"] else row["what"]
 
 
 def _describe(results: dict, without: dict) -> str:
@@ -64,9 +67,9 @@ def _describe(results: dict, without: dict) -> str:
 
 
 def _seconds(value: float) -> str:
-    if value < 10:
-        return f"{value:.2g} s"
-    return f"{value:,.0f} s" if value >= 100 else f"{value:.1f} s"
+    if value >= 100:
+        return f"{value:,.0f} s"
+    return f"{value:.1f} s" if value >= 1 else f"{value:.2f} s"
 
 
 def _times(value: float | None) -> str:
