@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from mnistkit.errors import MnistkitError, NotebookError, ResultError
+from mnistkit.errors import MnistkitError, NotebookError, PictureError, ResultError
 
 SOURCES = ("auto", "mnist", "qmnist", "sample")
 RUNS = Path("runs") / "scoreboard"
@@ -101,6 +101,52 @@ def scoreboard(rerun: bool, folder: Path | None, source: str, markdown: bool, pu
     if missing:
         click.echo(f"{len(missing)} runs are missing, the first: {missing[0]}", err=True)
         sys.exit(1)
+
+
+@main.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
+              help="Which digits the model is trained on, the first time.")  # fmt: skip
+def predict(photos: Sequence[Path], source: str) -> None:
+    """Say which digit a photo or a scan shows, with a bar for each class.
+
+    The first call trains a model, in seconds, and keeps it in runs/models. Exit code 1 if a
+    picture could not be read or does not show one digit.
+    """
+    from mnistkit.prediction import predict_image
+
+    try:
+        trained = _trained(source)
+    except MnistkitError as error:
+        raise _refusal(error) from error
+    click.echo(str(trained))
+    failed = False
+    for photo in photos:
+        try:
+            found = predict_image(trained.model, photo, normalized=trained.recipe.normalized)
+        except PictureError as error:
+            click.echo(f"\n{photo}: {error}", err=True)
+            failed = True
+            continue
+        click.echo(f"\n{photo}: {found}\n{_bars(found.probabilities.tolist())}")
+    sys.exit(1 if failed else 0)
+
+
+def _trained(source: str):
+    from mnistkit.data import load_digits
+    from mnistkit.storage import output_folder
+    from mnistkit.study import FAST
+    from mnistkit.trained import FOLDER, trained_model
+
+    digits = load_digits(source, validation_size=0)
+    return trained_model(FAST, digits, folder=output_folder(FOLDER))
+
+
+def _bars(probabilities: Sequence[float], width: int = 40) -> str:
+    return "\n".join(
+        f"  {label}  {'█' * round(width * share):{width}} {share:6.1%}"
+        for label, share in enumerate(probabilities)
+    )
 
 
 def _measure(folder: Path, source: str) -> None:

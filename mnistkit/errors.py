@@ -40,6 +40,10 @@ class CheckpointError(MnistkitError):
     """A saved model cannot be loaded, or not safely."""
 
 
+class PictureError(MnistkitError):
+    """A picture cannot be read, or does not show one digit."""
+
+
 class TrainingError(MnistkitError):
     """Training cannot go on: the loss is no longer a number."""
 

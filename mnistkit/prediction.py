@@ -1,11 +1,14 @@
-"""What a trained model says of images: probabilities, for a few or for many."""
+"""What a trained model says of images: probabilities, for many or for one photo."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from mnistkit.photos import find_digit
 
 _BATCH = 1024  # bounds memory: a CNN's activations for 10,000 images at once fill gigabytes
 
@@ -34,6 +37,53 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
     return _to_probabilities(
         torch.cat(outputs).float(), getattr(model, "outputs", "logits")
     ).clone()
+
+
+@dataclass(frozen=True)
+class ImagePrediction:
+    """What a model makes of one picture.
+
+    probabilities: float32, one a class; they sum to 1.
+    picture: float32, 28 x 28, 0 (paper) to 1 (ink): what the model saw.
+    """
+
+    probabilities: Tensor
+    picture: Tensor
+
+    @property
+    def label(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def certain(self) -> bool:
+        """Whether the most probable class is more probable than all others together."""
+        return float(self.probabilities.max()) > 0.5
+
+    def __str__(self) -> str:
+        """One line: the class and how probable it is."""
+        share = f"{float(self.probabilities[self.label]):.1%}"
+        return (
+            f"{self.label} ({share})" if self.certain else f"unsure, perhaps {self.label} ({share})"
+        )
+
+
+def predict_image(model: nn.Module, source, *, normalized: bool = False) -> ImagePrediction:
+    """Read a photo or a scan of one digit and say which it is.
+
+    Args:
+        model: as in `make_predictions`; takes 28 x 28 pixels.
+        source: a file, a Pillow image or an array; see `photos.find_digit`.
+        normalized: whether the model was trained on normalised images.
+
+    Raises PictureError for a file that is no picture, and for a picture that does not show
+    one digit: blank, several shapes, noise.
+    """
+    from mnistkit.data import normalize
+
+    picture = find_digit(source)
+    inputs = normalize(picture) if normalized else picture
+    return ImagePrediction(make_predictions(model, [inputs])[0], picture)
 
 
 def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:

@@ -24,6 +24,7 @@ CHANGES = {
     "scheduler": partial(StepLR, step_size=1),
     "normalized": True,
     "scheduler_step": "batch",
+    "precision": "float32",
 }
 
 

@@ -1,0 +1,296 @@
+"""From a photo or a scan of a digit to a picture as MNIST has them.
+
+MNIST's digits were scaled to fit a box of 20 x 20 pixels, their proportions kept, and put
+into 28 x 28 pixels with their centre of mass in the middle; ink is bright on black (LeCun
+and others, 1998). A model knows nothing else, so a photo is brought into that form first.
+What holds no single digit is refused, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
+from torch import Tensor
+
+from mnistkit.errors import PictureError
+
+BOX, SIDE = 20, 28
+_LONGEST = 400  # pixels of the longer side that are enough to see a digit
+_SMALLEST = 8  # pixels: below that a digit cannot be told from a speck
+_FAINTEST = 0.08  # of the range from black to white: less contrast than that is paper
+_THIN, _NORMAL = 0.07, 0.10  # stroke width by the longer side of the digit; MNIST's is about 0.14
+_WIDEST = 1.8  # width by height; 47 of MNIST's 60,000 training digits are wider
+_MOST_HOLES = 4  # an 8 has two, and a hasty pen leaves one or two more
+_EIGHT = np.ones((3, 3), dtype=bool)  # neighbours that touch at a corner belong together
+
+
+def find_digit(source: str | os.PathLike | Image.Image | np.ndarray | Tensor) -> Tensor:
+    """Find the one digit in a picture, and give it MNIST's form.
+
+    source: a file that Pillow can read, a Pillow image of any mode, or an array, H x W,
+        H x W x 3 or H x W x 4, of bytes or of floats in [0, 1]. Dark ink on light paper or
+        the reverse, any colours, uneven light.
+
+    Returns float32, 28 x 28, 0 (paper) to 1 (ink).
+    Raises PictureError, with what was seen instead, if there is no digit or more than one.
+    """
+    pixels = _read_pixels(source)
+    ink, noise = _ink(pixels)
+    mask = _strokes(ink, noise)
+    return torch.from_numpy(_as_in_mnist(ink, mask, noise))
+
+
+# --- reading --------------------------------------------------------------------------
+
+
+def _read_pixels(source) -> np.ndarray:
+    """Colours as float64, H x W x 3 in [0, 1], at most `_LONGEST` pixels a side."""
+    image = ImageOps.exif_transpose(_open(source))
+    if min(image.size) < _SMALLEST:
+        raise PictureError(f"the picture has {image.width} x {image.height} pixels: too few")
+    image = _flatten(image)
+    if max(image.size) > _LONGEST:
+        image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BOX)
+    return np.asarray(image, dtype=np.float64) / 255
+
+
+def _open(source) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, np.ndarray | Tensor):
+        return _from_array(np.asarray(source))
+    path = Path(source)
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except FileNotFoundError as error:
+        raise PictureError(f"there is no file {path.name}", where=path.parent) from error
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError,
+            SyntaxError) as error:  # fmt: skip
+        raise PictureError(
+            f"{path.name} is no picture that can be read ({type(error).__name__})",
+            where=path.parent,
+            do="save it as PNG or JPEG",
+        ) from error
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    array = np.squeeze(array)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise PictureError(
+            f"an array of shape {array.shape} is no picture",
+            do="give H x W for grey, or H x W x 3 or 4 for colours",
+        )
+    if array.dtype != np.uint8:
+        values = array.astype(np.float64)
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+            raise PictureError("floats of a picture must lie in [0, 1]; bytes must be uint8")
+        array = np.round(255 * values).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Bring any mode to RGB; what is transparent becomes paper."""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        values = np.asarray(image, dtype=np.float64)
+        low, high = values.min(), values.max()
+        scaled = (values - low) / (high - low) if high > low else np.zeros_like(values)
+        return Image.fromarray(np.round(255 * scaled).astype(np.uint8)).convert("RGB")
+    if "A" in image.getbands() or "transparency" in image.info:
+        return _on_paper(image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    """Lay a transparent picture on white, or on black if its ink is light."""
+    values = np.asarray(image, dtype=np.float64)
+    weights = values[..., 3]
+    light = weights.sum() and (values[..., :3].mean(axis=2) * weights).sum() / weights.sum() > 127
+    opaque = weights.min() == 255
+    paper = Image.new("RGBA", image.size, "black" if light and not opaque else "white")
+    return Image.alpha_composite(paper, image).convert("RGB")
+
+
+# --- ink and paper --------------------------------------------------------------------
+
+
+def _ink(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """How far each pixel is from the paper around it, in [0, 1], and the paper's noise.
+
+    The paper's colour may change slowly over the picture: it is a quadratic surface, fitted
+    to those two thirds of all pixels that it fits best, again and again.
+    """
+    height, width = pixels.shape[:2]
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
+    colours = pixels.reshape(-1, 3)
+    kept = np.ones(len(colours), dtype=bool)
+    for _ in range(10):
+        surface, *_ = np.linalg.lstsq(terms[kept], colours[kept], rcond=None)
+        distance = np.abs(colours - terms @ surface).max(axis=1)
+        kept = distance <= np.quantile(distance, 0.66)
+    # In shade ink and paper lie closer together: what counts is the share of what is possible.
+    paper = (terms @ surface).clip(0, 1)
+    darker = (paper - colours)[~kept].sum() > 0
+    distance /= np.maximum(paper if darker else 1 - paper, 0.05).max(axis=1)
+    noise = 1.4826 * np.median(distance[kept])
+    return distance.clip(0, 1).reshape(height, width), float(noise)
+
+
+def _otsu(values: np.ndarray) -> float:
+    """The threshold that separates two classes best (Otsu, 1979)."""
+    counts, edges = np.histogram(values, bins=128)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
+    mean_below = np.cumsum(counts * centres) / np.maximum(below, 1)
+    mean_above = np.cumsum((counts * centres)[::-1])[::-1] / np.maximum(above, 1)
+    between = below[:-1] * above[1:] * (mean_below[:-1] - mean_above[1:]) ** 2
+    return float(edges[1:-1][np.argmax(between)])
+
+
+def _strokes(ink: np.ndarray, noise: float) -> np.ndarray:
+    """The pixels of the digit: one shape, perhaps in pieces. Raises PictureError if not."""
+    smooth = ndimage.gaussian_filter(ink, max(0.5, max(ink.shape) / 250))
+    threshold = _otsu(smooth)
+    mask = smooth > threshold
+    contrast = smooth[mask].mean() - smooth[~mask].mean() if 0 < mask.sum() < mask.size else 0.0
+    if contrast < max(_FAINTEST, 3 * noise):
+        raise PictureError("nothing is drawn on it: the picture is as good as blank")
+    if mask.mean() > 0.5:
+        raise PictureError("there is more ink than paper: show the digit with some space around")
+    shapes = _shapes(mask)
+    if len(shapes) > 1:
+        raise PictureError(f"there are {len(shapes)} separate shapes, and a digit is one")
+    digit = np.isin(ndimage.label(mask, _EIGHT)[0], shapes[0].labels)
+    _check_form(digit, shapes[0])
+    return digit
+
+
+def _check_form(digit: np.ndarray, shape: _Shape) -> None:
+    """Refuse what is joined by its ink but is no digit: a word, a block of text, noise."""
+    if shape.width > _WIDEST * shape.height:
+        raise PictureError("the shape is wider than any digit: a word, or a line")
+    box = np.pad(digit[shape.top : shape.bottom, shape.left : shape.right], 1)
+    labels, _ = ndimage.label(~box)
+    holes = (np.bincount(labels.ravel())[2:] > 0.002 * box.size).sum()  # 0: ink, 1: outside
+    if holes > _MOST_HOLES:
+        raise PictureError(f"the shape has {holes} holes, more than any digit: text, or noise")
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Pieces of ink that belong together: labels, pixels, and their box."""
+
+    labels: tuple[int, ...]
+    area: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    def joined(self, other: _Shape) -> _Shape:
+        return _Shape(
+            self.labels + other.labels, self.area + other.area,
+            min(self.top, other.top), max(self.bottom, other.bottom),
+            min(self.left, other.left), max(self.right, other.right),
+        )  # fmt: skip
+
+
+def _shapes(mask: np.ndarray) -> list[_Shape]:
+    """Pieces of ink, joined where they make one digit, without specks."""
+    labels = ndimage.label(mask, _EIGHT)[0]
+    areas = np.bincount(labels.ravel())
+    pieces = [
+        _Shape((number,), int(areas[number]), box[0].start, box[0].stop, box[1].start, box[1].stop)
+        for number, box in enumerate(ndimage.find_objects(labels), start=1)
+    ]
+    largest = max(piece.area for piece in pieces)
+    pieces = [piece for piece in pieces if piece.area >= 0.02 * largest]
+    if len(pieces) > 30:
+        raise PictureError(f"there are {len(pieces)} separate shapes: noise, or a text")
+    joined = _join(pieces)
+    tallest = max(max(shape.height, shape.width) for shape in joined)
+    if tallest < _SMALLEST:
+        raise PictureError(f"the largest shape has {tallest} pixels: too small for a digit")
+    return [s for s in joined if max(s.height, s.width) >= 0.3 * tallest]
+
+
+def _join(pieces: list[_Shape]) -> list[_Shape]:
+    """Join neighbours, again and again: the bar of a 5, the two halves of a broken stroke."""
+    shapes = sorted(pieces, key=lambda piece: -piece.area)
+    for place, shape in enumerate(shapes):
+        for other in shapes[place + 1 :]:
+            if _belong_together(shape, other):
+                rest = [s for s in shapes if s not in (shape, other)]
+                return _join([shape.joined(other), *rest])
+    return shapes
+
+
+def _belong_together(one: _Shape, other: _Shape) -> bool:
+    """Whether two pieces lie over each other and close; digits in a row lie side by side."""
+    overlap = min(one.right, other.right) - max(one.left, other.left)
+    gap = max(one.top, other.top) - min(one.bottom, other.bottom)
+    size = max(one.height, one.width, other.height, other.width)
+    return overlap > 0.4 * min(one.width, other.width) and gap < 0.25 * size
+
+
+# --- MNIST's form ---------------------------------------------------------------------
+
+
+def _as_in_mnist(ink: np.ndarray, mask: np.ndarray, noise: float) -> np.ndarray:
+    """Cut the digit out, scale it to the box, and centre it by mass: float32, 28 x 28."""
+    level = np.quantile(ink[mask], 0.7)
+    floor = min(0.5 * level, max(2 * noise, 0.2 * level))
+    values = np.clip((ink - floor) / (level - floor), 0, 1)
+    values[~ndimage.binary_dilation(mask, _EIGHT, iterations=2)] = 0
+    rows, columns = np.nonzero(values.max(axis=1) > 0.1)[0], np.nonzero(values.max(axis=0) > 0.1)[0]
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return _centred(_scaled(_thickened(values[box], mask[box])))
+
+
+def _thickened(digit: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Thicken strokes that would vanish when the digit is made small."""
+    width = 4 * ndimage.distance_transform_edt(mask)[mask].mean()  # of a straight stroke
+    longer = max(digit.shape)
+    if width >= _THIN * longer:
+        return digit
+    radius = max(1, round((_NORMAL * longer - width) / 2))
+    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    disc = x * x + y * y <= radius * radius
+    return ndimage.grey_dilation(np.pad(digit, radius), footprint=disc)
+
+
+def _scaled(digit: np.ndarray) -> np.ndarray:
+    scale = BOX / max(digit.shape)
+    height, width = (max(1, round(scale * length)) for length in digit.shape)
+    image = Image.fromarray(digit.astype(np.float32))
+    small = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    return np.clip(small / max(np.quantile(small, 0.98), 1e-6), 0, 1)
+
+
+def _centred(small: np.ndarray) -> np.ndarray:
+    """Put the centre of mass at (14, 14), where MNIST has it, as far as the picture reaches."""
+    canvas = np.zeros((SIDE, SIDE), dtype=np.float32)
+    mass = ndimage.center_of_mass(small)
+    starts = [
+        int(np.clip(round(SIDE / 2 - centre), 0, SIDE - length))
+        for centre, length in zip(mass, small.shape, strict=True)
+    ]
+    rows, columns = (slice(s, s + n) for s, n in zip(starts, small.shape, strict=True))
+    canvas[rows, columns] = small
+    return canvas
