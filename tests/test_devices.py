@@ -120,6 +120,8 @@ def test_the_moved_loader_draws_its_order_as_before(easy_digits):
     for _ in range(2):
         assert len(list(here)) == len(list(moved))
         assert torch.equal(here.generator.get_state(), moved.generator.get_state())
+    assert {places.device for places in moved.sampler} == {META}
+    list(here.sampler)
     moved.sampler.device = torch.device("cpu")  # so that its places can be read
     assert torch.equal(torch.cat(list(moved.sampler)), torch.cat(list(here.sampler)))
 
@@ -129,6 +131,21 @@ def test_loaders_of_other_kinds_stay_as_they_are(easy_digits):
     assert move_loader(ordinary, META) is ordinary
     ours = easy_digits.train.loader(32)
     assert move_loader(ours, torch.device("cpu")) is ours
+
+
+def test_fit_moves_both_loaders_once(easy_digits, monkeypatch):
+    seen = []
+
+    def one_epoch(model, loader, *_, **__):
+        seen.append(loader)
+        return training.Evaluation(0.5, 0.5, 1)
+
+    monkeypatch.setattr(training, "train_one_epoch", one_epoch)
+    monkeypatch.setattr(training, "evaluate", one_epoch)
+    loaders = easy_digits.train.loader(64, shuffle=True), easy_digits.validation.loader(64)
+    fit(build_model("V0"), *loaders, epochs=2, device="meta", optimizer=torch.optim.SGD)
+    assert {loader.dataset.images.device for loader in seen} == {META}
+    assert len({id(loader) for loader in seen}) == 2
 
 
 def test_an_epoch_asks_the_device_for_no_number(easy_digits, monkeypatch):

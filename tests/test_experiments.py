@@ -81,6 +81,14 @@ def runs(values):
     return pd.DataFrame(rows)
 
 
+def test_a_recipe_decides_the_precision(easy_digits, monkeypatch):
+    seen = []
+    monkeypatch.setattr(experiments, "fit", lambda *_, **options: seen.append(options))
+    for precision in ("float32", "bfloat16"):
+        experiments.train_recipe(Recipe("V2", precision=precision), easy_digits)
+    assert [options["precision"] for options in seen] == ["float32", "bfloat16"]
+
+
 def test_summary_keeps_the_order_and_counts_runs():
     table = summarize(runs({"z": [0.5, 0.7], "a": [0.9, 0.9]}))
     assert table.index.tolist() == ["z", "a"]

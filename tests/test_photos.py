@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
+from mnistkit import photos
 from mnistkit.data import load_digits, to_float
 from mnistkit.errors import PictureError
 from mnistkit.experiments import train_recipe
@@ -90,6 +91,12 @@ def test_a_thin_pen_is_not_lost():
     assert find_digit(photo(2, {"width": 0.008, "size": 800})).sum() > 40
 
 
+def test_an_ordinary_pen_is_left_as_it_is():
+    mask = draw_mask(2, width=0.1) > 0.5
+    digit = mask.astype(np.float64)
+    assert photos._thickened(digit, mask) is digit
+
+
 def test_a_digit_of_mnist_stays_what_it_is():
     """But for a shift of a pixel, where its centre of mass lies between two."""
     for image in load_digits("sample").test.images[:40]:
@@ -113,6 +120,11 @@ def page(words: str, size: int = 40, shape=(600, 200)) -> Image.Image:
 
 
 NOISE = np.random.default_rng(0)
+LATTICE = np.full((21, 21), 255, np.uint8)  # five lines each way, and white between them
+LATTICE[4:17, 4:17] = 0
+for y, x in np.ndindex(4, 4):
+    LATTICE[5 + 3 * y : 7 + 3 * y, 5 + 3 * x : 7 + 3 * x] = 255
+LATTICE = np.kron(LATTICE, np.ones((10, 10), np.uint8))
 NO_DIGITS = {
     "white": (np.full((200, 200), 255, np.uint8), "nothing is drawn on it"),
     "black": (np.zeros((200, 200), np.uint8), "nothing is drawn on it"),
@@ -128,6 +140,7 @@ NO_DIGITS = {
     "a page": (page("one line of text and\nanother line of text\nand a third one", 20),
                "wider than any digit|holes|separate shapes"),
     "a number": (page("2026", 60), "4 separate shapes"),
+    "a lattice": (LATTICE, "the shape has 16 holes"),
     "dirt": (on_paper(draw_mask(1, height=0.01, width=0.005)), "."),
 }  # fmt: skip
 
