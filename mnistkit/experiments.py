@@ -59,7 +59,8 @@ def train_recipe(recipe: Recipe, digits: Digits, seed: int = 0, **fit_options):
         )
     )
     names = ("epochs", "optimizer", "learning_rate", "weight_decay", "loss", "scheduler",
-             "scheduler_step", "precision")  # fmt: skip
+             "scheduler_step", "precision", "augment", "label_smoothing",
+             "averaging")  # fmt: skip
     settings = {name: getattr(recipe, name) for name in names}
     return model, fit(model, train, validation, seed=seed, **settings, **fit_options)
 

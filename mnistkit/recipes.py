@@ -9,12 +9,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 # Left out of a recipe's written form while they have their default, so that the digests of
 # older recipes, and with them all stored runs, stay what they were.
-_ADDED_LATER = ("scheduler_step", "precision")
+_ADDED_LATER = ("scheduler_step", "precision", "augment", "label_smoothing", "averaging")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Recipe:
     """A value: two recipes are equal, and have the same digest, if they train alike.
 
     model: a name in `models.MODELS`; options replace those of the registry.
-    scheduler: a PyTorch scheduler, or a `functools.partial` of one.
+    scheduler, augment: a PyTorch scheduler and a function of `augmentation`, or a
+        `functools.partial` of one.
     The others are as in `training.fit`.
     """
 
@@ -38,11 +40,20 @@ class Recipe:
     normalized: bool = False
     scheduler_step: str = "epoch"
     precision: str = "auto"
+    augment: Callable[[Tensor], Tensor] | None = None
+    label_smoothing: float = 0.0
+    averaging: float = 0.0
 
     def __post_init__(self) -> None:
-        """Copy the options, and make 1 and 1.0 the same rate."""
+        """Copy the options, and make 1 and 1.0 the same rate.
+
+        Raises ValueError for augment with normalized: what moves in from outside a picture
+        is 0, which is paper only while images are not normalised.
+        """
+        if self.augment and self.normalized:
+            raise ValueError("augment needs images in [0, 1]: leave normalized False")
         object.__setattr__(self, "options", dict(self.options))
-        for name in ("learning_rate", "weight_decay"):
+        for name in ("learning_rate", "weight_decay", "label_smoothing", "averaging"):
             object.__setattr__(self, name, float(getattr(self, name)))
 
     def __eq__(self, other: object) -> bool:

@@ -34,6 +34,20 @@ def choose_loss(loss: str | LossFunction) -> LossFunction:
     return LOSSES[loss]
 
 
+def smooth_labels(loss: str | LossFunction, share: float) -> LossFunction:
+    """Return the loss with this share of each label's weight spread evenly over all classes.
+
+    Szegedy and others, 2016. Raises ValueError for another loss than cross-entropy, or a
+    share outside [0, 1).
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"label_smoothing is {share!r}, expected at least 0 and less than 1")
+    if share and loss != "cross_entropy":
+        raise ValueError("label_smoothing goes with the loss 'cross_entropy' only")
+    loss_fn = choose_loss(loss)
+    return partial(loss_fn, label_smoothing=share) if share else loss_fn
+
+
 def choose_optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[..., Optimizer]:
     """Return the optimizer by its name in `OPTIMIZERS`; a callable is returned as it is."""
     if callable(optimizer):
@@ -49,6 +63,7 @@ def check_settings(
     learning_rate: float,
     log_every: int | None = None,
     threads: int | str = "auto",
+    averaging: float = 0.0,
 ) -> None:
     """Raise ValueError for a number out of range."""
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
@@ -59,3 +74,5 @@ def check_settings(
         raise ValueError(f"log_every is {log_every!r}, expected 1 or more, or None")
     if threads != "auto" and (type(threads) is not int or threads < 1):
         raise ValueError(f"threads is {threads!r}, expected 1 or more, or 'auto'")
+    if not 0 <= averaging < 1:
+        raise ValueError(f"averaging is {averaging!r}, expected at least 0 and less than 1")

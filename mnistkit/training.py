@@ -1,10 +1,11 @@
-"""Train a model and measure it: one epoch, all epochs, and an honest mean over samples."""
+"""Train a model over epochs, and keep what was seen; see `epoch` for one pass."""
 
 from __future__ import annotations
 
 import copy
+import inspect
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,18 +14,32 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mnistkit.data import move_loader
-from mnistkit.devices import choose_device, choose_threads, supports_bfloat16, thread_count
+from mnistkit.devices import choose_device, choose_threads, thread_count
+from mnistkit.epoch import (
+    choose_autocast,
+    evaluate,
+    has_convolutions,
+    train_one_epoch,
+    training_step,
+)
 from mnistkit.errors import TrainingError, unknown_name
 from mnistkit.progress import progress_bar
-from mnistkit.settings import LossFunction, check_settings, choose_loss, choose_optimizer
-from mnistkit.tally import Evaluation, Tally
+from mnistkit.settings import (
+    LossFunction,
+    check_settings,
+    choose_loss,
+    choose_optimizer,
+    smooth_labels,
+)
+
+__all__ = ["SCHEDULER_STEPS", "History", "evaluate", "fit", "train_one_epoch"]
 
 SCHEDULER_STEPS = ("epoch", "batch")
-PRECISIONS = ("auto", "float32", "bfloat16")
 _THREADS: dict[tuple, int] = {}  # what `fit` has measured: its choice does not change later
 
 
@@ -60,74 +75,6 @@ class History:
         return sum(row["seconds"] for row in self.rows)
 
 
-def train_one_epoch(
-    model: nn.Module,
-    loader: Iterable[tuple[Tensor, Tensor]],
-    loss_fn: LossFunction,
-    optimizer: Optimizer,
-    *,
-    precision: str = "auto",
-    after_batch: Callable[[int, Tensor], None] | None = None,
-) -> Evaluation:
-    """Show the model every batch once, and step the optimizer after each.
-
-    loss_fn: takes (outputs, labels), returns the batch's mean loss.
-    precision: see `fit`.
-    after_batch: called with the batch's number, from 1, and its loss, still a tensor.
-
-    Returns mean loss and accuracy over samples, taken while the weights move.
-    Raises TrainingError, naming the batch, if the loss is no longer finite.
-    """
-    device = next(model.parameters()).device
-    model.train()
-    tally = Tally(guarded=True)
-    autocast = _autocast(model, precision)
-    for number, (inputs, labels) in enumerate(loader, start=1):
-        inputs, labels = inputs.to(device), labels.to(device)
-        outputs, loss = _step(model, inputs, labels, loss_fn, optimizer, autocast)
-        tally.add(outputs, labels, loss)
-        if after_batch:
-            after_batch(number, loss)
-    return tally.result()
-
-
-def _step(model, inputs, labels, loss_fn, optimizer, autocast) -> tuple[Tensor, Tensor]:
-    """Forward, backward, and a step of the optimizer; returns outputs and loss."""
-    with autocast:
-        outputs = model(inputs)
-    outputs = outputs.float()
-    loss = loss_fn(outputs, labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return outputs.detach(), loss.detach()
-
-
-def evaluate(
-    model: nn.Module,
-    loader: Iterable[tuple[Tensor, Tensor]],
-    loss_fn: LossFunction | str = "cross_entropy",
-) -> Evaluation:
-    """Mean loss and accuracy over samples, in eval mode; the model's mode is restored.
-
-    loss_fn: takes (outputs, labels) and returns the batch's mean; or a name in `LOSSES`.
-    """
-    loss_fn = choose_loss(loss_fn)
-    device = next(model.parameters()).device
-    was_training = model.training
-    tally = Tally()
-    model.eval()
-    try:
-        with torch.inference_mode():
-            for inputs, labels in loader:
-                inputs, labels = inputs.to(device), labels.to(device)
-                outputs = model(inputs)
-                tally.add(outputs, labels, loss_fn(outputs, labels))
-    finally:
-        model.train(was_training)
-    return tally.result()
-
-
 def fit(
     model: nn.Module,
     train_loader: DataLoader,
@@ -140,6 +87,9 @@ def fit(
     loss: str | LossFunction = "cross_entropy",
     scheduler: Callable[[Optimizer], LRScheduler] | None = None,
     scheduler_step: str = "epoch",
+    augment: Callable[[Tensor], Tensor] | None = None,
+    label_smoothing: float = 0.0,
+    averaging: float = 0.0,
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -159,8 +109,15 @@ def fit(
             `lr` and `weight_decay`.
         learning_rate: the optimizer's step size; `weight_decay` its L2 penalty.
         loss: a name in `LOSSES`, or a callable of (outputs, labels).
-        scheduler: takes the optimizer, returns a PyTorch scheduler.
+        scheduler: takes the optimizer, returns a PyTorch scheduler. A `OneCycleLR` without
+            `total_steps` is stretched over the whole training.
         scheduler_step: when it moves on: after each "epoch", or after each "batch".
+        augment: changes each batch of training inputs before the model sees it, such as
+            `augmentation.random_affine`; training accuracy is then of changed inputs.
+        label_smoothing: share of each label's weight that training spreads over all
+            classes; validation loss is without it.
+        averaging: decay, such as 0.998, of a moving average of the weights after each
+            batch. The average is what is validated, and what the model holds in the end.
         seed: fixes the order of batches and dropout. With the same initial weights,
             machine and thread count, a run repeats bit for bit.
         device: "auto", or a PyTorch device name.
@@ -180,8 +137,9 @@ def fit(
         TrainingError: the loss is no longer a number; names epoch and batch.
         ValueError: an unknown name, or a number out of range.
     """
-    check_settings(epochs=epochs, learning_rate=learning_rate, log_every=log_every, threads=threads)
-    loss_fn = choose_loss(loss)
+    check_settings(epochs=epochs, learning_rate=learning_rate, log_every=log_every,
+                   threads=threads, averaging=averaging)  # fmt: skip
+    loss_fn, training_loss = choose_loss(loss), smooth_labels(loss, label_smoothing)
     make_optimizer = partial(
         choose_optimizer(optimizer), lr=learning_rate, weight_decay=weight_decay
     )
@@ -189,55 +147,67 @@ def fit(
         raise unknown_name("scheduler_step", scheduler_step, SCHEDULER_STEPS)
     device = choose_device(device)
     model.to(device)
-    if _has_convolutions(model):
+    if has_convolutions(model):
         model.to(memory_format=torch.channels_last)  # the order that convolutions are fastest in
     train_loader = move_loader(train_loader, device)
     if validation_loader is not None:
         validation_loader = move_loader(validation_loader, device)
     threads = _choose_threads(threads, model, train_loader, loss_fn, make_optimizer, precision)
     optimizer = make_optimizer(model.parameters())
-    schedule = scheduler(optimizer) if scheduler else None
-    each_batch = schedule.step if schedule and scheduler_step == "batch" else None
+    batches = epochs * len(train_loader)
+    steps = batches if scheduler_step == "batch" else epochs
+    schedule = _make_schedule(scheduler, optimizer, steps) if scheduler else None
+    each_batch = [schedule.step] if schedule and scheduler_step == "batch" else []
+    measured = model
+    if averaging:
+        averaged = AveragedModel(model, avg_fn=_moving_average(averaging), use_buffers=True)
+        each_batch.append(partial(averaged.update_parameters, model))
+        measured = averaged.module
+    train = partial(train_one_epoch, model, train_loader, training_loss, optimizer,
+                    precision=precision, augment=augment)  # fmt: skip
+    validate = (None if validation_loader is None
+                else partial(evaluate, measured, validation_loader, loss_fn))  # fmt: skip
     _reseed(train_loader, seed)
     history = History(threads=threads)
-    bar = progress_bar(epochs * len(train_loader), "training", "batch", shown=progress)
+    bar = progress_bar(batches, "training", "batch", shown=progress)
     with bar, thread_count(threads):
         try:
             for epoch in range(1, epochs + 1):
-                history.rows.append(
-                    _one_epoch(
-                        model,
-                        epoch,
-                        train_loader,
-                        validation_loader,
-                        loss_fn,
-                        optimizer,
-                        precision=precision,
-                        after_batch=_batch_recorder(history, epoch, log_every, bar, each_batch),
-                    )
-                )
+                rate = optimizer.param_groups[0]["lr"]
+                after_batch = _batch_recorder(history, epoch, log_every, bar, each_batch)
+                row = _one_epoch(epoch, rate, partial(train, after_batch=after_batch), validate)
+                history.rows.append(row)
                 if after_epoch:
-                    history.rows[-1] |= after_epoch(model)
-                if schedule and not each_batch:
+                    history.rows[-1] |= after_epoch(measured)
+                if schedule and scheduler_step == "epoch":
                     schedule.step()
         except KeyboardInterrupt:
             history.interrupted = True
             print(f"interrupted: {len(history.rows)} of {epochs} epochs are in the history")
+    if measured is not model:
+        model.load_state_dict(measured.state_dict())
     return history
 
 
-def _one_epoch(
-    model, epoch, train_loader, validation_loader, loss_fn, optimizer, **options
-) -> dict:
+def _make_schedule(scheduler: Callable, optimizer: Optimizer, steps: int) -> LRScheduler:
+    """Build the schedule; one that lasts for a number of steps is told it, if nobody did yet."""
+    settings = inspect.signature(scheduler).parameters
+    lasting = [settings[name].default for name in ("total_steps", "epochs") if name in settings]
+    if len(lasting) == 2 and lasting == [None, None]:
+        return scheduler(optimizer, total_steps=steps)
+    return scheduler(optimizer)
+
+
+def _one_epoch(epoch: int, rate: float, train: Callable, validate: Callable | None) -> dict:
+    """Train and validate, and return the epoch's row of the history."""
     started = time.perf_counter()
-    rate = optimizer.param_groups[0]["lr"]
     try:
-        train = train_one_epoch(model, train_loader, loss_fn, optimizer, **options)
+        trained = train()
     except TrainingError as error:
         raise TrainingError(f"epoch {epoch}, {error}") from None
-    row = {"epoch": epoch, "train_loss": train.loss, "train_accuracy": train.accuracy}
-    if validation_loader is not None:
-        validation = evaluate(model, validation_loader, loss_fn)
+    row = {"epoch": epoch, "train_loss": trained.loss, "train_accuracy": trained.accuracy}
+    if validate:
+        validation = validate()
         row |= {
             "validation_loss": validation.loss,
             "validation_accuracy": validation.accuracy,
@@ -245,11 +215,22 @@ def _one_epoch(
     return row | {"learning_rate": rate, "seconds": time.perf_counter() - started}
 
 
-def _batch_recorder(history: History, epoch: int, log_every: int | None, bar: tqdm, each_batch):
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Average weights with this decay, and with less at first, to forget where they began."""
+
+    def average(mean: Tensor, value: Tensor, count: Tensor) -> Tensor:
+        return mean + (value - mean) * (1 - min(decay, (1 + int(count)) / (10 + int(count))))
+
+    return average
+
+
+def _batch_recorder(
+    history: History, epoch: int, log_every: int | None, bar: tqdm, each_batch: Sequence[Callable]
+):
     def record(number: int, loss: Tensor) -> None:
         bar.update()
-        if each_batch:
-            each_batch()
+        for step in each_batch:
+            step()
         if log_every and number % log_every == 0:
             history.batches.append((epoch, number, loss.item()))
 
@@ -272,25 +253,11 @@ def _choose_threads(
             twin = copy.deepcopy(model).train()
         except RuntimeError:  # PyTorch copies no tensors that were computed from others
             return available
-        optimizer, autocast = make_optimizer(twin.parameters()), _autocast(twin, precision)
+        optimizer, autocast = make_optimizer(twin.parameters()), choose_autocast(twin, precision)
         _THREADS[key] = choose_threads(
-            lambda: _step(twin, inputs, labels, loss_fn, optimizer, autocast)
+            lambda: training_step(twin, inputs, labels, loss_fn, optimizer, autocast)
         )
     return _THREADS[key]
-
-
-def _has_convolutions(model: nn.Module) -> bool:
-    return any(isinstance(layer, nn.Conv2d) for layer in model.modules())
-
-
-def _autocast(model: nn.Module, precision: str) -> torch.autocast:
-    device = next(model.parameters()).device
-    if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS)
-    low = precision == "bfloat16" or (
-        precision == "auto" and _has_convolutions(model) and supports_bfloat16(device)
-    )
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=low)
 
 
 def _reseed(loader: DataLoader, seed: int) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from torch.optim.lr_scheduler import ExponentialLR, StepLR
 
+from mnistkit.augmentation import random_affine
 from mnistkit.recipes import Recipe, recipe_digest
 
 CHANGES = {
@@ -25,6 +26,9 @@ CHANGES = {
     "normalized": True,
     "scheduler_step": "batch",
     "precision": "float32",
+    "augment": partial(random_affine, degrees=5),
+    "label_smoothing": 0.1,
+    "averaging": 0.99,
 }
 
 
@@ -77,6 +81,11 @@ def test_a_scheduler_without_a_name_is_refused_when_it_must_be_written_down():
     recipe = Recipe("V0", scheduler=lambda optimizer: StepLR(optimizer, 1))
     with pytest.raises(ValueError, match=r"scheduler is <function.*partial\(StepLR"):
         recipe.to_dict()
+
+
+def test_augmenting_normalised_images_is_refused():
+    with pytest.raises(ValueError, match="leave normalized False"):
+        Recipe("V0", augment=random_affine, normalized=True)
 
 
 def test_digest_of_the_written_form_is_the_recipes_own():

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import StepLR
+from torch.optim.lr_scheduler import OneCycleLR, StepLR
 from torch.utils.data import TensorDataset
 
 from mnistkit import training
@@ -191,6 +191,9 @@ def test_bfloat16_keeps_weights_in_float32(easy_digits):
         ({"learning_rate": 0}, "learning_rate is 0"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"log_every": 0}, "log_every is 0"),
+        ({"averaging": 1}, "averaging is 1, expected at least 0 and less than 1"),
+        ({"label_smoothing": -0.1}, "label_smoothing is -0.1"),
+        ({"label_smoothing": 0.1, "loss": "nll"}, "goes with the loss 'cross_entropy' only"),
     ],
 )
 def test_bad_arguments_are_named(easy_digits, options, message):
@@ -217,6 +220,101 @@ def test_a_scheduler_moves_on_after_each_batch_if_told(easy_digits):
         rates[step] = optimizers[0].param_groups[0]["lr"]
     # 600 digits in batches of 32 are 19 batches; two epochs
     assert rates == {"epoch": 0.5**3, "batch": 0.5**39}
+
+
+@pytest.mark.parametrize(("step", "steps"), [("batch", 190), ("epoch", 10)])
+def test_one_cycle_is_stretched_over_the_training(easy_digits, step, steps):
+    made, rates = [], []
+
+    def cycle(optimizer, max_lr=0.1, total_steps=None, epochs=None):
+        made.append(OneCycleLR(optimizer, max_lr, total_steps=total_steps, epochs=epochs))
+        return made[0]
+
+    def note(images):
+        rates.append(made[0].get_last_lr()[0])
+        return images
+
+    fit_once(easy_digits, scheduler=cycle, scheduler_step=step, augment=note, epochs=10)
+    assert made[0].total_steps == steps
+    assert rates[0] == pytest.approx(0.1 / 25)
+    assert max(rates) > 0.05
+    assert rates[-1] == pytest.approx(0.1 / 25e4)  # the last batch is at the cycle's end
+
+
+def test_one_cycle_with_its_own_length_keeps_it(easy_digits):
+    rates = []
+    cycle = partial(OneCycleLR, max_lr=0.1, total_steps=1000)
+
+    def watched(optimizer):
+        rates.append(cycle(optimizer))
+        return rates[0]
+
+    fit_once(easy_digits, scheduler=watched, scheduler_step="batch")
+    assert rates[0].total_steps == 1000
+
+
+def test_augmenting_changes_training_batches_and_no_others(easy_digits):
+    seen = []
+
+    def blank(images):
+        seen.append(tuple(images.shape))
+        return torch.zeros_like(images)
+
+    _, history = fit_once(easy_digits, augment=blank, epochs=3)
+    # 600 training digits in batches of 32, three times; validation is seen as it is
+    assert seen == 3 * [*18 * [(32, 1, 28, 28)], (24, 1, 28, 28)]
+    assert history.last["train_accuracy"] < 0.2
+    assert history.last["train_loss"] > 2.2
+    _, plain = fit_once(easy_digits, augment=lambda images: images, epochs=3)
+    assert plain.frame["validation_loss"].tolist() == (
+        fit_once(easy_digits, epochs=3)[1].frame["validation_loss"].tolist()
+    )
+
+
+def test_label_smoothing_is_for_training_only():
+    # A sure and right answer: its loss is 0, and with a tenth of the weight spread over ten
+    # classes 0.9 of it and 0.1 x 0.9 x 100, since the nine others have logits 100 lower.
+    logits = torch.full((8, 10), -50.0)
+    logits[:, 3] = 50.0
+    loader = make_loader(TensorDataset(logits, torch.full((8,), 3)), 4)
+    history = fit(Fixed(), loader, loader, epochs=1, label_smoothing=0.1, precision="float32")
+    assert history.last["train_loss"] == pytest.approx(9.0)
+    assert history.last["validation_loss"] == pytest.approx(0, abs=1e-6)
+
+
+def test_averaging_ends_with_the_mean_of_the_weights(easy_digits):
+    steps, averaged = [], []
+
+    def note(images):  # before each batch: what the batch before has left
+        steps.append(model.layers[1].weight.detach().clone())
+        return images
+
+    model = build_model("E MLP", seed=0)
+    history = fit(
+        model, *loaders(easy_digits, 300), epochs=2, averaging=0.9, augment=note, device="cpu",
+        after_epoch=lambda m: averaged.append(m.layers[1].weight.detach().clone()) or {},
+    )  # fmt: skip
+    # Of four steps: the first, then 0.2, 0.25 and 4 / 13 of the mean before.
+    mean = steps[1] + (steps[2] - steps[1]) * 9 / 11
+    torch.testing.assert_close(averaged[0], mean)
+    torch.testing.assert_close(model.layers[1].weight.detach(), averaged[1])
+    assert not torch.equal(averaged[1], steps[3])
+    shown = evaluate(model, easy_digits.validation.loader(64)).loss
+    assert history.last["validation_loss"] == pytest.approx(shown)
+
+
+def test_an_interrupted_average_is_kept(easy_digits):
+    seen = []
+
+    def stop_at_the_end(model):
+        seen.append(model.layers[1].weight.detach().clone())
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return {}
+
+    model, history = fit_once(easy_digits, averaging=0.99, epochs=5, after_epoch=stop_at_the_end)
+    assert history.interrupted
+    assert torch.equal(model.layers[1].weight, seen[1])
 
 
 def test_an_unknown_scheduler_step_is_named(easy_digits):
