@@ -1,4 +1,4 @@
-"""Charts of the series: counts, curves, scores, confusions; see `plotting` for the rest."""
+"""Charts of the series: counts, scores, confusions; see `curves` and `plotting` for the rest."""
 
 from __future__ import annotations
 
@@ -39,34 +39,6 @@ def plot_class_distribution(
     ax.legend(ncols=len(labels), loc="upper center")
     ax.grid(axis="x", visible=False)
     return describe(ax, f"{title}. {'; '.join(words)}.")
-
-
-def plot_history(
-    frames: Mapping[str, pd.DataFrame] | pd.DataFrame,
-    value: str = "loss",
-    *,
-    title: str = "",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw loss or accuracy per epoch: training dashed, validation solid, a colour a model.
-
-    frames: `History.frame`, or several by name. value: "loss" or "accuracy".
-    """
-    frames = {"": frames} if isinstance(frames, pd.DataFrame) else frames
-    ax, words = new_axes(ax), []
-    for name, frame in frames.items():
-        color = ax._get_lines.get_next_color()
-        for split, line, marker in (("train", "--", "o"), ("validation", "-", "s")):
-            column = f"{split}_{value}"
-            if column not in frame:
-                continue
-            label = f"{name} {split}".strip()
-            ax.plot(frame.index, frame[column], line, marker=marker, color=color, label=label)
-            words.append(f"{label} {frame[column].iloc[0]:.3f} to {frame[column].iloc[-1]:.3f}")
-    ax.set(xlabel="epoch", ylabel=value, title=title or f"{value.capitalize()} per epoch")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend()
-    return describe(ax, f"{ax.get_title()}: {'; '.join(words)}.")
 
 
 def plot_confusion_matrix(
@@ -173,38 +145,6 @@ def plot_histogram(
     ax.set(xlabel=xlabel, ylabel="count", title=title)
     ax.legend()
     return describe(ax, f"{title or 'Histogram'} of {xlabel}. {'; '.join(words)}.")
-
-
-def plot_sweep(
-    table: pd.DataFrame,
-    *,
-    xlabel: str,
-    value: str = "validation accuracy",
-    log: bool = False,
-    title: str = "",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw mean and 95 % interval against a hyper-parameter, in percent.
-
-    table: columns x, mean, low, high, and optionally line: one line for each of its values.
-    """
-    ax, words = new_axes(ax), []
-    lines = table.groupby("line", sort=False) if "line" in table else [("", table)]
-    for marker, (name, rows) in zip("osD^v", lines, strict=False):
-        rows = rows.sort_values("x")
-        mean, low, high = (100 * rows[c].to_numpy(float) for c in ("mean", "low", "high"))
-        reach = np.nan_to_num(np.abs([mean - low, high - mean]))
-        ax.errorbar(rows["x"], mean, reach, marker=marker, capsize=4, label=name or None)
-        best = int(np.nanargmax(mean))
-        words.append(
-            f"{name or value} best at {rows['x'].iloc[best]:g} with {mean[best]:.2f} %".strip()
-        )
-    if log:
-        ax.set_xscale("log")
-    ax.set(xlabel=xlabel, ylabel=f"{value} in %", title=title)
-    if "line" in table:
-        ax.legend()
-    return describe(ax, f"{title or xlabel}: {'; '.join(words)}.")
 
 
 def plot_intervals(

@@ -53,6 +53,33 @@ def most_confused(matrix: Tensor, top: int = 5) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
+class PairedTest:
+    """Two models on the same digits: how often only one of them is right, and what it means.
+
+    only_first, only_second: digits that only this model got right; the others say nothing.
+    p: exact two-sided McNemar test (1947): how probable a split so uneven or more is, if
+        both models were as good.
+    """
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mcnemar(first: Tensor, second: Tensor, labels: Tensor) -> PairedTest:
+    """Test whether two models differ on the same digits, with mlxtend's exact McNemar test.
+
+    first, second: predictions as in `accuracy`. labels: int64, N.
+    """
+    from mlxtend import evaluate  # slow to import
+
+    answers = [_classes(predictions, labels).numpy() for predictions in (first, second)]
+    table = evaluate.mcnemar_table(labels.numpy(), *answers)
+    _, p = evaluate.mcnemar(table, exact=True)
+    return PairedTest(int(table[0, 1]), int(table[1, 0]), float(p))
+
+
+@dataclass(frozen=True)
 class Interval:
     """A mean over `n` runs, with a 95 % interval for the mean itself.
 

@@ -13,6 +13,7 @@ from mnistkit.metrics import (
     accuracy,
     confusion_matrix,
     interval_of_mean,
+    mcnemar,
     most_confused,
     per_class_accuracy,
 )
@@ -92,3 +93,21 @@ def test_predictions_and_labels_must_match(function):
 def test_no_values_have_no_mean():
     with pytest.raises(ValueError, match="no values were given"):
         interval_of_mean([])
+
+
+def test_mcnemar_counts_where_only_one_is_right():
+    labels = torch.zeros(20, dtype=torch.int64)
+    first, second = torch.zeros(20, dtype=torch.int64), torch.zeros(20, dtype=torch.int64)
+    first[:2] = 1  # two that only the second gets right
+    second[2:10] = 1  # eight that only the first gets right
+    first[10:12] = second[10:12] = 1  # and two that neither does
+    found = mcnemar(first, second, labels)
+    assert (found.only_first, found.only_second) == (8, 2)
+    # 2 x (C(10,0) + C(10,1) + C(10,2)) / 1024
+    assert found.p == pytest.approx(2 * 56 / 1024)
+
+
+def test_mcnemar_of_a_model_with_itself_is_no_difference():
+    predictions, labels = torch.randn(50, 10), torch.arange(50) % 10
+    found = mcnemar(predictions, predictions, labels)
+    assert (found.only_first, found.only_second, found.p) == (0, 0, 1)

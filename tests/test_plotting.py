@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image
 
-from mnistkit import charts, plotting
+from mnistkit import charts, curves, plotting
 from mnistkit.plotting import alt_text
 
 mpl.use("Agg")
@@ -46,6 +46,12 @@ COSTS = pd.DataFrame(
 )
 PROBABILITIES = torch.nn.functional.one_hot(torch.tensor([1, 2, 3, 4, 5, 6]), 10).float()
 
+BELIEFS = pd.DataFrame(
+    {"confidence": [0.5, 0.9], "accuracy": [0.6, 0.8], "low": [0.5, 0.7], "high": [0.7, 0.9],
+     "count": [25, 75]}
+)  # fmt: skip
+HARDER = pd.DataFrame({"V0": [0.9, 0.2], "V2": [0.98, 0.5]}, index=[0, 2])
+SMALLER = pd.DataFrame({"V2": [0.98, 0.7]}, index=[1, 0.5])
 CLASSES = [0, 1, 1, 2, *range(10)]
 
 FIGURES = {
@@ -67,7 +73,7 @@ FIGURES = {
         "Digits per class. train: 14 digits, fewest 3 (7.1 %), most 1 (21.4 %).",
     ),
     "history": (
-        lambda ax=None: charts.plot_history(FRAME, "loss", ax=ax),
+        lambda ax=None: curves.plot_history(FRAME, "loss", ax=ax),
         "Loss per epoch: train 0.500 to 0.200; validation 0.400 to 0.300.",
     ),
     "confusion": (
@@ -83,8 +89,23 @@ FIGURES = {
         "Histogram of points. V1: 3 values from 1 to 9.5.",
     ),
     "sweep": (
-        lambda ax=None: charts.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
+        lambda ax=None: curves.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
         "rate: SGD best at 0.1 with 97.00 %.",
+    ),
+    "reliability": (
+        lambda ax=None: curves.plot_reliability({"V2": BELIEFS}, ax=ax),
+        "Reliability: V2 is on average 5.00 points more sure than right.",
+    ),
+    "corruption": (
+        lambda ax=None: curves.plot_corruption(HARDER, xlabel="pixels", title="blur", ax=ax),
+        "blur of 2: best V2 with 50 %, worst V0 with 20 %.",
+    ),
+    "corruptions": (
+        lambda ax=None: curves.plot_corruptions(
+            {"blur": HARDER, "size": SMALLER}, {"blur": "pixels", "size": "times"}, ax=ax
+        ),
+        "blur of 2: best V2 with 50 %, worst V0 with 20 %. "
+        "size of 0.5: best V2 with 70 %, worst V2 with 70 %.",
     ),
     "intervals": (
         lambda ax=None: charts.plot_intervals(GAPS, title="Gaps", ax=ax),
@@ -116,7 +137,7 @@ def test_figure_is_drawn_where_it_is_told(name):
 
 
 def test_every_plot_function_is_among_the_figures():
-    functions = {name for module in (plotting, charts) for name in vars(module)
+    functions = {name for module in (plotting, charts, curves) for name in vars(module)
                  if name.startswith("plot_")}  # fmt: skip
     assert len(functions) == len(FIGURES)
 

@@ -1,0 +1,150 @@
+"""Curves of the series: training, a hyper-parameter, calibration, corruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from mnistkit.plotting import alt_text, describe, new_axes
+
+# Beyond seven colours a line also needs its own dashes and marks to be told from others.
+_DASHES = ("-", "--", ":", "-.")
+_MARKS = "osD^vPX*<>hp"
+
+
+def plot_history(
+    frames: Mapping[str, pd.DataFrame] | pd.DataFrame,
+    value: str = "loss",
+    *,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw loss or accuracy per epoch: training dashed, validation solid, a colour a model.
+
+    frames: `History.frame`, or several by name. value: "loss" or "accuracy".
+    """
+    frames = {"": frames} if isinstance(frames, pd.DataFrame) else frames
+    ax, words = new_axes(ax), []
+    for name, frame in frames.items():
+        color = ax._get_lines.get_next_color()
+        for split, line, marker in (("train", "--", "o"), ("validation", "-", "s")):
+            column = f"{split}_{value}"
+            if column not in frame:
+                continue
+            label = f"{name} {split}".strip()
+            ax.plot(frame.index, frame[column], line, marker=marker, color=color, label=label)
+            words.append(f"{label} {frame[column].iloc[0]:.3f} to {frame[column].iloc[-1]:.3f}")
+    ax.set(xlabel="epoch", ylabel=value, title=title or f"{value.capitalize()} per epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend()
+    return describe(ax, f"{ax.get_title()}: {'; '.join(words)}.")
+
+
+def plot_sweep(
+    table: pd.DataFrame,
+    *,
+    xlabel: str,
+    value: str = "validation accuracy",
+    log: bool = False,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw mean and 95 % interval against a hyper-parameter, in percent.
+
+    table: columns x, mean, low, high, and optionally line: one line for each of its values.
+    """
+    ax, words = new_axes(ax), []
+    lines = table.groupby("line", sort=False) if "line" in table else [("", table)]
+    for marker, (name, rows) in zip("osD^v", lines, strict=False):
+        rows = rows.sort_values("x")
+        mean, low, high = (100 * rows[c].to_numpy(float) for c in ("mean", "low", "high"))
+        reach = np.nan_to_num(np.abs([mean - low, high - mean]))
+        ax.errorbar(rows["x"], mean, reach, marker=marker, capsize=4, label=name or None)
+        best = int(np.nanargmax(mean))
+        words.append(
+            f"{name or value} best at {rows['x'].iloc[best]:g} with {mean[best]:.2f} %".strip()
+        )
+    if log:
+        ax.set_xscale("log")
+    ax.set(xlabel=xlabel, ylabel=f"{value} in %", title=title)
+    if "line" in table:
+        ax.legend()
+    return describe(ax, f"{title or xlabel}: {'; '.join(words)}.")
+
+
+def plot_reliability(
+    tables: Mapping[str, pd.DataFrame], *, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Draw how often a model is right against how sure it says it is; the diagonal is ideal.
+
+    tables: columns confidence, accuracy, low, high, count, by name of the model, as
+        `calibration.reliability` gives. A mark is as large as its bin is full.
+    """
+    ax, words = new_axes(ax, (5.5, 5)), []
+    ax.plot([0, 100], [0, 100], ":", color="black", linewidth=1)
+    for place, (name, table) in enumerate(tables.items()):
+        x, y, low, high = (100 * table[c] for c in ("confidence", "accuracy", "low", "high"))
+        line = ax.errorbar(x, y, np.clip([y - low, high - y], 0, None), capsize=2, label=name,
+                           linestyle=_DASHES[place % 4], linewidth=1)  # fmt: skip
+        sizes = 12 + 90 * np.sqrt(table["count"] / table["count"].sum())
+        ax.scatter(x, y, sizes, marker=_MARKS[place], color=line[0].get_color(), zorder=3)
+        gap = float(((y - x) * table["count"]).sum() / table["count"].sum())
+        side = "less" if gap > 0 else "more"
+        words.append(f"{name} is on average {abs(gap):.2f} points {side} sure than right")
+    ax.set(xlabel="confidence in %", ylabel="right in %", xlim=(0, 102), ylim=(0, 102))
+    ax.set(title=title or "Reliability")
+    ax.legend(loc="upper left")
+    return describe(ax, f"{ax.get_title()}: {'; '.join(words)}.")
+
+
+def plot_corruption(
+    table: pd.DataFrame, *, xlabel: str, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Draw accuracy against strength, a line a model; without a legend, see `plot_corruptions`.
+
+    table: indexed by strength, a column of fractions a model.
+    """
+    ax = new_axes(ax)
+    for place, name in enumerate(table.columns):
+        ax.plot(table.index, 100 * table[name], _DASHES[place % 4], label=name, linewidth=1.4,
+                marker=_MARKS[place % len(_MARKS)], markersize=4)  # fmt: skip
+    ax.set(xlabel=xlabel, ylabel="test accuracy in %", title=title, ylim=(0, 102))
+    if table.index[0] > table.index[-1]:
+        ax.invert_xaxis()  # from none at the left to strong at the right
+    last = 100 * table.iloc[-1]
+    return describe(
+        ax,
+        f"{title or xlabel} of {table.index[-1]:g}: best {last.idxmax()} with {last.max():.0f} %, "
+        f"worst {last.idxmin()} with {last.min():.0f} %.",
+    )
+
+
+def plot_corruptions(
+    tables: Mapping[str, pd.DataFrame],
+    units: Mapping[str, str],
+    *,
+    columns: int = 3,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a panel a corruption, with one legend for all.
+
+    tables: as in `plot_corruption`, by name of the corruption. units: of its strength.
+    """
+    rows = -(-len(tables) // columns)
+    inches = 2.9 * rows + 0.9
+    ax = new_axes(ax, (3.6 * columns, inches))
+    ax.set_axis_off()
+    height = (1 - 0.9 / inches) / rows  # of a panel; the rest is for the legend
+    panels = []
+    for place, (name, table) in enumerate(tables.items()):
+        row, column = divmod(place, columns)
+        box = [column / columns, 1 - (row + 0.78) * height, 0.82 / columns, 0.66 * height]
+        panel = plot_corruption(table, xlabel=units[name], title=name, ax=ax.inset_axes(box))
+        panel.set_ylabel("right in %" if column == 0 else "")
+        panels.append(panel)
+    lines, names = panels[0].get_legend_handles_labels()
+    ax.legend(lines, names, loc="lower center", ncols=min(6, len(names)), fontsize=8)
+    return describe(ax, " ".join(alt_text(panel) for panel in panels))
