@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "errors",
         "experiments",
         "extractor",
+        "measuring",
         "metrics",
         "models",
         "notebooks",

@@ -18,7 +18,15 @@ from mnistkit.errors import ResultError
 from mnistkit.recipes import recipe_digest
 from mnistkit.results import layers_digest, read_result
 from mnistkit.storage import write_atomically
-from mnistkit.study import FEATURES, Entry, choose_rates, judging_plan, tuning_plan
+from mnistkit.study import (
+    ENSEMBLE,
+    FEATURES,
+    Entry,
+    beyond_plan,
+    choose_rates,
+    judging_plan,
+    tuning_plan,
+)
 from mnistkit.verdicts import Runs
 
 TABLE = Path(__file__).with_name("scoreboard.csv")
@@ -33,7 +41,7 @@ _LISTS = ("test_by_epoch", "validation_by_epoch")
 _COLUMNS = [
     "name", "seed", "recipe", "layers", "learning_rate", "source", "data", "train", "validation",
     "validation_accuracy", "test_accuracy", "test_loss", "parameters", "seconds",
-    *_LISTS, "failure", "threads", "device", "processor", "torch", "mnistkit",
+    *_LISTS, "wrong", "failure", "threads", "device", "processor", "torch", "mnistkit",
 ]  # fmt: skip
 
 
@@ -55,7 +63,7 @@ def read_folder(folder: str | os.PathLike) -> Runs:
             do=f"`{COMMAND}` measures what is missing",
         )
     rates = choose_rates(pd.DataFrame(rows))
-    rows += _rows_of([*judging_plan(rates), FEATURES], contents)
+    rows += _rows_of(_plan_at(rates), contents)
     return Runs(_with_numbers(pd.DataFrame(rows, columns=_COLUMNS)))
 
 
@@ -64,6 +72,7 @@ def write_table(runs: Runs, path: str | os.PathLike = TABLE) -> None:
     text = runs.frame[_COLUMNS].copy()
     for column in _LISTS:
         text[column] = text[column].map(lambda values: " ".join(f"{v:.4f}" for v in values))
+    text["wrong"] = text["wrong"].map(lambda places: " ".join(map(str, places)))
     text = text.map(_cell)
     text["check"] = [_check(row) for row in text.to_numpy()]
     with write_atomically(path) as temporary:
@@ -76,7 +85,19 @@ def read_table(path: str | os.PathLike = TABLE) -> Runs:
     Raises ResultError for a line that was changed, for runs of several kinds of data, and
     for a run of another recipe or architecture than its name stands for now.
     """
-    path = Path(path)
+    frame = _read_lines(Path(path))
+    _check_recipes(frame)
+    return Runs(frame)
+
+
+def published_accuracy(recipe: str, data: str) -> list[float]:
+    """Accuracies on test of the published runs of a recipe on some data, both by digest."""
+    frame = _read_lines(TABLE)
+    return frame[(frame["recipe"] == recipe) & (frame["data"] == data)]["test_accuracy"].tolist()
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    """Read the table, each line verified by its checksum."""
     text = pd.read_csv(path, dtype=str, keep_default_na=False)
     for line, row in enumerate(text.to_numpy(), start=2):
         if list(text.columns) != [*_COLUMNS, "check"] or row[-1] != _check(row[:-1]):
@@ -87,8 +108,8 @@ def read_table(path: str | os.PathLike = TABLE) -> Runs:
     frame = _with_numbers(text[_COLUMNS])
     for column in _LISTS:
         frame[column] = frame[column].map(lambda words: [float(word) for word in words.split()])
-    _check_recipes(frame)
-    return Runs(frame)
+    frame["wrong"] = frame["wrong"].map(lambda words: [int(word) for word in words.split()])
+    return frame
 
 
 def missing_runs(runs: Runs) -> list[str]:
@@ -104,7 +125,11 @@ def missing_runs(runs: Runs) -> list[str]:
 
 def full_plan(frame: pd.DataFrame) -> list[Entry]:
     """Return the whole plan, at the learning rates that these runs choose."""
-    return [*tuning_plan(), *judging_plan(choose_rates(frame)), FEATURES]
+    return [*tuning_plan(), *_plan_at(choose_rates(frame))]
+
+
+def _plan_at(rates: dict[str, float]) -> list[Entry]:
+    return [*judging_plan(rates), FEATURES, *beyond_plan(), ENSEMBLE]
 
 
 def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +153,7 @@ def _to_row(name: str, content: dict) -> dict:
     row |= {"name": name, "seed": run["seed"], "layers": run["layers"]}
     row |= {"recipe": recipe_digest(run["recipe"]), "learning_rate": run["recipe"]["learning_rate"]}
     row |= {key: value for key, value in measured.items() if key in _COLUMNS}
-    row |= {"failure": measured.get("failure", "")}
+    row |= {"failure": measured.get("failure", ""), "wrong": measured.get("test_wrong", [])}
     for part in ("test", "validation"):
         row[f"{part}_by_epoch"] = [e[f"{part}_accuracy"] for e in epochs if f"{part}_accuracy" in e]
     return {key: row[key] for key in _COLUMNS}

@@ -14,6 +14,7 @@ from mnistkit.errors import MnistkitError, NotebookError, PictureError, ResultEr
 
 SOURCES = ("auto", "mnist", "qmnist", "sample")
 RUNS = Path("runs") / "scoreboard"
+MODELS = ("CompactCNN", "FastCNN")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,18 +106,20 @@ def scoreboard(rerun: bool, folder: Path | None, source: str, markdown: bool, pu
 
 @main.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", type=click.Choice(MODELS), default=MODELS[0], show_default=True,
+              help="Which model; FastCNN is trained in seconds, and errs more often.")  # fmt: skip
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
               help="Which digits the model is trained on, the first time.")  # fmt: skip
-def predict(photos: Sequence[Path], source: str) -> None:
+def predict(photos: Sequence[Path], model: str, source: str) -> None:
     """Say which digit a photo or a scan shows, with a bar for each class.
 
-    The first call trains a model, in seconds, and keeps it in runs/models. Exit code 1 if a
-    picture could not be read or does not show one digit.
+    The first call trains the model, if notebook 04 has not yet done so, and keeps it in
+    runs/models. Exit code 1 if a picture could not be read or does not show one digit.
     """
     from mnistkit.prediction import predict_image
 
     try:
-        trained = _trained(source)
+        trained = _trained(model, source)
     except MnistkitError as error:
         raise _refusal(error) from error
     click.echo(str(trained))
@@ -132,14 +135,17 @@ def predict(photos: Sequence[Path], source: str) -> None:
     sys.exit(1 if failed else 0)
 
 
-def _trained(source: str):
+def _trained(model: str, source: str):
     from mnistkit.data import load_digits
-    from mnistkit.storage import output_folder
-    from mnistkit.study import FAST
-    from mnistkit.trained import FOLDER, trained_model
+    from mnistkit.study import COMPACT, FAST
+    from mnistkit.trained import model_files, trained_model
 
     digits = load_digits(source, validation_size=0)
-    return trained_model(FAST, digits, folder=output_folder(FOLDER))
+    recipe = {"CompactCNN": COMPACT, "FastCNN": FAST}[model]
+    if not all(path.exists() for path in model_files(recipe, digits)):
+        minutes = "; some minutes on full MNIST" if recipe is COMPACT else ""
+        click.echo(f"training {model}, once{minutes}", err=True)
+    return trained_model(recipe, digits)
 
 
 def _bars(probabilities: Sequence[float], width: int = 40) -> str:
@@ -151,7 +157,7 @@ def _bars(probabilities: Sequence[float], width: int = 40) -> str:
 
 def _measure(folder: Path, source: str) -> None:
     """Run the study, and say what it is at: it takes the better part of an hour."""
-    from mnistkit.study import measure
+    from mnistkit.measuring import measure
 
     started = time.perf_counter()
     for line in measure(folder, source):

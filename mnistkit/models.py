@@ -205,6 +205,48 @@ class FastCNN(nn.Module):
         return self.classifier(self.features(images))
 
 
+class CompactCNN(nn.Module):
+    """Six convolutions with fewer than 150,000 weights, for the best accuracy; see `study`.
+
+    None is padded: 28 x 28 to 26, 24, pooled 12, then 10, 8, 6 and 4 pixels a side. Takes
+    images in [0, 1]: as the first convolution sees no padding, the batch norm behind it
+    makes normalising needless.
+    """
+
+    def __init__(self, channels: Sequence[int] = (16, 32, 48, 48, 64, 64)):
+        """`channels` of the convolutions, all of 3 x 3 pixels; the second is pooled."""
+        super().__init__()
+        widths = _checked_widths(channels)
+        layers: list[nn.Module] = []
+        for place, (width_in, width) in enumerate(zip((1, *widths), widths, strict=False)):
+            layers.append(nn.Conv2d(width_in, width, kernel_size=3, bias=False))
+            if place == 1:
+                layers.append(nn.MaxPool2d(2))  # before batch norm and ReLU: a quarter of the work
+            layers += [nn.BatchNorm2d(width), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        side = 12 - 2 * (len(widths) - 2)
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(widths[-1] * side * side, CLASSES))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, N x 10."""
+        return self.classifier(self.features(images))
+
+
+class Ensemble(nn.Module):
+    """Several trained models as one: the mean of their probabilities."""
+
+    outputs = "probabilities"
+
+    def __init__(self, members: Sequence[nn.Module]):
+        """`members` take the same images and return logits."""
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return probabilities, N x 10."""
+        return torch.stack([m(images).softmax(dim=1) for m in self.members]).mean(dim=0)
+
+
 @dataclass(frozen=True)
 class ModelEntry:
     """One line of the registry: how to build a model, where it was published, what it is."""
@@ -216,6 +258,10 @@ class ModelEntry:
 
 def _mobilenet_head() -> nn.Module:
     return nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, CLASSES))
+
+
+def _compact_ensemble(members: int = 5) -> nn.Module:
+    return Ensemble([CompactCNN() for _ in range(members)])
 
 
 def _mobilenet_v2(classes: int = CLASSES) -> nn.Module:
@@ -255,6 +301,10 @@ MODELS: dict[str, ModelEntry] = {
         partial(CNN, softmax=False), "E", "E's CNN without the softmax: logits"
     ),
     "FastCNN": ModelEntry(FastCNN, "-", "three convolutions to 64, for 99 % in seconds"),
+    "CompactCNN": ModelEntry(CompactCNN, "-", "six convolutions to 64, for the best accuracy"),
+    "CompactCNN ensemble": ModelEntry(
+        _compact_ensemble, "-", "five CompactCNNs, the mean of their probabilities"
+    ),
     "MobileNetV2": ModelEntry(
         _mobilenet_v2, "E", "MobileNetV2 with a head of 10 classes, 3 x 224 x 224 input"
     ),

@@ -15,7 +15,14 @@ from mnistkit.data import Digits
 from mnistkit.errors import ResultError
 from mnistkit.results import identify, write_result
 from mnistkit.scoreboard import findings
-from mnistkit.study import FEATURES, choose_rates, judging_plan, tuning_plan
+from mnistkit.study import (
+    ENSEMBLE,
+    FEATURES,
+    beyond_plan,
+    choose_rates,
+    judging_plan,
+    tuning_plan,
+)
 from mnistkit.transfer import name_features
 from tests.conftest import make_split
 
@@ -34,7 +41,7 @@ def fill(folder, source: str = "mnist", seed: int = 0) -> None:
     kinds = {"whole": whole, "split": digits(10, source, seed),
              "features": name_features(whole, WEIGHTS)}  # fmt: skip
     chance = random.Random(0)
-    for entry in [*tuning_plan(), *judging_plan(BEST), FEATURES]:
+    for entry in [*tuning_plan(), *judging_plan(BEST), FEATURES, *beyond_plan(), ENSEMBLE]:
         best = entry.recipe.learning_rate in BEST.values()
         for run_seed in entry.seeds:
             run = identify(entry.recipe, run_seed, kinds[entry.data])
@@ -43,6 +50,7 @@ def fill(folder, source: str = "mnist", seed: int = 0) -> None:
             measured = {"seconds": 2.0, "parameters": 10}
             if entry.test:
                 measured |= {"test_accuracy": value, "test_loss": 0.1, "epochs": epochs}
+                measured |= {"test_wrong": [3, 14]} if entry.kept else {}
             elif entry is not FEATURES:
                 measured |= {"validation_accuracy": value, "validation_loss": 0.1}
             write_result(folder, run, measured)
@@ -70,6 +78,8 @@ def test_a_whole_study_is_collected_at_the_rates_that_it_chose(study_runs):
     assert choose_rates(study_runs.frame) == BEST
     assert study_runs.rate("A SGD") == 0.2
     assert len(study_runs.of("V1")) == 64
+    assert study_runs.of("CompactCNN")["wrong"].tolist() == [[3, 14]] * 10
+    assert len(study_runs.of("CompactCNN ensemble")) == 2
     assert {f.verdict for f in findings(study_runs)} >= {"not reproduced", "surpassed"}
 
 

@@ -10,6 +10,7 @@ from mnistkit.models import (
     CNN,
     MLP,
     MODELS,
+    Ensemble,
     MNISTModelV1,
     MNISTModelV2,
     build_model,
@@ -17,6 +18,11 @@ from mnistkit.models import (
     layer_table,
     model_table,
 )
+
+COMPACT_PARAMETERS = (
+    9 * (16 + 16 * 32 + 32 * 48 + 48 * 48 + 48 * 64 + 64 * 64)
+    + 2 * (16 + 32 + 48 + 48 + 64 + 64) + (64 * 4 * 4 + 1) * 10
+)  # fmt: skip
 
 # Written out by hand from the READMEs' layer sizes: (inputs + 1) x outputs, layer by layer.
 PARAMETERS = {
@@ -35,6 +41,8 @@ PARAMETERS = {
     "E CNN": 10 * 32 + 289 * 64 + 3137 * 10,
     "E CNN corrected": 10 * 32 + 289 * 64 + 3137 * 10,
     "FastCNN": 25 * 16 + 9 * 16 * 32 + 9 * 32 * 64 + 2 * (16 + 32 + 64) + 577 * 10,
+    "CompactCNN": COMPACT_PARAMETERS,
+    "CompactCNN ensemble": 5 * COMPACT_PARAMETERS,
     "MobileNetV2": 3_504_872 - 1281 * 1000 + 1281 * 10,
     "MobileNetV2 head": 1281 * 10,
 }  # fmt: skip
@@ -137,3 +145,24 @@ def test_layer_table_restores_the_mode():
     model = MLP(dropout=0.5).train()
     layer_table(model)
     assert model.training
+
+
+def test_compact_cnn_sees_no_difference_in_normalised_images():
+    # In training mode: what shifts or scales all pixels alike is undone by the batch norm.
+    model, images = build_model("CompactCNN", seed=0), torch.rand(8, 1, 28, 28)
+    torch.testing.assert_close(model(3 * images - 0.4), model(images), atol=2e-3, rtol=0)
+
+
+def test_an_ensemble_is_the_mean_of_its_members_probabilities():
+    members = [build_model("V0", seed=seed) for seed in range(3)]
+    images = torch.rand(4, 1, 28, 28)
+    together = Ensemble(members)
+    expected = sum(member(images).softmax(dim=1) for member in members) / 3
+    torch.testing.assert_close(together(images), expected)
+    assert together.outputs == "probabilities"
+    assert count_parameters(together) == 3 * PARAMETERS["V0"]
+    assert count_parameters(build_model("CompactCNN ensemble", members=2)) == 2 * COMPACT_PARAMETERS
+
+
+def test_compact_cnn_is_compact():
+    assert count_parameters(build_model("CompactCNN")) <= 150_000

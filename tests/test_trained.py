@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from mnistkit import trained
+from mnistkit.augmentation import random_affine
 from mnistkit.errors import CheckpointError, ResultError
 from mnistkit.models import build_model
+from mnistkit.prediction import make_predictions
 from mnistkit.recipes import Recipe
 from mnistkit.trained import trained_model
+from mnistkit.training import evaluate
 
 RECIPE = Recipe("E MLP", epochs=1)
 
@@ -66,6 +70,52 @@ def test_weights_of_another_run_are_noticed(kept, easy_digits, tmp_path):
     torch.save(build_model("E MLP", seed=9).state_dict(), weights)
     with pytest.raises(CheckpointError, match="holds other weights than its card says"):
         trained_model(RECIPE, easy_digits, folder=tmp_path)
+
+
+def test_the_card_in_words_says_what_made_it_and_where_it_ends(kept, easy_digits, tmp_path):
+    (path,) = tmp_path.glob("*.md")
+    words = path.read_text()
+    right = round(200 * kept.card["measured"]["test_accuracy"])
+    for part in (
+        "# E MLP, seed 0",
+        "| parameters | 79,510 |",
+        f"600 digits of easy, data digest {easy_digits.digest}",
+        f"{RECIPE.digest}: epochs 1; batch size 64; optimizer adam; learning rate 0.001",
+        f"{right} of 200 digits right",
+        kept.card["measured"]["weights"],
+        "## Limits",
+    ):
+        assert part in words
+    assert "other seeds" not in words, "no published run is of these digits"
+    assert "/tmp" not in words
+
+
+def test_the_card_tells_of_the_published_runs_of_its_recipe(kept, monkeypatch):
+    def published(recipe, data):
+        assert (recipe, data) == (RECIPE.digest, kept.card["run"]["data"]["digest"])
+        return [0.9, 0.92, 0.94]
+
+    monkeypatch.setattr(trained, "published_accuracy", published)
+    words = trained.card_in_words(kept.card, "weights.pt")
+    assert "| the same with other seeds | 92.00 % [87.03, 96.97] (n = 3) |" in words
+
+
+def test_functions_of_a_recipe_are_named_with_their_settings(easy_digits, tmp_path):
+    recipe = Recipe("E MLP", {"hidden": (20,)}, epochs=1, augment=partial(random_affine, shift=1.5))
+    trained_model(recipe, easy_digits, folder=tmp_path)
+    (path,) = tmp_path.glob("*.md")
+    assert "options hidden [20]; epochs 1;" in path.read_text()
+    assert "augment random_affine (shift 1.5)" in path.read_text()
+
+
+def test_misread_digits_are_listed(kept, easy_digits):
+    measured = kept.card["measured"]
+    answers = make_predictions(kept.model, easy_digits.test.inputs()).argmax(dim=1)
+    wrong = [place for place in range(200) if answers[place] != easy_digits.test.labels[place]]
+    assert measured["test_wrong"] == wrong
+    assert measured["test_accuracy"] == pytest.approx(1 - len(wrong) / 200)
+    expected = evaluate(kept.model, easy_digits.test.loader(50)).loss
+    assert measured["test_loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_half_a_model_is_trained_again(kept, easy_digits, tmp_path):

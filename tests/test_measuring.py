@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from mnistkit import archive, study
-from mnistkit.study import judging_plan, measure, tuning_plan
+from mnistkit import archive, measuring
+from mnistkit.measuring import measure
+from mnistkit.study import COMPACT, beyond_plan, judging_plan, tuning_plan
 from mnistkit.transfer import FeatureSplit
 
 
@@ -29,7 +30,7 @@ def short_study(monkeypatch, easy_digits):
         ]
 
     def features(model, weights, digits):
-        named = study.name_features(digits, weights)
+        named = measuring.name_features(digits, weights)
         parts = {
             part: FeatureSplit(
                 getattr(digits, part).inputs().flatten(1).half().repeat(1, 2)[:, :1280],
@@ -40,13 +41,14 @@ def short_study(monkeypatch, easy_digits):
         return replace(named, **parts)
 
     loads = []
-    monkeypatch.setattr(study, "load_digits", digits_of)
-    for plan in (tuning_plan, judging_plan):
-        for module in (study, archive):
+    monkeypatch.setattr(measuring, "load_digits", digits_of)
+    monkeypatch.setattr(measuring, "COMPACT", replace(COMPACT, epochs=4))
+    for plan in (tuning_plan, judging_plan, beyond_plan):
+        for module in (measuring, archive):
             monkeypatch.setattr(module, plan.__name__, shortened(plan))
-    monkeypatch.setattr(study, "load_mobilenet", lambda: (study_model(), "ImageNet weights"))
+    monkeypatch.setattr(measuring, "load_mobilenet", lambda: (study_model(), "ImageNet weights"))
     monkeypatch.setattr(
-        study, "feature_digits", lambda *args: loads.append(args) or features(*args)
+        measuring, "feature_digits", lambda *args: loads.append(args) or features(*args)
     )
     return loads
 
@@ -86,7 +88,18 @@ def test_a_study_goes_on_where_it_was_stopped(short_study, tmp_path):
 
 
 def test_without_imagenet_weights_its_claims_are_left_out(short_study, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "load_mobilenet", lambda: (None, study.RANDOM))
-    assert any("MobileNetV2 is left out" in line for line in measure(tmp_path))
+    monkeypatch.setattr(measuring, "load_mobilenet", lambda: (None, measuring.RANDOM))
+    said = list(measure(tmp_path))
+    assert any("MobileNetV2 is left out" in line for line in said)
     missing = archive.missing_runs(archive.read_folder(tmp_path))
     assert {name.split(",")[0] for name in missing} == {"MobileNetV2 head", "MobileNetV2 features"}
+
+
+def test_ensembles_are_made_of_the_models_that_were_kept(short_study, tmp_path):
+    list(measure(tmp_path))
+    assert len(list(tmp_path.glob("compactcnn-*.pt"))) == 10
+    runs = archive.read_folder(tmp_path)
+    five, one = runs.of("CompactCNN ensemble"), runs.of("CompactCNN")
+    assert five["parameters"].tolist() == [5 * one["parameters"].iloc[0]] * 2
+    for row in five.itertuples():
+        assert row.test_accuracy == pytest.approx(1 - len(row.wrong) / 40)

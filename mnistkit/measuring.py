@@ -1,0 +1,115 @@
+"""Runs what the study plans and has no result yet, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+import joblib
+import pandas as pd
+
+from mnistkit.data import Digits, load_digits
+from mnistkit.devices import choose_device, thread_count
+from mnistkit.experiments import run_grid
+from mnistkit.models import Ensemble, count_parameters
+from mnistkit.progress import progress_bar
+from mnistkit.results import identify, read_result, result_path, write_result
+from mnistkit.study import (
+    COMPACT,
+    ENSEMBLE,
+    FEATURES,
+    MEMBERS,
+    VALIDATION_SIZE,
+    Entry,
+    beyond_plan,
+    choose_rates,
+    judging_plan,
+    tuning_plan,
+)
+from mnistkit.trained import measure_on_test, trained_model
+from mnistkit.transfer import RANDOM, feature_digits, freeze, load_mobilenet, name_features
+
+
+def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
+    """Run whatever of the study has no result in `folder` yet; yield a line before each part.
+
+    Raises DataError or DownloadError if the source cannot be had: there is no falling back,
+    since its results would be of other data than was asked for.
+    """
+    digits = {
+        "whole": load_digits(source, validation_size=0),
+        "split": load_digits(source, validation_size=VALIDATION_SIZE),
+    }
+    yield "learning rates, on validation"
+    rates = choose_rates(_run(tuning_plan(), digits["split"], folder))
+    yield ", ".join(f"{name} {rate:g}" for name, rate in rates.items()) + " chosen"
+    for entry in [*judging_plan(rates), *beyond_plan()]:
+        yield f"{entry.name}, {len(entry.seeds)} seeds"
+        if entry.data == "features":
+            yield from _measure_heads(entry, digits["whole"], folder)
+        elif entry.kept:
+            _train_and_keep(entry, digits["whole"], folder)
+        else:
+            _run([entry], digits[entry.data], folder)
+    yield f"{ENSEMBLE.name}, {len(ENSEMBLE.seeds)} of them"
+    _measure_ensembles(digits["whole"], folder)
+
+
+def _run(entries: Sequence[Entry], digits: Digits, folder) -> pd.DataFrame:
+    """Run entries that have seeds and data in common."""
+    recipes = {entry.name: entry.recipe for entry in entries}
+    return run_grid(recipes, entries[0].seeds, digits, test=entries[0].test, folder=folder)
+
+
+def _measure_heads(heads: Entry, whole: Digits, folder) -> Iterator[str]:
+    """Compute features of all digits, once and timed, and train heads on them.
+
+    Where all results are there, no feature is computed: they are only verified.
+    """
+    model, weights = load_mobilenet()
+    if weights == RANDOM:
+        yield "MobileNetV2 is left out: its claims are about ImageNet weights"
+        return
+    features = name_features(whole, weights)
+    once = identify(FEATURES.recipe, 0, features)
+    runs = [identify(heads.recipe, seed, features) for seed in heads.seeds]
+    if not all(result_path(folder, run).exists() for run in [*runs, once]):
+        yield f"{FEATURES.name}, {len(whole.train) + len(whole.test):,} digits, {weights}"
+        started = time.perf_counter()
+        features = feature_digits(freeze(model), weights, whole)
+        seconds = time.perf_counter() - started
+        measured = {"parameters": count_parameters(model), "seconds": seconds}
+        write_result(folder, once, measured, device=str(choose_device()))
+    read_result(result_path(folder, once), once)
+    _run([heads], features, folder)
+
+
+def _train_and_keep(entry: Entry, digits: Digits, folder) -> None:
+    """Train what is missing side by side, one thread a model, and keep the weights."""
+
+    def train(seed: int) -> None:
+        with thread_count(1):
+            trained_model(entry.recipe, digits, seed=seed, folder=folder, progress=False)
+
+    tasks = (joblib.delayed(train)(seed) for seed in entry.seeds)
+    with progress_bar(len(entry.seeds), "training", "run") as bar:
+        for _ in joblib.Parallel(n_jobs=-1, return_as="generator")(tasks):
+            bar.update()
+
+
+def _measure_ensembles(digits: Digits, folder) -> None:
+    """Put the kept models together, five by five: each model is in one ensemble only."""
+    for place in ENSEMBLE.seeds:
+        run = identify(ENSEMBLE.recipe, place, digits)
+        if result_path(folder, run).exists():
+            read_result(result_path(folder, run), run)
+            continue
+        members = [
+            trained_model(COMPACT, digits, seed=seed, folder=folder)
+            for seed in range(MEMBERS * place, MEMBERS * (place + 1))
+        ]
+        together = Ensemble([member.model for member in members])
+        seconds = sum(member.card["measured"]["seconds"] for member in members)
+        measured = measure_on_test(together, COMPACT, digits) | {"seconds": seconds}
+        write_result(folder, run, measured)
