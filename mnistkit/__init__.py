@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=[
         "archive",
         "augmentation",
+        "beyond",
         "calibration",
         "charts",
         "checkpoints",
@@ -17,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "curves",
         "data",
         "devices",
+        "disputed",
         "epoch",
         "errors",
         "experiments",
@@ -55,6 +57,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "data": ["CLASS_NAMES", "MNIST_MEAN", "MNIST_STD", "Digits", "Split", "find_source",
                  "load_digits", "make_loader", "normalize", "to_float", "unnormalize"],
         "extractor": ["preprocess"],
+        "disputed": ["DISPUTED_LABELS", "split_off_disputed"],
         "experiments": ["Recipe", "paired_difference", "run_experiment", "run_grid", "summarize",
                         "train_recipe"],
         "metrics": ["accuracy", "confusion_matrix", "interval_of_mean", "mcnemar",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from mnistkit import beyond
 from mnistkit.archive import full_plan, read_table
 from mnistkit.claims import CLAIMS, Claim, Finding, find_claims, judge
 from mnistkit.storage import replace_between_marks
@@ -70,7 +71,9 @@ def to_text(runs: Runs) -> str:
     lines = [text for f in found for text in (_line(f), *([f"    {f.why}"] if f.why else []))]
     counts = Counter(f.verdict for f in found)
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-    return "\n".join([*lines, "", f"{len(found)} claims: {total}", describe(runs)])
+    verdicts = f"{len(found)} claims: {total}"
+    steps = ["beyond the READMEs, step by step", beyond.to_text(runs)]
+    return "\n".join([*lines, "", verdicts, "", *steps, "", describe(runs)])
 
 
 def to_markdown(runs: Runs) -> str:
@@ -102,8 +105,9 @@ def describe(runs: Runs) -> str:
 
 
 def update_readme(path: str | os.PathLike, runs: Runs) -> bool:
-    """Put the scoreboard between its marks in a Markdown file; returns whether that changed it."""
-    return replace_between_marks(path, "scoreboard", to_markdown(runs))
+    """Put scoreboard and ladder between their marks in a file; returns whether that changed it."""
+    parts = {"scoreboard": to_markdown(runs), "beyond": beyond.to_markdown(runs)}
+    return any([replace_between_marks(path, name, text) for name, text in parts.items()])
 
 
 def _line(finding: Finding) -> str:

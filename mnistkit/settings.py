@@ -19,6 +19,7 @@ LOSSES: dict[str, LossFunction] = {
 }
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": partial(torch.optim.SGD, fused=True),  # one pass over the weights, not five
+    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
     "adam": partial(torch.optim.Adam, fused=True),
     "adamw": partial(torch.optim.AdamW, fused=True),
     "rmsprop": torch.optim.RMSprop,

@@ -96,6 +96,7 @@ BELOW = ["errors", "storage", "progress"]
         ("models", [*BELOW, "transfer"]),
         ("metrics", BELOW),
         ("devices", []),
+        ("disputed", []),
         ("settings", BELOW),
         ("tally", BELOW),
         ("augmentation", []),
@@ -152,7 +153,8 @@ BELOW = ["errors", "storage", "progress"]
         ("verdicts", ["experiments", "metrics"]),
         ("claims", [*BELOW, "models", "verdicts"]),
         ("archive", [*BELOW, "recipes", "results", "study", "verdicts"]),
-        ("scoreboard", [*BELOW, "archive", "claims", "study", "verdicts"]),
+        ("beyond", ["disputed", "metrics", "verdicts"]),
+        ("scoreboard", [*BELOW, "archive", "beyond", "claims", "study", "verdicts"]),
         ("records", BELOW),
         ("notebooks", [*BELOW, "records"]),
         (

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from mnistkit import cli, scoreboard
 from mnistkit.archive import TABLE, read_table, write_table
+from mnistkit.beyond import LADDER
 from mnistkit.claims import CLAIMS
 from mnistkit.errors import UnknownNameError
 from mnistkit.verdicts import Runs
@@ -73,14 +74,15 @@ def test_the_runs_are_described_with_data_machine_and_threads(published):
 
 def test_the_readme_is_replaced_between_its_marks_only(published, tmp_path):
     path = tmp_path / "README.md"
-    path.write_text("before\n<!-- scoreboard -->\nstale words\n<!-- end of scoreboard -->\nafter\n")
+    path.write_text("before\n<!-- scoreboard -->\nstale words\n<!-- end of scoreboard -->\n"
+                    "<!-- beyond -->\n<!-- end of beyond -->\nafter\n")  # fmt: skip
     assert scoreboard.update_readme(path, published)
     assert not scoreboard.update_readme(path, published), "a second time changes nothing"
     text = path.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "stale words" not in text
-    assert text.count("\n| ") == len(CLAIMS) + 1
+    assert text.count("\n| ") == len(CLAIMS) + 1 + len(LADDER) + 2
     path.write_text("no marks")
     with pytest.raises(ValueError, match=r"README\.md must hold"):
         scoreboard.update_readme(path, published)
@@ -151,7 +153,7 @@ def test_rerun_measures_what_is_missing_then_reads(published, tmp_path, monkeypa
         asked.append((folder, source))
         yield "V0, 20 seeds"
 
-    monkeypatch.setattr("mnistkit.study.measure", measure)
+    monkeypatch.setattr("mnistkit.measuring.measure", measure)
     monkeypatch.setattr("mnistkit.archive.read_folder", lambda folder: published)
     result = run_cli("--rerun", "--runs", tmp_path)
     assert asked == [(tmp_path, "mnist")]

@@ -31,12 +31,16 @@ def without_time(history):
     return history.frame.drop(columns="seconds")
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "adamw", "rmsprop"])
 def test_a_stack_of_one_equals_fit(easy_digits, optimizer):
+    # A product of stacked matrices is rounded in another order than one alone, on some
+    # processors. RMSprop divides a gradient by its own size, so that where it is nearly zero
+    # the rounding decides the step, and steps add up: this compares after six of them.
+    few = replace(easy_digits, train=easy_digits.train[:88])
     options = {"epochs": 2, "optimizer": optimizer, "learning_rate": 0.003, "weight_decay": 0.01}
     one, alone = (build_model("E MLP", seed=5) for _ in range(2))
-    (history,) = fit_stack([one], *loaders(easy_digits), seeds=[7], **options)
-    expected = fit(alone, *loaders(easy_digits), seed=7, device="cpu", **options)
+    (history,) = fit_stack([one], *loaders(few), seeds=[7], **options)
+    expected = fit(alone, *loaders(few), seed=7, device="cpu", **options)
     assert_same(one, alone)
     pd.testing.assert_frame_equal(without_time(history), without_time(expected), rtol=1e-4)
 
@@ -72,7 +76,7 @@ def test_members_that_share_batches_see_those_of_the_first_seed(easy_digits):
     assert_same(models[2], alone)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "adamw"])
 def test_each_member_may_have_its_own_rate(easy_digits, optimizer):
     rates = [0.001, 0.01]
     models = [build_model("V0", seed=0) for _ in rates]
