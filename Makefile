@@ -1,4 +1,4 @@
-# make run     executes the six notebooks and prints what they measured
+# make run     executes the seven notebooks and prints what they measured
 # make test    checks the library and the notebooks, on the sample, without a network
 # Both build the environment in .venv first if it is missing or out of date.
 

@@ -21,13 +21,13 @@ class Step:
     before: str = ""
 
 
-# Each step of the ladder changes one thing; the last two lead nowhere, and are told as such.
+# Each step changes one thing in the one before, and the last was not taken.
 LADDER = (
     Step("E CNN corrected", "README E's CNN, without its softmax"),
     Step("CompactCNN, Adam", "six convolutions, 24 epochs, Adam at 0.001", "E CNN corrected"),
     Step("CompactCNN, one-cycle", "momentum, and one cycle of the rate", "CompactCNN, Adam"),
-    Step("CompactCNN", "digits turned, scaled, slanted, shifted", "CompactCNN, one-cycle"),
-    Step("CompactCNN, label smoothing", "a tenth of each label spread", "CompactCNN"),
+    Step("CompactCNN, affine", "digits turned, scaled, slanted, shifted", "CompactCNN, one-cycle"),
+    Step("CompactCNN", "a tenth of each label spread over all", "CompactCNN, affine"),
     Step("CompactCNN, averaging", "a moving average of the weights", "CompactCNN"),
 )
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 NAMES = [
     "01_data", "02_linear_vs_relu", "03_mlp_tuning_qmnist", "04_cnn", "05_mobilenet_transfer",
-    "06_scoreboard",
+    "06_scoreboard", "07_trust",
 ]  # fmt: skip
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
