@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(.*)$")
 
 
@@ -104,6 +104,9 @@ BELOW = ["errors", "storage", "progress"]
         ("prediction", [*BELOW, "data", "photos"]),
         ("plotting", BELOW),
         ("charts", ["metrics", "plotting"]),
+        ("strokes", BELOW),
+        ("canvas", [*BELOW, "prediction", "strokes"]),
+        ("draw", [*BELOW, "canvas", "plotting", "prediction", "strokes"]),
         ("checkpoints", [*BELOW, "models"]),
         ("transfer", [*BELOW, "data", "devices", "extractor", "sources"]),
         ("stacked", [*BELOW, "data", "settings", "tally", "training"]),
