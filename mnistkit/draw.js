@@ -9,10 +9,9 @@ const PATIENCE = 3000; // milliseconds without an answer until the page says so
 const CLASSES = 10;
 const SIDE = 28;
 
-const HELP =
-  "Draw a digit with the mouse, a finger or a pen. With the keyboard: arrow keys move the pen, " +
-  "Home, End, Page Up and Page Down move it aslant, Space sets it down or lifts it, " +
-  "Delete clears.";
+const KEY_HELP =
+  "Arrow keys move the pen, Home, End, Page Up and Page Down move it aslant, Space sets it down " +
+  "or lifts it, Delete clears.";
 
 const KEYS = {
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
@@ -33,8 +32,9 @@ function make(name, attributes = {}, ...children) {
 function makePage() {
   const paper = make("svg", {
     class: "paper", viewBox: `0 0 ${UNITS} ${UNITS}`, tabindex: "0", role: "application",
-    "aria-label": `Paper to draw a digit on. ${HELP}`,
+    "aria-label": `Paper to draw a digit on, with the mouse, a finger, a pen or keys. ${KEY_HELP}`,
   });
+  const hint = make("p", { class: "hint", "aria-hidden": "true" }, KEY_HELP);
   const clear = make("button", { type: "button", class: "clear" }, "Clear");
   const words = make("p", { class: "words", "aria-hidden": "true" });
   const spoken = make("p", { class: "spoken", role: "status", "aria-live": "polite" });
@@ -48,7 +48,8 @@ function makePage() {
   const root = make(
     "div",
     { class: "mnistkit-draw" },
-    make("div", { class: "drawn" }, paper, make("div", { class: "below" }, clear, words), spoken),
+    make("div", { class: "drawn" },
+      paper, hint, make("div", { class: "below" }, clear, words), spoken),
     make("div", { class: "read" },
       make("figure", {}, picture, make("figcaption", {}, "what the network sees")), bars),
   );
@@ -58,7 +59,8 @@ function makePage() {
 function showStrokes(paper, strokes, pen) {
   const paths = strokes.map((stroke) => {
     const points = stroke.length === 1 ? [stroke[0], stroke[0]] : stroke; // a dot, too, is ink
-    return make("path", { d: `M ${points.map((p) => p.join(" ")).join(" L ")}`, "stroke-width": pen });
+    const d = `M ${points.map((point) => point.join(" ")).join(" L ")}`;
+    return make("path", { d, "stroke-width": pen });
   });
   paper.querySelectorAll("path").forEach((path) => path.remove());
   paper.prepend(...paths);
@@ -111,7 +113,7 @@ function listenToPointers(paper, { begin, extend, end }) {
     ];
   };
   paper.addEventListener("pointerdown", (event) => {
-    if (active !== null || !event.isPrimary || event.button !== 0) return; // a palm, a second finger
+    if (active !== null || event.button !== 0) return; // a palm beside the pen, another button
     active = event.pointerId;
     paper.setPointerCapture(active); // the stroke goes on when it leaves the paper
     begin(place(event));
@@ -178,8 +180,7 @@ function render({ model, el }) {
   const page = makePage();
   let strokes = [];
   let drawing = false; // the pen is down
-  let cleared = 0; // answers to older states are about a drawing that is gone
-  let shown = 0; // the newest state that an answer was shown for
+  let shown = 0; // the newest state that an answer was shown for: older ones come too late
   let waiting = null;
   let frame = null;
 
@@ -233,7 +234,7 @@ function render({ model, el }) {
   };
   const hear = () => {
     const answer = model.get("answer");
-    if (answer.number < cleared || answer.number < shown) return;
+    if (answer.number < shown) return;
     shown = answer.number;
     if (answer.number === model.get("drawing").number) {
       clearTimeout(waiting);
@@ -246,10 +247,10 @@ function render({ model, el }) {
   const redraw = () => {
     const state = model.get("drawing");
     if (!state.strokes.length) {
-      cleared = state.number;
+      shown = state.number; // answers under way are about a drawing that is gone
       showAnswer(page, { kind: "empty", words: "", picture: [], probabilities: [] });
     }
-    if (drawing) return;
+    if (drawing || frame !== null) return;
     strokes = state.strokes.map((stroke) => [...stroke]);
     showStrokes(page.paper, strokes, model.get("pen"));
   };

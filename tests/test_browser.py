@@ -348,6 +348,24 @@ def test_a_stroke_that_leaves_the_paper_goes_on_at_its_edge(page, canvas):
     expect_words(canvas, re.compile("reads"))
 
 
+def test_a_dot_is_ink_but_no_digit(page, canvas):
+    box = canvas.locator(".paper").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect_words(canvas, re.compile("^No answer: .* too small for a digit$"))
+    path = canvas.locator(".paper path").get_attribute("d")
+    assert re.fullmatch(r"M (\d+ \d+) L \1", path)
+
+
+def test_other_buttons_draw_nothing(page, canvas):
+    expect(canvas.locator(".hint")).to_be_hidden()
+    box = canvas.locator(".paper").bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down(button="middle")
+    page.mouse.move(box["x"] + 50, box["y"] + 200)
+    page.mouse.up(button="middle")
+    assert stroke_count(canvas) == 0
+
+
 def test_a_finger_draws_and_does_not_scroll(page, canvas):
     draw_with_finger(page, path_of(canvas, 7))
     expect_words(canvas, re.compile("reads: 7"))
@@ -368,6 +386,7 @@ def test_keys_draw_and_are_kept_from_the_notebook(page, canvas):
     page.keyboard.press("Shift+Tab")
     expect(canvas.locator(".paper")).to_be_focused()
     expect(canvas.locator(".mark")).to_be_visible()
+    expect(canvas.locator(".hint")).to_be_visible()
     for key in ["d", "d", "b", " ", *["ArrowDown"] * 12, " ", "ArrowUp"]:
         page.keyboard.press(key)
     expect_words(canvas, re.compile("reads: 1"))
@@ -476,10 +495,15 @@ def test_it_fits_a_narrow_page(page, canvas):
 
 
 def test_a_kernel_that_is_gone_is_said(page, canvas, complaints):
+    draw_with_mouse(page, path_of(canvas, 7))
+    expect_words(canvas, re.compile("reads"))
     page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
     )
-    draw_with_mouse(page, path_of(canvas, 7))
+    canvas.locator(".clear").click()
+    expect(canvas.locator(".paper path")).to_have_count(0)
+    expect(canvas.locator(".share")).to_have_text([""] * 10)
+    draw_with_mouse(page, path_of(canvas, 1))
     expect_words(canvas, "The kernel is busy, or gone: the answer will follow when it is free.")
     assert stroke_count(canvas) == 1
     complaints.clear()  # of widgets without a kernel there may be some

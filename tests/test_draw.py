@@ -252,7 +252,7 @@ def test_what_a_notebook_could_store_is_small(canvas):
     send(canvas, strokes_of(8))
     state = {k: v for k, v in canvas.get_state().items() if k not in ("_esm", "_css")}
     assert len(json.dumps(state)) < 6_000
-    assert not canvas.trait_metadata("drawing", "echo_update")
+    assert canvas.trait_metadata("drawing", "echo_update") is False
 
 
 def test_a_page_without_widgets_gets_words(canvas):
