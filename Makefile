@@ -41,7 +41,8 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m 'not full'
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m 'not full and not browser'
+	$(OFFLINE) $(BIN)/python -m pytest -rs tests/test_browser.py
 	$(OFFLINE) $(BIN)/python -m pytest $(NBVAL) -n 2 --dist loadscope notebooks
 
 # With the full data in MNISTKIT_DATA: every number within its bounds.

@@ -56,6 +56,10 @@ class NotebookError(MnistkitError):
     """A notebook or one of its parameters is unknown or of the wrong type."""
 
 
+class MissingPackageError(MnistkitError, ImportError):
+    """An optional package is needed and not installed."""
+
+
 class UnknownNameError(MnistkitError, ValueError):
     """A name that is in none of the lists; the nearest right one is suggested."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -28,6 +29,11 @@ _words: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
 def use_style() -> None:
     """Give matplotlib the look of the series until the end of the session."""
     plt.style.use(_STYLE)
+
+
+def in_style() -> AbstractContextManager:
+    """Give matplotlib the look of the series for the length of a `with` block."""
+    return plt.style.context(_STYLE)
 
 
 # --- words ------------------------------------------------------------------------------
@@ -62,7 +68,7 @@ def new_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
     """Return `ax`, or new axes in the series' style; size in inches."""
     if ax is not None:
         return ax
-    with plt.style.context(_STYLE):
+    with in_style():
         return plt.figure(figsize=size).add_subplot()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(.*)$")
 
 
@@ -110,6 +110,9 @@ BELOW = ["errors", "storage", "progress"]
         ("curves", ["plotting"]),
         ("calibration", ["metrics"]),
         ("corruptions", [*BELOW, "augmentation"]),
+        ("strokes", BELOW),
+        ("canvas", [*BELOW, "prediction", "strokes"]),
+        ("draw", [*BELOW, "canvas", "plotting", "prediction", "strokes"]),
         ("checkpoints", [*BELOW, "models"]),
         ("transfer", [*BELOW, "data", "devices", "extractor", "sources"]),
         ("stacked", [*BELOW, "data", "settings", "tally", "training"]),
