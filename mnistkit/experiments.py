@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -164,7 +165,9 @@ def _run_all(plan, places, digits: Digits, test, folder, keep_models, jobs) -> d
     tasks = (run(*plan[place][1:], arrays, test, folder, keep_models) for place in places)
     parallel = joblib.Parallel(n_jobs=min(jobs, len(places)), return_as="generator")
     measured = {}
-    with progress_bar(len(places), "training", "run") as bar:
+    with progress_bar(len(places), "training", "run") as bar, warnings.catch_warnings():
+        # A process that has grown is replaced by a new one; its runs are not lost.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
         for place, result in zip(places, parallel(tasks), strict=True):
             measured[place] = result
             bar.update()

@@ -16,8 +16,10 @@ from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
 import numpy as np
+import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL.PngImagePlugin import PngInfo
 
 from mnistkit.storage import project_root, write_atomically
 
@@ -57,11 +59,23 @@ def show_figure(ax: Axes | Figure, save_as: str | None = None) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Description": words})
     plt.close(figure)
+    png = _with_palette(buffer.getvalue())
     if save_as:
         with write_atomically(project_root() / "figures" / save_as) as temporary:
-            temporary.write_bytes(buffer.getvalue())
-    display(Image(buffer.getvalue(), format="png", alt=words))
+            temporary.write_bytes(png)
+    display(Image(png, format="png", alt=words))
     display(Markdown(f"*Figure: {words}*"))
+
+
+def _with_palette(png: bytes) -> bytes:
+    """Write a PNG with 256 colours: a third of the size, and a chart needs no more."""
+    picture = PIL.Image.open(io.BytesIO(png))
+    kept = PngInfo()
+    for name, value in picture.text.items():
+        kept.add_text(name, value)
+    small, buffer = picture.convert("RGB").quantize(256, dither=PIL.Image.Dither.NONE), io.BytesIO()
+    small.save(buffer, format="png", optimize=True, pnginfo=kept, dpi=picture.info.get("dpi"))
+    return buffer.getvalue()
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:

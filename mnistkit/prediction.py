@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mnistkit.data import normalize
 from mnistkit.photos import find_digit
 
 _BATCH = 1024  # bounds memory: a CNN's activations for 10,000 images at once fill gigabytes
@@ -79,8 +80,6 @@ def predict_image(model: nn.Module, source, *, normalized: bool = False) -> Imag
     Raises PictureError for a file that is no picture, and for a picture that does not show
     one digit: blank, several shapes, noise.
     """
-    from mnistkit.data import normalize
-
     picture = find_digit(source)
     inputs = normalize(picture) if normalized else picture
     return ImagePrediction(make_predictions(model, [inputs])[0], picture)

@@ -12,7 +12,7 @@ from mnistkit import beyond
 from mnistkit.archive import full_plan, read_table
 from mnistkit.claims import CLAIMS, Claim, Finding, find_claims, judge
 from mnistkit.storage import replace_between_marks
-from mnistkit.study import FEATURES
+from mnistkit.study import ENSEMBLE, FEATURES
 from mnistkit.verdicts import Runs
 
 _WIDTH = max(len(claim.statement) for claim in CLAIMS)
@@ -88,18 +88,19 @@ def to_markdown(runs: Runs) -> str:
 def describe(runs: Runs) -> str:
     """Say what the runs are: how many, of which data, on what machine, how long."""
     frame = runs.frame
+    trained = frame[frame["name"] != ENSEMBLE.name]  # whose seconds are its members'
     machines = " and ".join(sorted(set(frame["processor"])))
     torch = ", ".join(sorted({version.partition("+")[0] for version in frame["torch"]}))
     sources = sorted(set(frame["source"]), key=len)
     weights = sources[-1].partition(", ")[2]
     features = f"; MobileNetV2 with {weights}" if weights else ""
-    threads = frame.groupby(frame["name"] == FEATURES.name)["threads"].max().to_dict()
+    threads = trained.groupby(trained["name"] == FEATURES.name)["threads"].max().to_dict()
     on = f"{threads[False]} thread a run" + (
         f", features on {threads[True]}" if True in threads else ""
     )
     return (
         f"{len(frame)} runs on {sources[0].partition(', ')[0]}{features}. Measured on {machines}, "
-        f"{on}, PyTorch {torch}: {frame['seconds'].sum() / 60:.0f} minutes of "
+        f"{on}, PyTorch {torch}: {trained['seconds'].sum() / 60:.0f} minutes of "
         "computing. ± is the deviation between runs; brackets hold 95 % intervals."
     )
 

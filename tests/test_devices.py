@@ -8,10 +8,11 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from mnistkit import training
+from mnistkit import epoch, training
 from mnistkit.data import move_loader
 from mnistkit.devices import choose_threads, supports_bfloat16, thread_count
 from mnistkit.models import build_model
+from mnistkit.tally import Evaluation
 from mnistkit.training import fit, train_one_epoch
 
 META = torch.device("meta")  # a device without numbers: whoever asks for one gets an error
@@ -138,7 +139,7 @@ def test_fit_moves_both_loaders_once(easy_digits, monkeypatch):
 
     def one_epoch(model, loader, *_, **__):
         seen.append(loader)
-        return training.Evaluation(0.5, 0.5, 1)
+        return Evaluation(0.5, 0.5, 1)
 
     monkeypatch.setattr(training, "train_one_epoch", one_epoch)
     monkeypatch.setattr(training, "evaluate", one_epoch)
@@ -149,7 +150,7 @@ def test_fit_moves_both_loaders_once(easy_digits, monkeypatch):
 
 
 def test_an_epoch_asks_the_device_for_no_number(easy_digits, monkeypatch):
-    monkeypatch.setattr(training, "_autocast", lambda *_: nullcontext())
+    monkeypatch.setattr(epoch, "choose_autocast", lambda *_: nullcontext())
     model = build_model("V2").to(META)
     loader = move_loader(easy_digits.train.loader(5, shuffle=True), META)  # 120 batches
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from scipy import stats
 
 from mnistkit import load_digits, run_grid
 from mnistkit.archive import full_plan, read_table
@@ -27,6 +28,19 @@ SHORT = {
     "check_seeds": 1, "corrupted": 20, "mobilenet_digits": 10, "mobilenet_train": 40,
 }  # fmt: skip
 
+
+def around_stored(name: str, n: int) -> tuple[float, float]:
+    """Where 999 of 1,000 means of `n` new runs lie, if they are of the same recipe.
+
+    For a recipe whose runs lie far apart: V2's deviate by 0.2 points, so that a mean of five
+    has missed a bound a tenth of a point below its expectation on one machine in six.
+    """
+    stored = read_table().accuracy(name)
+    t = float(stats.t.ppf(0.9995, stored.n - 1))
+    reach = t * stored.deviation * (1 / n + 1 / stored.n) ** 0.5
+    return stored.mean - reach, stored.mean + reach
+
+
 # What full MNIST must give, whatever the machine: bounds of accuracies on test.
 BOUNDS = {
     "02_linear_vs_relu": {"V0 test accuracy": (0.9124, 0.9264)},
@@ -36,7 +50,7 @@ BOUNDS = {
         "D deep test accuracy": (0.975, 1),
     },
     "04_cnn": {
-        "V2 test accuracy": (0.983, 1),
+        "V2 test accuracy": around_stored("V2", 5),
         "E CNN corrected test accuracy": (0.987, 1),
         "B CNN test accuracy": (0.98, 1),
         "CompactCNN test accuracy": (0.9965, 0.9985),
@@ -44,8 +58,8 @@ BOUNDS = {
     "05_mobilenet_transfer": {"MobileNetV2 head test accuracy": (0.955, 1)},
     "07_trust": {
         "CompactCNN test accuracy": (0.9965, 0.9985),
-        "CompactCNN, mean accuracy under corruption": (0.75, 1),
-        "V2, mean accuracy under corruption": (0.5, 0.9),
+        "CompactCNN, right when moved": (0.9, 1),
+        "V2, right when moved": (0.5, 0.85),
     },
 }
 
