@@ -160,7 +160,7 @@ def fit(
     each_batch = [schedule.step] if schedule and scheduler_step == "batch" else []
     measured = model
     if averaging:
-        averaged = AveragedModel(model, avg_fn=_moving_average(averaging), use_buffers=True)
+        averaged = AveragedModel(model, avg_fn=_moving_average(averaging))
         each_batch.append(partial(averaged.update_parameters, model))
         measured = averaged.module
     train = partial(train_one_epoch, model, train_loader, training_loss, optimizer,

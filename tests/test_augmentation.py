@@ -94,6 +94,18 @@ def test_random_settings_fill_their_range_on_both_sides():
     assert abs(columns.mean() - 13) < 0.3
 
 
+def test_random_sizes_are_as_often_smaller_as_larger():
+    torch.manual_seed(0)
+    distance = torch.arange(28.0) - 13.5
+    spot = (-(distance.square() + distance.square().unsqueeze(1)) / 18).exp()  # soft edges
+    images = spot.repeat(2000, 1, 1, 1)
+    still = {"degrees": 0, "shear": 0, "shift": 0}
+    sizes = (random_affine(images, scale=0.2, **still).sum(dim=(1, 2, 3)) / spot.sum()).log() / 2
+    assert sizes.min() == pytest.approx(-0.2, abs=0.01)
+    assert sizes.max() == pytest.approx(0.2, abs=0.01)
+    assert sizes.mean() == pytest.approx(0, abs=0.01)
+
+
 def test_the_same_seed_draws_the_same():
     images = torch.rand(4, 1, 28, 28)
     torch.manual_seed(1)

@@ -87,6 +87,11 @@ def test_reliability_bins_hold_each_answer_once():
     assert table["high"].iloc[1] == pytest.approx(0.9385, abs=1e-4)
 
 
+def test_a_quite_sure_answer_shares_its_bin():
+    table = reliability(sure([1.0, 0.97, 0.94]), torch.tensor([3, 3, 3]))
+    assert table["count"].tolist() == [3]
+
+
 def test_reliability_and_calibration_error_agree():
     given, labels = honest(1000)
     table = reliability(given, labels)
