@@ -23,8 +23,11 @@ class Step:
 
 LADDER = (
     Step("E CNN corrected", "README E's CNN, without its softmax"),
-    Step("FastCNN", "FastCNN: three convolutions, one epoch of one cycle", "E CNN corrected"),
-    Step("CompactCNN", "CompactCNN: six, 24 epochs of digits moved anew each time", "FastCNN"),
+    Step("CompactCNN, Adam", "six convolutions instead, 24 epochs, still Adam", "E CNN corrected"),
+    Step("CompactCNN, one-cycle", "SGD with momentum, rates in one cycle", "CompactCNN, Adam"),
+    Step("CompactCNN, affine", "digits moved anew each time", "CompactCNN, one-cycle"),
+    Step("CompactCNN", "smoothed labels: this is CompactCNN", "CompactCNN, affine"),
+    Step("CompactCNN, averaging", "weights averaged (not taken)", "CompactCNN"),
 )
 
 

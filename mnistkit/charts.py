@@ -189,7 +189,7 @@ def plot_tradeoff(
     costs, errors = table[x].astype(float), 100 * (1 - table["mean"].astype(float))
     reach = 100 * np.array([table["high"] - table["mean"], table["mean"] - table["low"]], float)
     ax.errorbar(costs, errors, np.nan_to_num(reach), fmt="o", capsize=3, color="#0072B2")
-    ticks = [t for t in (80, 90, 95, 97, 98, 99, 99.5)
+    ticks = [t for t in (80, 90, 95, 97, 98, 99, 99.5, 99.7)
              if errors.min() / 1.3 <= 100 - t <= errors.max() * 1.3]  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel=xlabel, title=title, ylabel="test accuracy in %")
     ax.set_xlim(costs.min() / 1.6, costs.max() * 6)  # room for the last names

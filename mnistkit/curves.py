@@ -83,7 +83,7 @@ def plot_reliability(
     tables: columns confidence, accuracy, low, high, count, by name of the model, as
         `calibration.reliability` gives. A mark is as large as its bin is full.
     """
-    ax, words = new_axes(ax, (5.5, 5)), []
+    ax, words = new_axes(ax, (7.5, 5)), []
     ax.plot([0, 100], [0, 100], ":", color="black", linewidth=1)
     for place, (name, table) in enumerate(tables.items()):
         x, y, low, high = (100 * table[c] for c in ("confidence", "accuracy", "low", "high"))
@@ -96,7 +96,7 @@ def plot_reliability(
         words.append(f"{name} is on average {abs(gap):.2f} points {side} sure than right")
     ax.set(xlabel="confidence in %", ylabel="right in %", xlim=(0, 102), ylim=(0, 102))
     ax.set(title=title or "Reliability")
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))  # beside it: marks may lie anywhere
     return describe(ax, f"{ax.get_title()}: {'; '.join(words)}.")
 
 

@@ -23,17 +23,20 @@ def made_up(names: dict[str, list[float]]) -> Runs:
 def runs() -> Runs:
     return made_up({
         "E CNN corrected": [0.98, 0.99, 0.5],
-        "FastCNN": [0.992, 0.994],
+        "CompactCNN, Adam": [0.992, 0.994],
+        "CompactCNN, one-cycle": [0.995, 0.996],
+        "CompactCNN, affine": [0.9991, 0.9992],
         "CompactCNN": [0.9997, 0.9996],
+        "CompactCNN, averaging": [0.9996, 0.9996],
         "CompactCNN ensemble": [0.9997, 0.9996],
     })  # fmt: skip
 
 
 def test_each_step_is_paired_with_the_one_before(runs):
     table = beyond.ladder(runs)
-    assert table["gain"].round(6).tolist()[1:] == [0.8, 0.665]
+    assert table["gain"].round(6).tolist()[1:] == [0.8, 0.25, 0.365, 0.05, -0.005]
     assert pd.isna(table["gain"].iloc[0])
-    assert table["n"].tolist() == [3, 2, 2]
+    assert table["n"].tolist() == [3, 2, 2, 2, 2, 2]
     assert table.loc["CompactCNN", "worst"] == 0.9996
 
 
@@ -50,7 +53,7 @@ def test_errors_are_counted_by_label(runs):
 def test_the_ladder_in_markdown_and_text(runs):
     lines = beyond.to_markdown(runs).splitlines()
     assert lines[2].startswith("| README E's CNN, without its softmax | 82.33 ± ")
-    assert "one epoch of one cycle | 99.30 ± 0.14 % | 99.20 % | 2 | +0.80 [" in lines[3]
+    assert "24 epochs, still Adam | 99.30 ± 0.14 % | 99.20 % | 2 | +0.80 [" in lines[3]
     assert (
         lines[-1] == "| five CompactCNNs together | 99.97 and 99.96 % | 99.96 % | 2 |  | 114,618 |"
     )
@@ -59,7 +62,7 @@ def test_the_ladder_in_markdown_and_text(runs):
 
 
 def test_a_step_without_runs_is_left_out():
-    runs = made_up({"E CNN corrected": [0.98, 0.99], "CompactCNN": [0.999, 0.999]})
+    runs = made_up({"E CNN corrected": [0.98, 0.99], "CompactCNN, affine": [0.999, 0.999]})
     assert list(beyond.ladder(runs).index) == ["E CNN corrected"]
     runs = made_up({"V0": [0.9]})
     assert beyond.ladder(runs).empty
