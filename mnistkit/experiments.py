@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
 
+from mnistkit.checks import check_columns, check_seeds, check_whole
 from mnistkit.data import Digits, Split
 from mnistkit.devices import thread_count
+from mnistkit.epoch import choose_autocast
 from mnistkit.errors import TrainingError
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.models import build_model, count_parameters
+from mnistkit.parallel import run_in_parallel
 from mnistkit.progress import progress_bar
 from mnistkit.recipes import Recipe
-from mnistkit.results import identify, read_result, result_path, write_result
+from mnistkit.results import describe_machine, identify, read_result, result_path, write_result
+from mnistkit.settings import check_settings, choose_optimizer, make_schedule, smooth_labels
+from mnistkit.storage import remove_leftovers
 from mnistkit.training import evaluate, fit
 
 __all__ = [
     "Experiment",
     "Recipe",
+    "check_recipe",
     "paired_difference",
     "run_experiment",
     "run_grid",
@@ -47,6 +51,30 @@ class Experiment:
 
     runs: pd.DataFrame
     accuracy: Interval
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise ValueError for what would stop `fit`, before anything is run.
+
+    Names, options of the model, ranges; and that the scheduler can be built.
+    """
+    try:
+        model = build_model(recipe.model, **recipe.options)
+    except TypeError as error:
+        raise ValueError(
+            f"{recipe.model} cannot be built with {recipe.options}: {error}"
+        ) from error
+    check_settings(epochs=recipe.epochs, learning_rate=recipe.learning_rate,
+                   weight_decay=recipe.weight_decay, averaging=recipe.averaging,
+                   batch_size=recipe.batch_size, augment=recipe.augment,
+                   scheduler_step=recipe.scheduler_step)  # fmt: skip
+    smooth_labels(recipe.loss, recipe.label_smoothing)
+    choose_autocast(model, recipe.precision)
+    optimizer = choose_optimizer(recipe.optimizer)(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    if recipe.scheduler is not None:
+        make_schedule(recipe.scheduler, optimizer, steps=10 * recipe.epochs)
 
 
 def train_recipe(recipe: Recipe, digits: Digits, seed: int = 0, **fit_options):
@@ -84,8 +112,12 @@ def run_grid(
     folder: str | os.PathLike | None = None,
     keep_models: bool = False,
     jobs: int = -1,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Train every recipe with every seed, in parallel processes of one CPU thread each.
+
+    Nothing is run before all recipes have been checked. With a folder a grid may be stopped
+    at any moment, and goes on from there when it is called again: what was finished is kept.
 
     Args:
         recipes: by the name that the rows will carry.
@@ -97,30 +129,44 @@ def run_grid(
             those that are there instead of running them again; see `results`.
         keep_models: add columns model and history, the trained models themselves.
         jobs: processes; -1 for one a core. The numbers do not depend on it.
+        scheduler: address of a Dask scheduler, whose workers then train instead of this
+            machine; see `parallel`. Results come back here, and into `folder`.
 
     Returns one row a run: name, seed, validation_accuracy, validation_loss (if there are
     validation digits), test_accuracy, test_loss (if asked for), parameters, seconds; in the
     order of recipes, then seeds. A run whose loss is no longer a number is said aloud and
     has NaN, so that its mean is NaN.
 
-    Raises ValueError for nothing to run, or both folder and keep_models: models are not
-    kept in files. Raises ResultError for a result that is damaged or of other data.
+    Raises ValueError for nothing to run, a recipe that cannot be trained, or both folder
+    and keep_models: models are not kept in files. Raises ResultError for a result that is
+    damaged or of other data; WorkerError for a cluster that is not there or not fit.
     """
-    plan = [(name, recipe, int(seed)) for name, recipe in recipes.items() for seed in seeds]
+    _check_recipes(recipes)
+    plan = _plan(recipes, check_seeds(seeds))
     if not plan:
         raise ValueError("nothing to run: give at least one recipe and one seed")
     if folder and keep_models:
         raise ValueError("give folder or keep_models: a result that is read brings no model")
+    if not isinstance(digits, Digits):
+        raise ValueError(f"digits is {digits!r}, expected what load_digits gives")
     measured = _read_stored(plan, digits, folder, test) if folder else {}
     missing = [place for place in range(len(plan)) if place not in measured]
     if missing:
-        measured |= _run_all(plan, missing, digits, test, folder, keep_models, jobs)
+        if jobs != -1:
+            check_whole("jobs", jobs)
+        computers = {"jobs": jobs, "scheduler": scheduler}
+        measured |= _run_all(plan, missing, digits, test, folder, keep_models, computers)
     rows = [_row(*plan[place], measured[place], test) for place in range(len(plan))]
     return pd.DataFrame(rows)
 
 
 def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.DataFrame:
-    """One row a name, in order: mean, 95 % interval of it, deviation, worst, n."""
+    """One row a name, in order: mean, 95 % interval of it, deviation, worst, n.
+
+    Raises ValueError for a column that is not there: runs without validation digits have no
+    validation accuracy.
+    """
+    check_columns(runs, ["name", value])
     intervals = {
         name: interval_of_mean(group[value]) for name, group in runs.groupby("name", sort=False)
     }
@@ -138,6 +184,7 @@ def paired_difference(
 
     A run that diverged makes it NaN. Raises ValueError if they do not share the same seeds.
     """
+    check_columns(runs, ["name", "seed", value])
     table = runs.pivot(index="seed", columns="name", values=value)
     ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
     if not ran[0] or ran[0] != ran[1]:
@@ -146,29 +193,77 @@ def paired_difference(
     return interval_of_mean(pair[better] - pair[than], level)
 
 
+def count_stored(
+    recipes: Mapping[str, Recipe], seeds: Sequence[int], digits: Digits, folder: str | os.PathLike
+) -> int:
+    """How many runs of a grid have a result in the folder."""
+    plan = _plan(recipes, seeds)
+    return sum(result_path(folder, run).exists() for run in _identities(plan, digits))
+
+
+def _plan(recipes: Mapping[str, Recipe], seeds: Sequence[int]) -> list[tuple[str, Recipe, int]]:
+    return [(name, recipe, int(seed)) for name, recipe in recipes.items() for seed in seeds]
+
+
+def _identities(plan, digits: Digits) -> list[dict]:
+    """What `identify` says of each run; once a recipe, since it builds the model."""
+    known: dict[int, dict] = {}
+    for _, recipe, seed in plan:
+        if id(recipe) not in known:
+            known[id(recipe)] = identify(recipe, seed, digits)
+    return [known[id(recipe)] | {"seed": seed} for _, recipe, seed in plan]
+
+
+def _check_recipes(recipes: Mapping[str, Recipe]) -> None:
+    if not isinstance(recipes, Mapping):
+        raise ValueError(f"recipes is a {type(recipes).__name__}, expected recipes by name")
+    for name, recipe in recipes.items():
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"{name!r} is {recipe!r}, expected a Recipe")
+        try:
+            check_recipe(recipe)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+
 def _read_stored(plan, digits: Digits, folder, test: bool) -> dict[int, dict]:
     """Results that are there already, by place in the plan."""
+    remove_leftovers(folder)
     found = {}
-    for place, (_, recipe, seed) in enumerate(plan):
-        run = identify(recipe, seed, digits)
-        path = result_path(folder, run)
-        if path.exists():
-            measured = read_result(path, run)["measured"]
-            if "failure" in measured or not test or "test_accuracy" in measured:
-                found[place] = measured
+    for place, run in enumerate(_identities(plan, digits)):
+        content = _stored(run, folder, test)
+        if content:
+            found[place] = content["measured"]
     return found
 
 
-def _run_all(plan, places, digits: Digits, test, folder, keep_models, jobs) -> dict[int, dict]:
-    """Run what is at these places of the plan, side by side."""
-    arrays, run = _to_arrays(digits), joblib.delayed(_run)
-    tasks = (run(*plan[place][1:], arrays, test, folder, keep_models) for place in places)
-    parallel = joblib.Parallel(n_jobs=min(jobs, len(places)), return_as="generator")
-    measured = {}
-    with progress_bar(len(places), "training", "run") as bar, warnings.catch_warnings():
-        # A process that has grown is replaced by a new one; its runs are not lost.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
-        for place, result in zip(places, parallel(tasks), strict=True):
+def _stored(run: Mapping, folder, test: bool) -> dict | None:
+    """The result of a run if it is there, with test if that is asked for."""
+    path = result_path(folder, run)
+    if not path.exists():
+        return None
+    content = read_result(path, run)
+    whole = not test or {"failure", "test_accuracy"} & set(content["measured"])
+    return content if whole else None
+
+
+def _run_all(
+    plan, places, digits: Digits, test, folder, keep_models, computers: Mapping
+) -> dict[int, dict]:
+    """Run what is at these places of the plan, side by side.
+
+    Processes of this machine write their results themselves, so that none is lost if this
+    one dies. Workers of a cluster may not see the folder, so here it is done for them.
+    """
+    near = None if computers["scheduler"] else folder
+    rows = [(*plan[place][1:], test, near, keep_models) for place in places]
+    done, measured = run_in_parallel(_run, rows, _to_arrays(digits), **computers), {}
+    with progress_bar(len(plan), "training", "run", done=len(plan) - len(places)) as bar:
+        for number, (result, machine) in done:
+            place = places[number]
+            if folder and not near:
+                run = identify(*plan[place][1:], digits)
+                write_result(folder, run, result, machine)
             measured[place] = result
             bar.update()
     return measured
@@ -183,14 +278,23 @@ def _row(name: str, recipe: Recipe, seed: int, measured: dict, test: bool) -> di
     return {"name": name, "seed": seed} | {k: v for k, v in measured.items() if k not in hidden}
 
 
-def _run(recipe: Recipe, seed: int, arrays: dict, test: bool, folder, keep_models: bool) -> dict:
-    """One run, on one thread, so that runs side by side do not slow each other."""
+def _run(
+    arrays: dict, recipe: Recipe, seed: int, test: bool, folder, keep_models: bool
+) -> tuple[dict, dict]:
+    """One run, on one thread, so that runs side by side do not slow each other.
+
+    Returns what was measured, and on what machine.
+    """
     digits = _from_arrays(arrays)
+    run = identify(recipe, seed, digits)
+    stored = _stored(run, folder, test) if folder else None
+    if stored:  # by another process that was at the same grid, or was killed since
+        return stored["measured"], stored["machine"]
     with thread_count(1):
-        measured = _measure(recipe, seed, digits, test, keep_models)
+        measured, machine = _measure(recipe, seed, digits, test, keep_models), describe_machine()
         if folder:
-            write_result(folder, identify(recipe, seed, digits), measured)
-        return measured
+            write_result(folder, run, measured, machine)
+        return measured, machine
 
 
 def _measure(recipe: Recipe, seed: int, digits: Digits, test: bool, keep_models: bool) -> dict:
