@@ -38,6 +38,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "recipes",
         "records",
         "results",
+        "runs",
         "scoreboard",
         "settings",
         "sources",

@@ -5,40 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-import numpy as np
 import pandas as pd
-import torch
 
 from mnistkit.checks import check_columns, check_seeds, check_whole
-from mnistkit.data import Digits, Split
-from mnistkit.devices import thread_count
-from mnistkit.epoch import choose_autocast
-from mnistkit.errors import TrainingError
+from mnistkit.data import Digits
 from mnistkit.metrics import Interval, interval_of_mean
-from mnistkit.models import build_model, count_parameters
 from mnistkit.parallel import run_in_parallel
 from mnistkit.progress import progress_bar
 from mnistkit.recipes import Recipe
-from mnistkit.results import describe_machine, identify, read_result, result_path, write_result
-from mnistkit.settings import check_settings, choose_optimizer, make_schedule, smooth_labels
+from mnistkit.results import identify, result_path, write_result
+from mnistkit.runs import check_recipe, pack_digits, run_one, stored_result, train_recipe
 from mnistkit.storage import remove_leftovers
-from mnistkit.training import evaluate, fit
 
 __all__ = [
     "Experiment",
     "Recipe",
     "check_recipe",
+    "count_stored",
     "paired_difference",
     "run_experiment",
     "run_grid",
     "summarize",
     "train_recipe",
 ]
-
-_EVALUATION_BATCH = 1000
-_METRICS = ("validation_accuracy", "validation_loss", "test_accuracy", "test_loss")
 
 
 @dataclass(frozen=True)
@@ -51,47 +41,6 @@ class Experiment:
 
     runs: pd.DataFrame
     accuracy: Interval
-
-
-def check_recipe(recipe: Recipe) -> None:
-    """Raise ValueError for what would stop `fit`, before anything is run.
-
-    Names, options of the model, ranges; and that the scheduler can be built.
-    """
-    try:
-        model = build_model(recipe.model, **recipe.options)
-    except TypeError as error:
-        raise ValueError(
-            f"{recipe.model} cannot be built with {recipe.options}: {error}"
-        ) from error
-    check_settings(epochs=recipe.epochs, learning_rate=recipe.learning_rate,
-                   weight_decay=recipe.weight_decay, averaging=recipe.averaging,
-                   batch_size=recipe.batch_size, augment=recipe.augment,
-                   scheduler_step=recipe.scheduler_step)  # fmt: skip
-    smooth_labels(recipe.loss, recipe.label_smoothing)
-    choose_autocast(model, recipe.precision)
-    optimizer = choose_optimizer(recipe.optimizer)(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    if recipe.scheduler is not None:
-        make_schedule(recipe.scheduler, optimizer, steps=10 * recipe.epochs)
-
-
-def train_recipe(recipe: Recipe, digits: Digits, seed: int = 0, **fit_options):
-    """Build and train the recipe's model; returns (model, History)."""
-    model = build_model(recipe.model, seed=seed, **recipe.options)
-    train, validation = (
-        part.loader(size, shuffle=shuffle, normalized=recipe.normalized) if len(part) else None
-        for part, size, shuffle in (
-            (digits.train, recipe.batch_size, True),
-            (digits.validation, _EVALUATION_BATCH, False),
-        )
-    )
-    names = ("epochs", "optimizer", "learning_rate", "weight_decay", "loss", "scheduler",
-             "scheduler_step", "precision", "augment", "label_smoothing",
-             "averaging")  # fmt: skip
-    settings = {name: getattr(recipe, name) for name in names}
-    return model, fit(model, train, validation, seed=seed, **settings, **fit_options)
 
 
 def run_experiment(
@@ -231,20 +180,10 @@ def _read_stored(plan, digits: Digits, folder, test: bool) -> dict[int, dict]:
     remove_leftovers(folder)
     found = {}
     for place, run in enumerate(_identities(plan, digits)):
-        content = _stored(run, folder, test)
+        content = stored_result(run, folder, test)
         if content:
             found[place] = content["measured"]
     return found
-
-
-def _stored(run: Mapping, folder, test: bool) -> dict | None:
-    """The result of a run if it is there, with test if that is asked for."""
-    path = result_path(folder, run)
-    if not path.exists():
-        return None
-    content = read_result(path, run)
-    whole = not test or {"failure", "test_accuracy"} & set(content["measured"])
-    return content if whole else None
 
 
 def _run_all(
@@ -257,7 +196,7 @@ def _run_all(
     """
     near = None if computers["scheduler"] else folder
     rows = [(*plan[place][1:], test, near, keep_models) for place in places]
-    done, measured = run_in_parallel(_run, rows, _to_arrays(digits), **computers), {}
+    done, measured = run_in_parallel(run_one, rows, pack_digits(digits), **computers), {}
     with progress_bar(len(plan), "training", "run", done=len(plan) - len(places)) as bar:
         for number, (result, machine) in done:
             place = places[number]
@@ -276,66 +215,3 @@ def _row(name: str, recipe: Recipe, seed: int, measured: dict, test: bool) -> di
         measured = {"validation_accuracy": float("nan")} | measured
     hidden = ("epochs",) if test else ("epochs", "test_accuracy", "test_loss")
     return {"name": name, "seed": seed} | {k: v for k, v in measured.items() if k not in hidden}
-
-
-def _run(
-    arrays: dict, recipe: Recipe, seed: int, test: bool, folder, keep_models: bool
-) -> tuple[dict, dict]:
-    """One run, on one thread, so that runs side by side do not slow each other.
-
-    Returns what was measured, and on what machine.
-    """
-    digits = _from_arrays(arrays)
-    run = identify(recipe, seed, digits)
-    stored = _stored(run, folder, test) if folder else None
-    if stored:  # by another process that was at the same grid, or was killed since
-        return stored["measured"], stored["machine"]
-    with thread_count(1):
-        measured, machine = _measure(recipe, seed, digits, test, keep_models), describe_machine()
-        if folder:
-            write_result(folder, run, measured, machine)
-        return measured, machine
-
-
-def _measure(recipe: Recipe, seed: int, digits: Digits, test: bool, keep_models: bool) -> dict:
-    look = partial(_look_at_test, recipe, digits) if test else None
-    try:
-        model, history = train_recipe(
-            recipe, digits, seed, device="cpu", progress=False, after_epoch=look
-        )
-    except TrainingError as error:
-        return {"failure": str(error).splitlines()[0]}
-    if history.interrupted:
-        raise KeyboardInterrupt
-    measured = {name: history.last[name] for name in _METRICS if name in history.last}
-    measured |= {"parameters": count_parameters(model), "seconds": history.seconds}
-    if keep_models:
-        return measured | {"model": model, "history": history}
-    return measured | {"epochs": history.rows}
-
-
-def _look_at_test(recipe: Recipe, digits: Digits, model: torch.nn.Module) -> dict[str, float]:
-    """Report on test after an epoch; nothing is chosen by it."""
-    loader = digits.test.loader(_EVALUATION_BATCH, normalized=recipe.normalized)
-    result = evaluate(model, loader, recipe.loss)
-    return {"test_accuracy": result.accuracy, "test_loss": result.loss}
-
-
-def _to_arrays(digits: Digits) -> dict:
-    """Splits as NumPy arrays, which joblib hands to its processes by memory map, not by copy."""
-    return {
-        "source": digits.source,
-        "digest": digits.digest,
-        "splits": [
-            (type(split), split.images.numpy(), split.labels.numpy())
-            for split in (digits.train, digits.validation, digits.test)
-        ],
-    }
-
-
-def _from_arrays(arrays: dict) -> Digits:
-    def split(kind: type[Split], images: np.ndarray, labels: np.ndarray) -> Split:
-        return kind(*(torch.from_numpy(np.array(part)) for part in (images, labels)))
-
-    splits = (split(*parts) for parts in arrays["splits"])
-    return Digits(*splits, arrays["source"], arrays["digest"])
