@@ -251,3 +251,23 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_one_process_trains_one_model_at_a_time():
+    """Threads of one process share its random state; a worker that joined late may have two."""
+    at_once, most = [], []
+
+    def enter(_shared: object, number: int) -> None:
+        at_once.append(number)
+        most.append(len(at_once))
+        time.sleep(0.02)
+        at_once.remove(number)
+
+    threads = [
+        threading.Thread(target=parallel._call, args=(0, enter, None, (i,))) for i in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
