@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from mnistkit.checks import check_number
+
 _DEGREE = torch.pi / 180
 
 
@@ -32,12 +34,12 @@ def affine(
         shift: pixels to the right, and pixels down.
 
     Each setting is one number for all, or a tensor of N. Returns the same shape and dtype.
-    Raises ValueError for bytes, and for a scale that is not above 0.
+    Raises ValueError for bytes, for settings that are not as many as the images, and for a
+    scale that is not above 0.
     """
-    count, _, height, width = _checked(images).shape
+    count, _, height, width = check_images(images).shape
     angle, scale, shear, right, down = (
-        torch.as_tensor(value, dtype=images.dtype, device=images.device).expand(count)
-        for value in (degrees, scale, shear, *shift)
+        _one_each(value, images) for value in (degrees, scale, shear, *shift)
     )
     if not (scale > 0).all():
         raise ValueError("scale must be above 0")
@@ -67,9 +69,12 @@ def random_affine(
 
     images: as in `affine`. Angles lie within ± `degrees`, the logarithm of the size within
     ± `scale`, slants within ± `shear`, shifts within ± `shift` pixels both ways. Numbers are
-    drawn from PyTorch's global state, which `training.fit` seeds.
+    drawn from PyTorch's global state, which `training.fit` seeds. Raises ValueError for a
+    range below 0.
     """
-    draws = 2 * torch.rand(5, len(_checked(images)), device=images.device) - 1
+    for name, reach in (("degrees", degrees), ("scale", scale), ("shear", shear), ("shift", shift)):
+        check_number(name, reach, least=0)
+    draws = 2 * torch.rand(5, len(check_images(images)), device=images.device) - 1
     angle, size, slant, right, down = draws
     return affine(
         images,
@@ -80,10 +85,21 @@ def random_affine(
     )
 
 
-def _checked(images: Tensor) -> Tensor:
+def check_images(images: Tensor) -> Tensor:
+    """Return float images, N x 1 x H x W; raise ValueError for others."""
     if images.ndim != 4 or not images.is_floating_point():
         raise ValueError(
             f"expected float images, N x 1 x H x W in [0, 1], got {images.dtype} of shape "
             f"{tuple(images.shape)}; use to_float first"
         )
     return images
+
+
+def _one_each(value: Tensor | float, images: Tensor) -> Tensor:
+    """Spread a setting over the images: one for all, or one for each."""
+    if not isinstance(value, Tensor):
+        check_number("a setting", value)
+    setting = torch.as_tensor(value, dtype=images.dtype, device=images.device)
+    if setting.shape not in ((), (1,), (len(images),)):
+        raise ValueError(f"{setting.numel()} settings for {len(images)} images: give one, or each")
+    return setting.expand(len(images))

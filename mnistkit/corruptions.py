@@ -15,7 +15,8 @@ import torch
 from torch import Generator, Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from mnistkit.augmentation import affine
+from mnistkit.augmentation import affine, check_images
+from mnistkit.checks import check_number
 from mnistkit.errors import unknown_name
 
 _BAR = 2  # pixels of a stripe, and
@@ -38,11 +39,14 @@ def corrupt(images: Tensor, kind: str, strength: float, *, seed: int = 0) -> Ten
     """Change images by a corruption of `CORRUPTIONS`, by name; the same seed, the same change.
 
     images: float32, N x 1 x H x W, in [0, 1] with paper 0. strength: in the corruption's
-    unit. Returns the same shape, in [0, 1]. Raises UnknownNameError (a ValueError).
+    unit. Returns the same shape, in [0, 1]. Raises UnknownNameError (a ValueError), and
+    ValueError for a strength below 0 or images that are no floats.
     """
     if kind not in CORRUPTIONS:
         raise unknown_name("corruption", kind, CORRUPTIONS)
     corruption = CORRUPTIONS[kind]
+    check_images(images)
+    check_number("strength", strength, least=0)
     if strength == corruption.strengths[0]:
         return images.clone()
     generator = torch.Generator().manual_seed(seed)

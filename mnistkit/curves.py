@@ -27,6 +27,8 @@ def plot_history(
     frames: `History.frame`, or several by name. value: "loss" or "accuracy".
     """
     frames = {"": frames} if isinstance(frames, pd.DataFrame) else frames
+    if not any(column.endswith(f"_{value}") for frame in frames.values() for column in frame):
+        raise ValueError(f"no epoch has a {value}: the history is empty, or has other columns")
     ax, words = new_axes(ax), []
     for name, frame in frames.items():
         color = ax._get_lines.get_next_color()
@@ -73,6 +75,37 @@ def plot_sweep(
     if "line" in table:
         ax.legend()
     return describe(ax, f"{title or xlabel}: {'; '.join(words)}.")
+
+
+def plot_interaction(
+    table: pd.DataFrame,
+    *,
+    xlabel: str,
+    line: str = "",
+    value: str = "validation accuracy",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw means at the levels of one factor, a line for each level of another, in percent.
+
+    Lines that run side by side: the factors do not depend on each other. table: columns x,
+        line, mean, low, high, as `effects.interaction` gives. line: name of its factor.
+    """
+    ax, words = new_axes(ax), []
+    levels = list(dict.fromkeys(table["x"]))
+    for place, (name, rows) in enumerate(table.groupby("line", sort=False)):
+        rows = rows.set_index("x").reindex(levels)
+        mean, low, high = (100 * rows[c].to_numpy(float) for c in ("mean", "low", "high"))
+        reach = np.nan_to_num(np.abs([mean - low, high - mean]))
+        ax.errorbar(range(len(levels)), mean, reach, linestyle=_DASHES[place % 4], capsize=4,
+                    marker=_MARKS[place % len(_MARKS)], label=str(name))  # fmt: skip
+        seen = ", ".join(f"{m:.2f} at {x}" for x, m in zip(levels, mean, strict=True))
+        words.append(f"{line} {name}: {seen}".strip())
+    ax.set(xticks=range(len(levels)), xticklabels=levels, xlabel=xlabel)
+    ax.set(ylabel=f"{value} in %", title=title)
+    ax.margins(x=0.15)
+    ax.legend(title=line or None)
+    return describe(ax, f"{title or xlabel}, mean {value} in %: {'; '.join(words)}.")
 
 
 def plot_reliability(

@@ -20,6 +20,7 @@ from torch.utils.data import (
 )
 
 from mnistkit import sources
+from mnistkit.checks import check_whole
 from mnistkit.errors import DataError, DownloadError, unknown_name
 from mnistkit.storage import data_root
 
@@ -148,7 +149,11 @@ def load_digits(
     """
     source = _requested(source)
     by_writer = _check_validation_by(validation_by)
-    names = tuple(order) if source == "auto" else (source,)
+    check_whole("validation_size", validation_size, least=0)
+    check_whole("seed", seed, least=0)
+    if limit is not None:
+        check_whole("limit", limit, least=10)  # one a class
+    names = _checked_order(order) if source == "auto" else (source,)
     name, parts = _first_available(names, data_root(root), writers or by_writer)
     train, test = parts if len(parts) == 2 else _split_off_sample_test(parts[0])
     if name == "sample":
@@ -173,6 +178,16 @@ def _requested(source: str) -> str:
     if wanted not in (*SOURCES, "auto"):
         raise unknown_name("source in MNISTKIT_SOURCE", wanted, (*SOURCES, "auto"))
     return wanted
+
+
+def _checked_order(order: Sequence[str]) -> tuple[str, ...]:
+    names = (order,) if isinstance(order, str) else tuple(order)
+    if not names:
+        raise ValueError("order is empty: name at least one source")
+    for name in names:
+        if name not in SOURCES:
+            raise unknown_name("source in order", name, SOURCES)
+    return names
 
 
 def _check_validation_by(validation_by: str) -> bool:
@@ -244,8 +259,6 @@ def _indices_by_writer(digits: sources.Labelled, size: int, seed: int):
 def _limited(digits: sources.Labelled, limit: int | None) -> sources.Labelled:
     if limit is None or len(digits) <= limit:
         return digits
-    if limit < 10:
-        raise ValueError(f"limit is {limit}; at least 10 digits are needed, one a class")
     if len(digits) - limit < 10:
         return digits[:limit]
     return _split_off(digits, limit, seed=0, by_writer=False)[1]
@@ -287,8 +300,8 @@ def make_loader(
 
     seed: fixes the order; `fit` sets it anew at its start, so that a run repeats.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size!r}, expected a whole number of 1 or more")
+    batch_size = check_whole("batch_size", batch_size)
+    check_whole("seed", seed, least=0)
     if len(dataset) == 0:
         raise ValueError("the dataset is empty: there is nothing to make batches of")
     generator = torch.Generator().manual_seed(seed)

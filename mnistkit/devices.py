@@ -16,9 +16,20 @@ _WORTH = 0.9  # more threads are taken if they need at most this share of the ti
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device by name; "auto" is cuda where there is one, else mps, else cpu."""
+    """Return the device by name; "auto" is cuda where there is one, else mps, else cpu.
+
+    Raises ValueError for a name that PyTorch does not know, or a device that is not here.
+    """
     if name != "auto":
-        return torch.device(name)
+        try:
+            device = torch.device(name)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(
+                f"device {name!r} is not here; use 'auto' or 'cpu' ({reason})"
+            ) from error
+        return device
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

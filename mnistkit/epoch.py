@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mnistkit.checks import check_batch, check_model, explaining
 from mnistkit.devices import supports_bfloat16
 from mnistkit.errors import unknown_name
 from mnistkit.settings import LossFunction, choose_loss
@@ -33,17 +34,21 @@ def train_one_epoch(
     after_batch: called with the batch's number, from 1, and its loss, still a tensor.
 
     Returns mean loss and accuracy over samples, taken while the weights move.
-    Raises TrainingError, naming the batch, if the loss is no longer finite.
+    Raises TrainingError, naming the batch, if the loss is no longer finite; ValueError for
+    batches that the model cannot compute with.
     """
+    check_model(model)
     device = next(model.parameters()).device
     model.train()
     tally = Tally(guarded=True)
     autocast = choose_autocast(model, precision)
-    for number, (inputs, labels) in enumerate(loader, start=1):
+    for number, batch in enumerate(loader, start=1):
+        inputs, labels = check_batch(batch, model) if number == 1 else batch
         inputs, labels = inputs.to(device), labels.to(device)
         if augment:
             inputs = augment(inputs)
-        outputs, loss = training_step(model, inputs, labels, loss_fn, optimizer, autocast)
+        with explaining(model, inputs, labels):
+            outputs, loss = training_step(model, inputs, labels, loss_fn, optimizer, autocast)
         tally.add(outputs, labels, loss)
         if after_batch:
             after_batch(number, loss)
@@ -70,18 +75,24 @@ def evaluate(
     """Mean loss and accuracy over samples, in eval mode; the model's mode is restored.
 
     loss_fn: takes (outputs, labels) and returns the batch's mean; or a name in `LOSSES`.
+    Raises TrainingError if the loss is no number, as that of a model that has diverged;
+    ValueError for batches that the model cannot compute with.
     """
     loss_fn = choose_loss(loss_fn)
+    check_model(model)
     device = next(model.parameters()).device
     was_training = model.training
-    tally = Tally()
+    tally = Tally(guarded=True)
     model.eval()
     try:
         with torch.inference_mode():
-            for inputs, labels in loader:
+            for number, batch in enumerate(loader, start=1):
+                inputs, labels = check_batch(batch, model) if number == 1 else batch
                 inputs, labels = inputs.to(device), labels.to(device)
-                outputs = model(inputs)
-                tally.add(outputs, labels, loss_fn(outputs, labels))
+                with explaining(model, inputs, labels):
+                    outputs = model(inputs)
+                    loss = loss_fn(outputs, labels)
+                tally.add(outputs, labels, loss)
     finally:
         model.train(was_training)
     return tally.result()

@@ -36,6 +36,10 @@ class WeightsError(MnistkitError):
     """Pretrained weights are damaged or belong to another architecture."""
 
 
+class StorageError(MnistkitError):
+    """A file or a folder cannot be written."""
+
+
 class CheckpointError(MnistkitError):
     """A saved model cannot be loaded, or not safely."""
 
@@ -50,6 +54,14 @@ class TrainingError(MnistkitError):
 
 class ResultError(MnistkitError):
     """A stored run is damaged, missing, or not of the recipe or data that it should be."""
+
+
+class SweepError(MnistkitError):
+    """A sweep's file cannot be read, or does not say what to run."""
+
+
+class WorkerError(MnistkitError):
+    """What should compute is not there, not fit for it, or died."""
 
 
 class NotebookError(MnistkitError):

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-import joblib
-import numpy as np
 import pandas as pd
-import torch
 
-from mnistkit.data import Digits, Split
-from mnistkit.devices import thread_count
-from mnistkit.errors import TrainingError
+from mnistkit.checks import check_columns, check_seeds, check_whole
+from mnistkit.data import Digits
 from mnistkit.metrics import Interval, interval_of_mean
-from mnistkit.models import build_model, count_parameters
+from mnistkit.parallel import run_in_parallel
 from mnistkit.progress import progress_bar
 from mnistkit.recipes import Recipe
-from mnistkit.results import identify, read_result, result_path, write_result
-from mnistkit.training import evaluate, fit
+from mnistkit.results import identify, result_path, write_result
+from mnistkit.runs import check_recipe, pack_digits, run_one, stored_result, train_recipe
+from mnistkit.storage import remove_leftovers
 
 __all__ = [
     "Experiment",
     "Recipe",
+    "check_recipe",
+    "count_stored",
     "paired_difference",
     "run_experiment",
     "run_grid",
     "summarize",
     "train_recipe",
 ]
-
-_EVALUATION_BATCH = 1000
-_METRICS = ("validation_accuracy", "validation_loss", "test_accuracy", "test_loss")
 
 
 @dataclass(frozen=True)
@@ -47,23 +41,6 @@ class Experiment:
 
     runs: pd.DataFrame
     accuracy: Interval
-
-
-def train_recipe(recipe: Recipe, digits: Digits, seed: int = 0, **fit_options):
-    """Build and train the recipe's model; returns (model, History)."""
-    model = build_model(recipe.model, seed=seed, **recipe.options)
-    train, validation = (
-        part.loader(size, shuffle=shuffle, normalized=recipe.normalized) if len(part) else None
-        for part, size, shuffle in (
-            (digits.train, recipe.batch_size, True),
-            (digits.validation, _EVALUATION_BATCH, False),
-        )
-    )
-    names = ("epochs", "optimizer", "learning_rate", "weight_decay", "loss", "scheduler",
-             "scheduler_step", "precision", "augment", "label_smoothing",
-             "averaging")  # fmt: skip
-    settings = {name: getattr(recipe, name) for name in names}
-    return model, fit(model, train, validation, seed=seed, **settings, **fit_options)
 
 
 def run_experiment(
@@ -84,8 +61,12 @@ def run_grid(
     folder: str | os.PathLike | None = None,
     keep_models: bool = False,
     jobs: int = -1,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Train every recipe with every seed, in parallel processes of one CPU thread each.
+
+    Nothing is run before all recipes have been checked. With a folder a grid may be stopped
+    at any moment, and goes on from there when it is called again: what was finished is kept.
 
     Args:
         recipes: by the name that the rows will carry.
@@ -97,30 +78,44 @@ def run_grid(
             those that are there instead of running them again; see `results`.
         keep_models: add columns model and history, the trained models themselves.
         jobs: processes; -1 for one a core. The numbers do not depend on it.
+        scheduler: address of a Dask scheduler, whose workers then train instead of this
+            machine; see `parallel`. Results come back here, and into `folder`.
 
     Returns one row a run: name, seed, validation_accuracy, validation_loss (if there are
     validation digits), test_accuracy, test_loss (if asked for), parameters, seconds; in the
     order of recipes, then seeds. A run whose loss is no longer a number is said aloud and
     has NaN, so that its mean is NaN.
 
-    Raises ValueError for nothing to run, or both folder and keep_models: models are not
-    kept in files. Raises ResultError for a result that is damaged or of other data.
+    Raises ValueError for nothing to run, a recipe that cannot be trained, or both folder
+    and keep_models: models are not kept in files. Raises ResultError for a result that is
+    damaged or of other data; WorkerError for a cluster that is not there or not fit.
     """
-    plan = [(name, recipe, int(seed)) for name, recipe in recipes.items() for seed in seeds]
+    _check_recipes(recipes)
+    plan = _plan(recipes, check_seeds(seeds))
     if not plan:
         raise ValueError("nothing to run: give at least one recipe and one seed")
     if folder and keep_models:
         raise ValueError("give folder or keep_models: a result that is read brings no model")
+    if not isinstance(digits, Digits):
+        raise ValueError(f"digits is {digits!r}, expected what load_digits gives")
     measured = _read_stored(plan, digits, folder, test) if folder else {}
     missing = [place for place in range(len(plan)) if place not in measured]
     if missing:
-        measured |= _run_all(plan, missing, digits, test, folder, keep_models, jobs)
+        if jobs != -1:
+            check_whole("jobs", jobs)
+        computers = {"jobs": jobs, "scheduler": scheduler}
+        measured |= _run_all(plan, missing, digits, test, folder, keep_models, computers)
     rows = [_row(*plan[place], measured[place], test) for place in range(len(plan))]
     return pd.DataFrame(rows)
 
 
 def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.DataFrame:
-    """One row a name, in order: mean, 95 % interval of it, deviation, worst, n."""
+    """One row a name, in order: mean, 95 % interval of it, deviation, worst, n.
+
+    Raises ValueError for a column that is not there: runs without validation digits have no
+    validation accuracy.
+    """
+    check_columns(runs, ["name", value])
     intervals = {
         name: interval_of_mean(group[value]) for name, group in runs.groupby("name", sort=False)
     }
@@ -138,6 +133,7 @@ def paired_difference(
 
     A run that diverged makes it NaN. Raises ValueError if they do not share the same seeds.
     """
+    check_columns(runs, ["name", "seed", value])
     table = runs.pivot(index="seed", columns="name", values=value)
     ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
     if not ran[0] or ran[0] != ran[1]:
@@ -146,29 +142,67 @@ def paired_difference(
     return interval_of_mean(pair[better] - pair[than], level)
 
 
+def count_stored(
+    recipes: Mapping[str, Recipe], seeds: Sequence[int], digits: Digits, folder: str | os.PathLike
+) -> int:
+    """How many runs of a grid have a result in the folder."""
+    plan = _plan(recipes, seeds)
+    return sum(result_path(folder, run).exists() for run in _identities(plan, digits))
+
+
+def _plan(recipes: Mapping[str, Recipe], seeds: Sequence[int]) -> list[tuple[str, Recipe, int]]:
+    return [(name, recipe, int(seed)) for name, recipe in recipes.items() for seed in seeds]
+
+
+def _identities(plan, digits: Digits) -> list[dict]:
+    """What `identify` says of each run; once a recipe, since it builds the model."""
+    known: dict[int, dict] = {}
+    for _, recipe, seed in plan:
+        if id(recipe) not in known:
+            known[id(recipe)] = identify(recipe, seed, digits)
+    return [known[id(recipe)] | {"seed": seed} for _, recipe, seed in plan]
+
+
+def _check_recipes(recipes: Mapping[str, Recipe]) -> None:
+    if not isinstance(recipes, Mapping):
+        raise ValueError(f"recipes is a {type(recipes).__name__}, expected recipes by name")
+    for name, recipe in recipes.items():
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"{name!r} is {recipe!r}, expected a Recipe")
+        try:
+            check_recipe(recipe)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+
 def _read_stored(plan, digits: Digits, folder, test: bool) -> dict[int, dict]:
     """Results that are there already, by place in the plan."""
+    remove_leftovers(folder)
     found = {}
-    for place, (_, recipe, seed) in enumerate(plan):
-        run = identify(recipe, seed, digits)
-        path = result_path(folder, run)
-        if path.exists():
-            measured = read_result(path, run)["measured"]
-            if "failure" in measured or not test or "test_accuracy" in measured:
-                found[place] = measured
+    for place, run in enumerate(_identities(plan, digits)):
+        content = stored_result(run, folder, test)
+        if content:
+            found[place] = content["measured"]
     return found
 
 
-def _run_all(plan, places, digits: Digits, test, folder, keep_models, jobs) -> dict[int, dict]:
-    """Run what is at these places of the plan, side by side."""
-    arrays, run = _to_arrays(digits), joblib.delayed(_run)
-    tasks = (run(*plan[place][1:], arrays, test, folder, keep_models) for place in places)
-    parallel = joblib.Parallel(n_jobs=min(jobs, len(places)), return_as="generator")
-    measured = {}
-    with progress_bar(len(places), "training", "run") as bar, warnings.catch_warnings():
-        # A process that has grown is replaced by a new one; its runs are not lost.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
-        for place, result in zip(places, parallel(tasks), strict=True):
+def _run_all(
+    plan, places, digits: Digits, test, folder, keep_models, computers: Mapping
+) -> dict[int, dict]:
+    """Run what is at these places of the plan, side by side.
+
+    Processes of this machine write their results themselves, so that none is lost if this
+    one dies. Workers of a cluster may not see the folder, so here it is done for them.
+    """
+    near = None if computers["scheduler"] else folder
+    rows = [(*plan[place][1:], test, near, keep_models) for place in places]
+    done, measured = run_in_parallel(run_one, rows, pack_digits(digits), **computers), {}
+    with progress_bar(len(plan), "training", "run", done=len(plan) - len(places)) as bar:
+        for number, (result, machine) in done:
+            place = places[number]
+            if folder and not near:
+                run = identify(*plan[place][1:], digits)
+                write_result(folder, run, result, machine)
             measured[place] = result
             bar.update()
     return measured
@@ -181,57 +215,3 @@ def _row(name: str, recipe: Recipe, seed: int, measured: dict, test: bool) -> di
         measured = {"validation_accuracy": float("nan")} | measured
     hidden = ("epochs",) if test else ("epochs", "test_accuracy", "test_loss")
     return {"name": name, "seed": seed} | {k: v for k, v in measured.items() if k not in hidden}
-
-
-def _run(recipe: Recipe, seed: int, arrays: dict, test: bool, folder, keep_models: bool) -> dict:
-    """One run, on one thread, so that runs side by side do not slow each other."""
-    digits = _from_arrays(arrays)
-    with thread_count(1):
-        measured = _measure(recipe, seed, digits, test, keep_models)
-        if folder:
-            write_result(folder, identify(recipe, seed, digits), measured)
-        return measured
-
-
-def _measure(recipe: Recipe, seed: int, digits: Digits, test: bool, keep_models: bool) -> dict:
-    look = partial(_look_at_test, recipe, digits) if test else None
-    try:
-        model, history = train_recipe(
-            recipe, digits, seed, device="cpu", progress=False, after_epoch=look
-        )
-    except TrainingError as error:
-        return {"failure": str(error).splitlines()[0]}
-    if history.interrupted:
-        raise KeyboardInterrupt
-    measured = {name: history.last[name] for name in _METRICS if name in history.last}
-    measured |= {"parameters": count_parameters(model), "seconds": history.seconds}
-    if keep_models:
-        return measured | {"model": model, "history": history}
-    return measured | {"epochs": history.rows}
-
-
-def _look_at_test(recipe: Recipe, digits: Digits, model: torch.nn.Module) -> dict[str, float]:
-    """Report on test after an epoch; nothing is chosen by it."""
-    loader = digits.test.loader(_EVALUATION_BATCH, normalized=recipe.normalized)
-    result = evaluate(model, loader, recipe.loss)
-    return {"test_accuracy": result.accuracy, "test_loss": result.loss}
-
-
-def _to_arrays(digits: Digits) -> dict:
-    """Splits as NumPy arrays, which joblib hands to its processes by memory map, not by copy."""
-    return {
-        "source": digits.source,
-        "digest": digits.digest,
-        "splits": [
-            (type(split), split.images.numpy(), split.labels.numpy())
-            for split in (digits.train, digits.validation, digits.test)
-        ],
-    }
-
-
-def _from_arrays(arrays: dict) -> Digits:
-    def split(kind: type[Split], images: np.ndarray, labels: np.ndarray) -> Split:
-        return kind(*(torch.from_numpy(np.array(part)) for part in (images, labels)))
-
-    splits = (split(*parts) for parts in arrays["splits"])
-    return Digits(*splits, arrays["source"], arrays["digest"])

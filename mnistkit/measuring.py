@@ -6,15 +6,21 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-import joblib
 import pandas as pd
 
 from mnistkit.data import Digits, load_digits
 from mnistkit.devices import choose_device, thread_count
-from mnistkit.experiments import run_grid
+from mnistkit.experiments import Recipe, run_grid
 from mnistkit.models import Ensemble, count_parameters
+from mnistkit.parallel import run_in_parallel
 from mnistkit.progress import progress_bar
-from mnistkit.results import identify, read_result, result_path, write_result
+from mnistkit.results import (
+    describe_machine,
+    identify,
+    read_result,
+    result_path,
+    write_result,
+)
 from mnistkit.study import (
     COMPACT,
     ENSEMBLE,
@@ -80,22 +86,22 @@ def _measure_heads(heads: Entry, whole: Digits, folder) -> Iterator[str]:
         features = feature_digits(freeze(model), weights, whole)
         seconds = time.perf_counter() - started
         measured = {"parameters": count_parameters(model), "seconds": seconds}
-        write_result(folder, once, measured, device=str(choose_device()))
+        write_result(folder, once, measured, describe_machine(str(choose_device())))
     read_result(result_path(folder, once), once)
     _run([heads], features, folder)
 
 
 def _train_and_keep(entry: Entry, digits: Digits, folder) -> None:
     """Train what is missing side by side, one thread a model, and keep the weights."""
-
-    def train(seed: int) -> None:
-        with thread_count(1):
-            trained_model(entry.recipe, digits, seed=seed, folder=folder, progress=False)
-
-    tasks = (joblib.delayed(train)(seed) for seed in entry.seeds)
-    with progress_bar(len(entry.seeds), "training", "run") as bar:
-        for _ in joblib.Parallel(n_jobs=-1, return_as="generator")(tasks):
+    rows = [(entry.recipe, seed, folder) for seed in entry.seeds]
+    with progress_bar(len(rows), "training", "run") as bar:
+        for _ in run_in_parallel(_train_one, rows, digits):
             bar.update()
+
+
+def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:
+    with thread_count(1):
+        trained_model(recipe, digits, seed=seed, folder=folder, progress=False)
 
 
 def _measure_ensembles(digits: Digits, folder) -> None:

@@ -12,6 +12,8 @@ from scipy import stats
 from torch import Tensor
 from torchmetrics.functional import classification
 
+from mnistkit.checks import check_number, check_whole, describe
+
 CLASSES = 10
 
 
@@ -19,9 +21,10 @@ def accuracy(predictions: Tensor, labels: Tensor) -> float:
     """Fraction of predictions that are right: each sample counts once (micro average).
 
     predictions: int64, N, classes; or N x 10 logits or probabilities, of which the
-    largest counts. labels: int64, N. Raises ValueError if there are none or N differs.
+    largest counts. labels: int64, N. Raises ValueError if there are none, if N differs, or
+    for what is no class.
     """
-    predicted = _classes(predictions, labels)
+    predicted, labels = _classes(predictions, labels)
     return classification.multiclass_accuracy(predicted, labels, CLASSES, average="micro").item()
 
 
@@ -33,7 +36,7 @@ def per_class_accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
 
 def confusion_matrix(predictions: Tensor, labels: Tensor) -> Tensor:
     """Count each pair: int64, 10 x 10, row the true class, column the predicted one."""
-    predicted = _classes(predictions, labels)
+    predicted, labels = _classes(predictions, labels)
     return classification.multiclass_confusion_matrix(predicted, labels, CLASSES)
 
 
@@ -42,7 +45,11 @@ def most_confused(matrix: Tensor, top: int = 5) -> pd.DataFrame:
 
     matrix: 10 x 10 counts, as `confusion_matrix` gives. Pairs that never occur are left out.
     """
-    errors = torch.as_tensor(matrix).clone().fill_diagonal_(0)
+    check_whole("top", top)
+    matrix = torch.as_tensor(matrix)
+    if matrix.ndim != 2 or len(matrix) != matrix.shape[1]:
+        raise ValueError(f"the matrix is {describe(matrix)}, expected a row and a column a class")
+    errors = matrix.clone().fill_diagonal_(0)
     count, place = errors.flatten().sort(descending=True, stable=True)
     pairs = [
         (int(p) // len(errors), int(p) % len(errors), int(c))
@@ -73,8 +80,8 @@ def mcnemar(first: Tensor, second: Tensor, labels: Tensor) -> PairedTest:
     """
     from mlxtend import evaluate  # slow to import
 
-    answers = [_classes(predictions, labels).numpy() for predictions in (first, second)]
-    table = evaluate.mcnemar_table(labels.numpy(), *answers)
+    answers = [_classes(predictions, labels)[0].numpy() for predictions in (first, second)]
+    table = evaluate.mcnemar_table(check_labels(labels).numpy(), *answers)
     _, p = evaluate.mcnemar(table, exact=True)
     return PairedTest(int(table[0, 1]), int(table[1, 0]), float(p))
 
@@ -109,6 +116,7 @@ class Interval:
 
 def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:
     """Summarise one number measured over several seeds. Raises ValueError for none."""
+    check_number("level", level, above=0, below=1)
     values = np.asarray(list(values), dtype=float)
     if values.size == 0:
         raise ValueError("no values were given: there is no mean of nothing")
@@ -120,10 +128,29 @@ def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, mean - reach, mean + reach, deviation, float(values.min()), n)
 
 
-def _classes(predictions: Tensor, labels: Tensor) -> Tensor:
+def check_labels(labels: Tensor) -> Tensor:
+    """Return labels as int64, N; raise ValueError for what is no class."""
+    labels = torch.as_tensor(labels)
+    if labels.is_floating_point() or labels.ndim != 1:
+        raise ValueError(f"labels are {describe(labels)}, expected whole numbers, one a sample")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < CLASSES):
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}, expected 0 to 9")
+    return labels.long()
+
+
+def _classes(predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the classes that were predicted, and the labels."""
+    predictions, labels = torch.as_tensor(predictions), check_labels(labels)
     if len(labels) == 0 or len(predictions) != len(labels):
         raise ValueError(
             f"{len(predictions)} predictions for {len(labels)} labels: there must be "
             "as many of one as of the other, and at least one"
         )
-    return predictions.argmax(dim=1) if predictions.ndim == 2 else predictions
+    if predictions.ndim == 1:
+        return check_labels(predictions), labels
+    if predictions.shape[1:] != (CLASSES,) or not predictions.isfinite().all():
+        raise ValueError(
+            f"predictions are {describe(predictions)}, expected classes, or {CLASSES} finite "
+            "numbers a sample"
+        )
+    return predictions.argmax(dim=1), labels

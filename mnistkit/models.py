@@ -9,6 +9,7 @@ beside the corrected one.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from mnistkit.checks import check_number, check_whole, explaining
 from mnistkit.errors import unknown_name
 
 PIXELS, CLASSES = 28 * 28, 10
@@ -36,6 +38,7 @@ class MNISTModelV0(nn.Module):
     def __init__(self, hidden_units: int = 10):
         """`hidden_units` is the width of the layer between pixels and logits."""
         super().__init__()
+        check_whole("hidden_units", hidden_units)
         self.layers = nn.Sequential(
             nn.Flatten(), nn.Linear(PIXELS, hidden_units), nn.Linear(hidden_units, CLASSES)
         )
@@ -55,6 +58,7 @@ class MNISTModelV1(nn.Module):
     def __init__(self, hidden_units: int = 10, *, relu_on_logits: bool = True):
         """`relu_on_logits=True` is the model as published."""
         super().__init__()
+        check_whole("hidden_units", hidden_units)
         self.layers = nn.Sequential(
             nn.Flatten(),
             nn.Linear(PIXELS, hidden_units),
@@ -74,6 +78,7 @@ class MNISTModelV2(nn.Module):
     def __init__(self, hidden_units: int = 10):
         """`hidden_units` is the number of channels of all four convolutions."""
         super().__init__()
+        check_whole("hidden_units", hidden_units)
         self.block_1 = self._block(1, hidden_units)
         self.block_2 = self._block(hidden_units, hidden_units)
         self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(hidden_units * 7 * 7, CLASSES))
@@ -120,12 +125,15 @@ class MLP(nn.Module):
         Raises ValueError for an unknown activation, or units or dropout out of range.
         """
         super().__init__()
-        hidden = _checked_widths(hidden)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout}, expected at least 0 and less than 1")
+        hidden = _checked_widths("hidden", hidden)
+        check_number("dropout", dropout, least=0, below=1)
         if activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, ACTIVATIONS)
         normed = len(hidden) if batch_norm is True else int(batch_norm)
+        if not 0 <= normed <= len(hidden):
+            raise ValueError(
+                f"batch_norm is {batch_norm!r}, and there are {len(hidden)} hidden layers"
+            )
         self.outputs = "log_probabilities" if log_softmax else "logits"
         layers: list[nn.Module] = [nn.Flatten()]
         for depth, (units_in, units) in enumerate(zip((PIXELS, *hidden), hidden, strict=False)):
@@ -156,6 +164,8 @@ class CNN(nn.Module):
     def __init__(self, *, softmax: bool = True, dense: int | None = None):
         """`softmax=True` without `dense` is the model as published in E."""
         super().__init__()
+        if dense is not None:
+            check_whole("dense", dense)
         self.outputs = "probabilities" if softmax else "logits"
         self.features = nn.Sequential(
             nn.Conv2d(1, 32, kernel_size=3, padding=1),
@@ -185,7 +195,7 @@ class FastCNN(nn.Module):
     def __init__(self, channels: Sequence[int] = (16, 32, 64)):
         """`channels` of the three convolutions, of 5 x 5, 3 x 3 and 3 x 3 pixels."""
         super().__init__()
-        first, second, third = _checked_widths(channels)
+        first, second, third = _checked_widths("channels", channels, count=range(3, 4))
         self.features = nn.Sequential(
             nn.Conv2d(1, first, kernel_size=5, stride=2, bias=False),
             nn.BatchNorm2d(first),
@@ -216,7 +226,7 @@ class CompactCNN(nn.Module):
     def __init__(self, channels: Sequence[int] = (16, 32, 48, 48, 64, 64)):
         """`channels` of the convolutions, all of 3 x 3 pixels; the second is pooled."""
         super().__init__()
-        widths = _checked_widths(channels)
+        widths = _checked_widths("channels", channels, count=range(2, 8))
         layers: list[nn.Module] = []
         for place, (width_in, width) in enumerate(zip((1, *widths), widths, strict=False)):
             layers.append(nn.Conv2d(width_in, width, kernel_size=3, bias=False))
@@ -261,6 +271,7 @@ def _mobilenet_head() -> nn.Module:
 
 
 def _compact_ensemble(members: int = 5) -> nn.Module:
+    check_whole("members", members)
     return Ensemble([CompactCNN() for _ in range(members)])
 
 
@@ -317,16 +328,22 @@ MODELS: dict[str, ModelEntry] = {
 def build_model(name: str, *, seed: int | None = None, **options) -> nn.Module:
     """Build a model of the series by its name in `MODELS`.
 
-    seed: fixes its initial weights without touching the caller's random state.
+    seed: fixes its initial weights without touching the caller's random state; a whole
+        number of 0 or more.
     options: replace those of the registry: `build_model("A baseline", dropout=0.2)`.
-    Raises UnknownNameError (a ValueError), with the nearest right name.
+    Raises UnknownNameError (a ValueError), with the nearest right name, for a model or an
+    option that does not exist.
     """
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise unknown_name("model", name, MODELS)
+    known = inspect.signature(MODELS[name].build).parameters
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of {name}", option, known)
     if seed is None:
         return MODELS[name].build(**options)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(check_whole("seed", seed, least=0))
         return MODELS[name].build(**options)
 
 
@@ -338,6 +355,9 @@ def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
 def model_table(names: Sequence[str] | None = None) -> pd.DataFrame:
     """List models of the registry: README, parameters, what each is."""
     names = list(MODELS) if names is None else list(names)
+    for name in names:
+        if name not in MODELS:
+            raise unknown_name("model", name, MODELS)
     rows = [
         {
             "model": name,
@@ -368,7 +388,7 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
     try:
         parameter = next(model.parameters())
         image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
-        with torch.no_grad():
+        with torch.no_grad(), explaining(model, image):
             model.eval()(image)
     finally:
         model.train(was_training)
@@ -377,8 +397,15 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
     return pd.DataFrame(rows)
 
 
-def _checked_widths(hidden: Sequence[int]) -> tuple[int, ...]:
-    widths = tuple(hidden)
+def _checked_widths(
+    name: str, values: Sequence[int], count: range | None = None
+) -> tuple[int, ...]:
+    """Return widths of layers; raise ValueError for what is none, or not so many as `count`."""
+    widths = tuple(values) if hasattr(values, "__iter__") else (None,)
     if any(isinstance(w, bool) or not isinstance(w, int) or w < 1 for w in widths):
-        raise ValueError(f"hidden is {hidden!r}, expected whole numbers of 1 or more")
+        raise ValueError(f"{name} is {values!r}, expected whole numbers of 1 or more")
+    if count is not None and len(widths) not in count:
+        least, most = count[0], count[-1]
+        many = f"{least}" if least == most else f"{least} to {most}"
+        raise ValueError(f"{name} is {values!r}, expected {many} of them")
     return widths

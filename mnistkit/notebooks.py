@@ -12,21 +12,25 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from mnistkit.errors import NotebookError, suggestion
+from mnistkit.memory import PeakMemory
 from mnistkit.records import Record, read_records
 from mnistkit.storage import project_root, write_atomically
 
 KERNEL = "python3"
+CELL_LIMIT = 60  # minutes that a cell may take before it is taken to hang
 
 
 @dataclass(frozen=True)
 class Execution:
     """How one notebook's run ended: where it lies, how long it took, what it recorded.
 
+    memory: bytes that its processes held at most.
     failure: empty, or one line that names the cell and the error.
     """
 
@@ -35,6 +39,7 @@ class Execution:
     seconds: float
     failure: str = ""
     records: list[Record] = field(default_factory=list)
+    memory: int = 0
 
 
 def find_notebooks(names: Sequence[str] = ()) -> list[Path]:
@@ -81,12 +86,18 @@ def parameter_defaults(notebook: Path) -> dict[str, object]:
 
 
 def execute(
-    notebook: Path, parameters: Mapping[str, object], output_dir: Path, *, progress: bool = True
+    notebook: Path,
+    parameters: Mapping[str, object],
+    output_dir: Path,
+    *,
+    progress: bool = True,
+    cell_limit: float = CELL_LIMIT,
 ) -> Execution:
     """Execute a notebook with papermill into `output_dir`, with the project as its folder.
 
     Its own files go to a folder of its name there. A failure is returned, not raised; the
-    partly executed notebook is kept.
+    partly executed notebook is kept. cell_limit: minutes for each cell; one that takes
+    longer is a failure.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     path = output_dir / notebook.name
@@ -95,7 +106,7 @@ def execute(
         parameters.setdefault("output_dir", str(output_dir / notebook.stem))
     started, failure = time.perf_counter(), ""
     try:
-        with tempfile.TemporaryDirectory(prefix="mnistkit-") as sockets:
+        with tempfile.TemporaryDirectory(prefix="mnistkit-") as sockets, PeakMemory() as peak:
             papermill.execute_notebook(
                 notebook,
                 path,
@@ -104,13 +115,18 @@ def execute(
                 progress_bar=progress,
                 cwd=_folder().parent,
                 config=_local_transport(sockets),
+                execution_timeout=round(60 * cell_limit),
             )
     except PapermillExecutionError as error:
         failure = f"cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        failure = f"a cell took more than {cell_limit:g} minutes; --cell-limit allows more"
+    except DeadKernelError:
+        failure = "its kernel died, perhaps for want of memory"
     except Exception as error:  # a kernel can die in as many ways as there are
         failure = f"{type(error).__name__}: {error}"
-    seconds = time.perf_counter() - started
-    return Execution(notebook.stem, path, seconds, failure, [] if failure else read_records(path))
+    seconds, records = time.perf_counter() - started, [] if failure else read_records(path)
+    return Execution(notebook.stem, path, seconds, failure, records, peak.bytes)
 
 
 def normalize(notebook: NotebookNode) -> NotebookNode:

@@ -65,6 +65,8 @@ def _open(source) -> Image.Image:
         return source
     if isinstance(source, np.ndarray | Tensor):
         return _from_array(np.asarray(source))
+    if not isinstance(source, str | os.PathLike):
+        raise PictureError(f"{source!r} is no picture; give a file, a Pillow image or an array")
     path = Path(source)
     try:
         with Image.open(path) as image:

@@ -164,6 +164,11 @@ def plot_predictions(
 
     probabilities: of the predicted class, shown in percent if given.
     """
+    if not len(images) == len(labels) == len(predictions):
+        raise ValueError(
+            f"{len(images)} images, {len(labels)} labels, {len(predictions)} predictions: "
+            "give one of each for each"
+        )
     right = [int(p) == int(t) for p, t in zip(predictions, labels, strict=True)]
     titles = [
         f"Pred: {int(p)} | Truth: {int(t)}\n{'right' if r else 'WRONG'}"

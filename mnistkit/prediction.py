@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mnistkit.checks import check_inputs, check_model, explaining
 from mnistkit.data import normalize
 from mnistkit.photos import find_digit
 
@@ -20,18 +21,20 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
     Args:
         model: returns logits, or what its attribute `outputs` says. It is put in eval
             mode for the pass, then back in the mode it was in.
-        data: a list of sample tensors, each 1 x 28 x 28 or 28 x 28, as float32; or a
-            tensor of them, N x 1 x 28 x 28. For a model of other inputs, their shape.
+        data: a list of samples, each 1 x 28 x 28 or 28 x 28, as float tensors or arrays; or
+            a tensor of them, N x 1 x 28 x 28; or a single one. For a model of other inputs,
+            their shape.
 
     Returns float32, N x 10, rows that sum to 1, on the CPU; `argmax(dim=1)` gives classes.
-    Raises ValueError for no samples, samples of different shapes, or bytes not made float.
+    Raises ValueError for no samples, samples of different shapes, bytes not made float,
+    values that are no numbers, or what the model cannot compute with.
     """
-    inputs = _stack(data)
-    parameter = next(model.parameters())
+    parameter = next(check_model(model).parameters())
+    inputs = check_inputs(_stack(data).to(parameter.dtype), model)
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), explaining(model, inputs):
             outputs = [model(batch.to(parameter.device)).cpu() for batch in inputs.split(_BATCH)]
     finally:
         model.train(was_training)
@@ -86,9 +89,13 @@ def predict_image(model: nn.Module, source, *, normalized: bool = False) -> Imag
 
 
 def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
+    if isinstance(data, str) or not hasattr(data, "__len__"):
+        raise ValueError(f"data is {data!r}, expected samples; for a photo use predict_image")
     if len(data) == 0:
         raise ValueError("no samples were given to make_predictions")
     if not isinstance(data, Tensor):
+        if isinstance(data[0], tuple):
+            raise ValueError("samples are pairs (image, label): give the images alone")
         samples = [torch.as_tensor(sample) for sample in data]
         shapes = {tuple(sample.shape) for sample in samples}
         if len(shapes) > 1:
@@ -96,6 +103,8 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
         data = torch.stack(samples)
     if not data.is_floating_point():
         raise ValueError(f"expected float samples in [0, 1], got {data.dtype}; use to_float first")
+    if data.shape == (28, 28):
+        return data.view(1, 1, 28, 28)
     return data.unsqueeze(1) if data.ndim == 3 and data.shape[1:] == (28, 28) else data
 
 

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from mnistkit.checks import check_number
+
 # Left out of a recipe's written form while they have their default, so that the digests of
 # older recipes, and with them all stored runs, stay what they were.
 _ADDED_LATER = ("scheduler_step", "precision", "augment", "label_smoothing", "averaging")
@@ -47,14 +49,19 @@ class Recipe:
     def __post_init__(self) -> None:
         """Copy the options, and make 1 and 1.0 the same rate.
 
-        Raises ValueError for augment with normalized: what moves in from outside a picture
-        is 0, which is paper only while images are not normalised.
+        Raises ValueError for a rate that is no number, and for augment with normalized: what
+        moves in from outside a picture is 0, which is paper only while images are not
+        normalised.
         """
         if self.augment and self.normalized:
             raise ValueError("augment needs images in [0, 1]: leave normalized False")
+        if not isinstance(self.options, Mapping):
+            raise ValueError(f"options is {self.options!r}, expected values by name")
         object.__setattr__(self, "options", dict(self.options))
         for name in ("learning_rate", "weight_decay", "label_smoothing", "averaging"):
-            object.__setattr__(self, name, float(getattr(self, name)))
+            object.__setattr__(self, name, check_number(name, getattr(self, name)))
+        if not isinstance(self.normalized, bool):
+            raise ValueError(f"normalized is {self.normalized!r}, expected True or False")
 
     def __eq__(self, other: object) -> bool:
         """Compare what is trained, not how it was written: lists and tuples are alike."""

@@ -24,6 +24,8 @@ from mnistkit.models import build_model
 from mnistkit.recipes import Recipe
 from mnistkit.storage import write_atomically
 
+# Raised when the layout of the files changes, and when the same recipe, seed and digits no
+# longer train the same model: an older result is then not taken for one of today.
 FORMAT = 1
 _AGAIN = "delete that file: the next run measures it again"
 
@@ -58,14 +60,17 @@ def result_path(folder: str | os.PathLike, run: Mapping) -> Path:
 
 
 def write_result(
-    folder: str | os.PathLike, run: Mapping, measured: Mapping, device: str = "cpu"
+    folder: str | os.PathLike, run: Mapping, measured: Mapping, machine: Mapping | None = None
 ) -> Path:
-    """Write what was measured in a run, with the machine and device it was measured on."""
-    machine = describe_machine(device)
+    """Write what was measured in a run, and on what machine: by default this one.
+
+    Raises StorageError if the folder cannot be written to.
+    """
+    machine = describe_machine() if machine is None else machine
     content = {"format": FORMAT, "run": run, "measured": measured, "machine": machine}
     path = result_path(folder, run)
+    text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
     with write_atomically(path) as temporary:
-        text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
     return path
 
@@ -81,9 +86,16 @@ def read_result(path: str | os.PathLike, run: Mapping | None = None) -> dict:
     path = Path(path)
     content = _read_json(path)
     claimed = content.pop("sha256", None)
-    if content.get("format") != FORMAT or claimed != _digest(content):
+    if claimed != _digest(content):
         raise ResultError(
             f"{path.name} has been changed since it was written: its checksum does not fit",
+            where=path.parent,
+            do=_AGAIN,
+        )
+    if content["format"] != FORMAT:
+        raise ResultError(
+            f"{path.name} was measured by another version of mnistkit "
+            f"(results of kind {content['format']}, here {FORMAT})",
             where=path.parent,
             do=_AGAIN,
         )

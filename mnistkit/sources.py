@@ -12,6 +12,7 @@ import hashlib
 import os
 import socket
 import tempfile
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,10 @@ import torch
 from torch import Tensor
 
 from mnistkit.errors import DataError, DownloadError
+from mnistkit.storage import UNFINISHED, remove_leftovers, write_atomically
 
+_timeouts: list[float | None] = []  # before each download that is going on
+_timeouts_lock = threading.Lock()
 DOWNLOAD_TIMEOUT = 10.0  # seconds without an answer before a download is given up
 
 
@@ -203,6 +207,7 @@ def read_idx(folder: Path, file: IdxFile) -> Tensor:
     """
     path, content = _read_bytes(folder, file)
     _verify(path, content, file)
+    _compare_with_note(path, content)
     values = np.frombuffer(content, file.dtype, offset=len(file.header))
     native = values.astype(values.dtype.newbyteorder("="))  # a copy: writable, native order
     return torch.from_numpy(native).view(file.shape)
@@ -231,6 +236,20 @@ def _verify(path: Path, content: bytes, file: IdxFile) -> None:
         raise _damaged(path, f"its header is {found}, expected {file.header.hex(' ', 4)}")
     if file.sha256 and hashlib.sha256(content).hexdigest() != file.sha256:
         raise _damaged(path, "its SHA-256 is not that of the original file")
+
+
+def _compare_with_note(path: Path, content: bytes) -> None:
+    """Compare with what was noted when the file was downloaded, where its SHA-256 is not known."""
+    note = _note(path)
+    if not note.is_file():
+        return
+    noted = note.read_text("ascii", "replace").partition(" ")[0]
+    if hashlib.sha256(content).hexdigest() != noted:
+        raise _damaged(path, f"its SHA-256 is not what {note.name} noted when it was downloaded")
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _class_labels(values: Tensor, folder: Path) -> Tensor:
@@ -330,8 +349,9 @@ def _downloading(what: str, root: Path) -> Iterator[Path]:
     print(f"downloading {what} ({DOWNLOAD_SIZE[what]}) ...", flush=True)
     try:
         root.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(root)
         with (
-            tempfile.TemporaryDirectory(dir=root, prefix=".download-") as incoming,
+            tempfile.TemporaryDirectory(dir=root, prefix=f".download.{UNFINISHED}") as incoming,
             socket_timeout(DOWNLOAD_TIMEOUT),
         ):
             yield Path(incoming)
@@ -349,15 +369,27 @@ def _move_in(incoming: Path, folder: Path, files: dict[str, IdxFile]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in _missing(folder, files):
         read_idx(incoming, file)
+        if not file.sha256:
+            digest = hashlib.sha256((incoming / file.name).read_bytes()).hexdigest()
+            with write_atomically(_note(folder / file.name)) as note:
+                note.write_text(f"{digest}  {file.name}\n", "ascii")
         os.replace(incoming / file.name, folder / file.name)
 
 
 @contextmanager
 def socket_timeout(seconds: float) -> Iterator[None]:
-    """Bound each wait for an answer: torchvision's downloader sets no limit."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
+    """Bound each wait for an answer: torchvision's downloader sets no limit.
+
+    The setting is the whole process's. Of several threads that download at once the last
+    one takes it back.
+    """
+    with _timeouts_lock:
+        _timeouts.append(socket.getdefaulttimeout())
+        socket.setdefaulttimeout(seconds)
     try:
         yield
     finally:
-        socket.setdefaulttimeout(before)
+        with _timeouts_lock:
+            before = _timeouts.pop()
+            if not _timeouts:
+                socket.setdefaulttimeout(before)

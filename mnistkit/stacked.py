@@ -18,6 +18,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from mnistkit.checks import check_loader, check_model
 from mnistkit.data import make_loader
 from mnistkit.errors import TrainingError
 from mnistkit.progress import progress_bar
@@ -66,6 +67,7 @@ def fit_stack(
             not as many as the models, or a name or number out of range.
     """
     seeds = list(range(len(models)) if seeds is None else seeds)
+    check_loader("train_loader", train_loader)
     rates = _one_each("learning_rate", learning_rate, len(models))
     _check_models(models)
     if len(seeds) != len(models):
@@ -196,8 +198,10 @@ def _one_each(name: str, value: float | Sequence[float], count: int) -> list[flo
 
 
 def _check_models(models: Sequence[nn.Module]) -> None:
-    if not models:
+    if isinstance(models, str) or not models:
         raise ValueError("no models were given: there is nothing to train")
+    for model in models:
+        check_model(model)
     shapes = [{name: p.shape for name, p in model.named_parameters()} for model in models]
     if any(str(model) != str(models[0]) for model in models) or shapes.count(shapes[0]) < len(
         models

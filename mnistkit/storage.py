@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from mnistkit.errors import StorageError
+
+UNFINISHED = "unfinished-"  # in the name of what is being written
 
 
 def project_root() -> Path:
@@ -36,9 +42,19 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
 
 
 def output_folder(path: str | os.PathLike) -> Path:
-    """Create the folder a notebook writes to; a relative path counts from the project."""
+    """Create the folder a notebook writes to; a relative path counts from the project.
+
+    Raises StorageError if it cannot be made, or nothing can be written to it.
+    """
     folder = project_root() / Path(path).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"nothing can be written to {folder}: {error.strerror}", do="name another folder"
+        ) from error
     return folder
 
 
@@ -48,19 +64,37 @@ def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
 
     If the block raises, or the process dies, `path` is left as it was. The temporary
     file lies in the same folder, so that the final rename cannot cross file systems.
+    Raises StorageError where the disk is full or the folder cannot be written to.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    path, temporary = Path(path), None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{UNFINISHED}")
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         _flush_to_disk(temporary)
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
+    except OSError as error:
+        raise StorageError(
+            f"{path.name} cannot be written: {error.strerror or error}",
+            where=path.parent,
+            do="make room there, or name another folder",
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Delete what processes that were killed had begun to write, once it is an hour old."""
+    if not Path(folder).is_dir():
+        return
+    for path in Path(folder).glob(f".*.{UNFINISHED}*"):
+        with suppress(OSError):  # somebody else may be at it
+            if time.time() - path.stat().st_mtime > 3600:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def replace_between_marks(path: str | os.PathLike, name: str, text: str) -> bool:

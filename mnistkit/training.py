@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from mnistkit.checks import check_batch, check_loader, check_model
 from mnistkit.data import move_loader
 from mnistkit.devices import choose_device, choose_threads, thread_count
 from mnistkit.epoch import (
@@ -27,19 +27,19 @@ from mnistkit.epoch import (
     train_one_epoch,
     training_step,
 )
-from mnistkit.errors import TrainingError, unknown_name
+from mnistkit.errors import TrainingError
 from mnistkit.progress import progress_bar
 from mnistkit.settings import (
     LossFunction,
     check_settings,
     choose_loss,
     choose_optimizer,
+    make_schedule,
     smooth_labels,
 )
 
-__all__ = ["SCHEDULER_STEPS", "History", "evaluate", "fit", "train_one_epoch"]
+__all__ = ["History", "evaluate", "fit", "train_one_epoch"]
 
-SCHEDULER_STEPS = ("epoch", "batch")
 _THREADS: dict[tuple, int] = {}  # what `fit` has measured: its choice does not change later
 
 
@@ -137,14 +137,17 @@ def fit(
         TrainingError: the loss is no longer a number; names epoch and batch.
         ValueError: an unknown name, or a number out of range.
     """
-    check_settings(epochs=epochs, learning_rate=learning_rate, log_every=log_every,
-                   threads=threads, averaging=averaging)  # fmt: skip
+    check_settings(epochs=epochs, learning_rate=learning_rate, weight_decay=weight_decay,
+                   scheduler_step=scheduler_step, log_every=log_every, threads=threads,
+                   averaging=averaging, augment=augment, seed=seed)  # fmt: skip
     loss_fn, training_loss = choose_loss(loss), smooth_labels(loss, label_smoothing)
     make_optimizer = partial(
         choose_optimizer(optimizer), lr=learning_rate, weight_decay=weight_decay
     )
-    if scheduler_step not in SCHEDULER_STEPS:
-        raise unknown_name("scheduler_step", scheduler_step, SCHEDULER_STEPS)
+    check_model(model)
+    check_loader("train_loader", train_loader)
+    if validation_loader is not None:
+        check_loader("validation_loader", validation_loader)
     device = choose_device(device)
     model.to(device)
     if has_convolutions(model):
@@ -156,7 +159,7 @@ def fit(
     optimizer = make_optimizer(model.parameters())
     batches = epochs * len(train_loader)
     steps = batches if scheduler_step == "batch" else epochs
-    schedule = _make_schedule(scheduler, optimizer, steps) if scheduler else None
+    schedule = make_schedule(scheduler, optimizer, steps) if scheduler is not None else None
     each_batch = [schedule.step] if schedule and scheduler_step == "batch" else []
     measured = model
     if averaging:
@@ -189,25 +192,16 @@ def fit(
     return history
 
 
-def _make_schedule(scheduler: Callable, optimizer: Optimizer, steps: int) -> LRScheduler:
-    """Build the schedule; one that lasts for a number of steps is told it, if nobody did yet."""
-    settings = inspect.signature(scheduler).parameters
-    lasting = [settings[name].default for name in ("total_steps", "epochs") if name in settings]
-    if len(lasting) == 2 and lasting == [None, None]:
-        return scheduler(optimizer, total_steps=steps)
-    return scheduler(optimizer)
-
-
 def _one_epoch(epoch: int, rate: float, train: Callable, validate: Callable | None) -> dict:
     """Train and validate, and return the epoch's row of the history."""
     started = time.perf_counter()
     try:
         trained = train()
+        validation = validate() if validate else None
     except TrainingError as error:
         raise TrainingError(f"epoch {epoch}, {error}") from None
     row = {"epoch": epoch, "train_loss": trained.loss, "train_accuracy": trained.accuracy}
-    if validate:
-        validation = validate()
+    if validation:
         row |= {
             "validation_loss": validation.loss,
             "validation_accuracy": validation.accuracy,
@@ -246,7 +240,7 @@ def _choose_threads(
         return threads
     if next(model.parameters()).device.type != "cpu" or available == 1:
         return available
-    inputs, labels = next(iter(loader))
+    inputs, labels = check_batch(next(iter(loader)), model)
     key = (str(model), tuple(inputs.shape), precision, available)
     if key not in _THREADS:
         try:

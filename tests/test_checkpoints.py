@@ -16,7 +16,7 @@ from mnistkit.checkpoints import (
     save_model,
     save_state,
 )
-from mnistkit.errors import CheckpointError
+from mnistkit.errors import CheckpointError, StorageError
 from mnistkit.models import build_model
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -111,6 +111,51 @@ def test_incomplete_checkpoints_are_named(tmp_path, content, message):
     torch.save(content, tmp_path / "c.pth")
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(tmp_path / "c.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.long(), "layers.2.bias are torch.int64, expected torch.float32"),
+        (lambda w: w * float("nan"), "layers.2.bias hold values that are no numbers"),
+        (lambda w: w[:5], "layers.2.bias is 5, expected 10"),
+        (lambda w: w.tolist(), "layers.2.bias is absent, expected 10"),
+    ],
+)
+def test_weights_of_another_kind_are_named_and_the_model_left_as_it_was(tmp_path, change, message):
+    state = build_model("V0", seed=1).state_dict()
+    torch.save(state | {"layers.2.bias": change(state["layers.2.bias"])}, tmp_path / "state.pth")
+    model = build_model("V0", seed=0)
+    with pytest.raises(CheckpointError, match=message):
+        load_state(model, tmp_path / "state.pth")
+    assert same(model, build_model("V0", seed=0))
+
+
+def test_weights_in_other_floats_are_taken(tmp_path):
+    state = {k: v.double() for k, v in build_model("V0", seed=1).state_dict().items()}
+    torch.save(state, tmp_path / "state.pth")
+    assert same(load_state(build_model("V0"), tmp_path / "state.pth"), build_model("V0", seed=1))
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match=r"state.pth cannot be written: .*\n.*\n.*name an"):
+        save_state(build_model("V0"), tmp_path / "file" / "state.pth")
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
+    path = save_state(build_model("V0", seed=0), tmp_path / "state.pth")
+    before = path.read_bytes()
+
+    def full(_, file):
+        file.write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed")
+
+    monkeypatch.setattr(checkpoints.torch, "save", full)
+    with pytest.raises(StorageError, match="cannot be written: PytorchStreamWriter failed"):
+        save_state(build_model("V0", seed=1), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pth"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mnistkit import experiments
+from mnistkit import runs as runs_module
 from mnistkit.errors import ResultError
 from mnistkit.experiments import (
     Recipe,
@@ -83,9 +83,9 @@ def runs(values):
 
 def test_a_recipe_decides_the_precision(easy_digits, monkeypatch):
     seen = []
-    monkeypatch.setattr(experiments, "fit", lambda *_, **options: seen.append(options))
+    monkeypatch.setattr(runs_module, "fit", lambda *_, **options: seen.append(options))
     for precision in ("float32", "bfloat16"):
-        experiments.train_recipe(Recipe("V2", precision=precision), easy_digits)
+        runs_module.train_recipe(Recipe("V2", precision=precision), easy_digits)
     assert [options["precision"] for options in seen] == ["float32", "bfloat16"]
 
 
@@ -183,7 +183,7 @@ def test_only_what_is_missing_is_run(easy_digits, tmp_path):
 
 
 def test_a_grid_that_is_cut_short_keeps_what_was_finished(easy_digits, tmp_path, monkeypatch):
-    real, runs = experiments.train_recipe, []
+    real, runs = runs_module.train_recipe, []
 
     def train_until_the_third(*args, **kwargs):
         runs.append(args)
@@ -191,11 +191,11 @@ def test_a_grid_that_is_cut_short_keeps_what_was_finished(easy_digits, tmp_path,
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(experiments, "train_recipe", train_until_the_third)
+    monkeypatch.setattr(runs_module, "train_recipe", train_until_the_third)
     with pytest.raises(KeyboardInterrupt):
         grid(easy_digits, tmp_path)
     assert len(times(tmp_path)) == 2
-    monkeypatch.setattr(experiments, "train_recipe", real)
+    monkeypatch.setattr(runs_module, "train_recipe", real)
     assert len(grid(easy_digits, tmp_path)) == 4
 
 

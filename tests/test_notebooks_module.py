@@ -130,6 +130,41 @@ def test_failed_notebook_names_the_cell_and_the_others_still_run(series):
 
 
 @pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("import os; os._exit(1)", "FAILED 03_bad: its kernel died, perhaps for want of memory"),
+        ("import time; time.sleep(60)", "a cell took more than 0.05 minutes; --cell-limit allows"),
+    ],
+)
+def test_a_kernel_that_dies_or_hangs_is_named_and_the_others_still_run(series, cell, said):
+    write_notebook(series / "notebooks" / "03_bad.ipynb", cell)
+    result = run_cli("run", "03", "01", "--cell-limit", "0.05", "--output-dir", series / "out")
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "01_data ... done" in result.output
+    assert (series / "out" / "03_bad.ipynb").exists(), "as far as it came"
+
+
+def test_the_memory_of_a_notebook_is_measured(series):
+    hold = "import time; held = b'x' * 300_000_000; time.sleep(1)"
+    write_notebook(series / "notebooks" / "03_big.ipynb", hold)
+    small, big = (
+        notebooks.execute(series / "notebooks" / name, {}, series / "out", progress=False).memory
+        for name in ("01_data.ipynb", "03_big.ipynb")
+    )
+    assert small > 30e6
+    assert 300e6 < big < 900e6
+
+
+def test_an_output_folder_that_cannot_be_written_to_is_refused(series):
+    (series / "file").write_text("no folder")
+    result = run_cli("run", "01", "--output-dir", series / "file" / "out")
+    assert result.exit_code == 2
+    assert "nothing can be written to" in result.output
+    assert "name another folder" in result.output
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["7"], "unknown notebook '7'"),

@@ -75,22 +75,24 @@ def imports_of(module: Path) -> set[str]:
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "mnistkit":
-            found |= {alias.name for alias in node.names}
+            found |= {alias.name for alias in node.names if alias.name != "__version__"}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mnistkit."):
             found.add(node.module.removeprefix("mnistkit."))
     return found
 
 
 MODULES = {path.stem: path for path in (ROOT / "mnistkit").glob("*.py") if path.stem != "__init__"}
-BELOW = ["errors", "storage", "progress"]
+BELOW = ["errors", "storage", "progress", "checks"]
 
 
 @pytest.mark.parametrize(
     ("module", "may_import"),
     [
         ("errors", []),
-        ("storage", []),
+        ("storage", ["errors"]),
         ("progress", []),
+        ("checks", []),
+        ("memory", []),
         ("sources", BELOW),
         ("data", [*BELOW, "sources"]),
         ("models", [*BELOW, "transfer"]),
@@ -99,7 +101,7 @@ BELOW = ["errors", "storage", "progress"]
         ("disputed", []),
         ("settings", BELOW),
         ("tally", BELOW),
-        ("augmentation", []),
+        ("augmentation", BELOW),
         ("epoch", [*BELOW, "devices", "settings", "tally"]),
         ("training", [*BELOW, "data", "devices", "epoch", "settings"]),
         ("extractor", ["devices"]),
@@ -108,7 +110,7 @@ BELOW = ["errors", "storage", "progress"]
         ("plotting", BELOW),
         ("charts", ["metrics", "plotting"]),
         ("curves", ["plotting"]),
-        ("calibration", ["metrics"]),
+        ("calibration", [*BELOW, "metrics"]),
         ("corruptions", [*BELOW, "augmentation"]),
         ("strokes", BELOW),
         ("canvas", [*BELOW, "prediction", "strokes"]),
@@ -116,12 +118,29 @@ BELOW = ["errors", "storage", "progress"]
         ("checkpoints", [*BELOW, "models"]),
         ("transfer", [*BELOW, "data", "devices", "extractor", "sources"]),
         ("stacked", [*BELOW, "data", "settings", "tally", "training"]),
-        ("recipes", []),
+        ("recipes", BELOW),
         ("results", [*BELOW, "data", "models", "recipes"]),
+        ("parallel", BELOW),
+        (
+            "runs",
+            [
+                *BELOW,
+                "data",
+                "devices",
+                "epoch",
+                "models",
+                "recipes",
+                "results",
+                "settings",
+                "training",
+            ],
+        ),
         (
             "experiments",
-            [*BELOW, "data", "devices", "metrics", "models", "recipes", "results", "training"],
+            [*BELOW, "data", "metrics", "parallel", "recipes", "results", "runs"],
         ),
+        ("sweeps", [*BELOW, "augmentation", "experiments", "models", "recipes"]),
+        ("effects", [*BELOW, "metrics"]),
         (
             "trained",
             [
@@ -147,6 +166,7 @@ BELOW = ["errors", "storage", "progress"]
                 "devices",
                 "experiments",
                 "models",
+                "parallel",
                 "results",
                 "study",
                 "trained",
@@ -159,19 +179,22 @@ BELOW = ["errors", "storage", "progress"]
         ("beyond", ["disputed", "metrics", "verdicts"]),
         ("scoreboard", [*BELOW, "archive", "beyond", "claims", "study", "verdicts"]),
         ("records", BELOW),
-        ("notebooks", [*BELOW, "records"]),
+        ("notebooks", [*BELOW, "memory", "records"]),
         (
             "cli",
             [
                 *BELOW,
                 "archive",
                 "data",
+                "effects",
+                "experiments",
                 "measuring",
                 "notebooks",
                 "prediction",
                 "records",
                 "scoreboard",
                 "study",
+                "sweeps",
                 "trained",
             ],
         ),

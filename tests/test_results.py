@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mnistkit.errors import ResultError
+from mnistkit import results
+from mnistkit.errors import ResultError, StorageError
 from mnistkit.models import MODELS, MNISTModelV0, ModelEntry
 from mnistkit.recipes import Recipe
-from mnistkit.results import identify, read_result, result_path, write_result
+from mnistkit.results import describe_machine, identify, read_result, result_path, write_result
 
 RECIPE = Recipe("V0", epochs=1)
 
@@ -50,7 +51,6 @@ def test_file_names_tell_model_and_seed(stored):
         lambda c: c["measured"].update(test_accuracy=0.99),
         lambda c: c["run"].update(seed=4),
         lambda c: c["machine"].update(threads=64),
-        lambda c: c.update(format=2),
         lambda c: c.pop("sha256"),
         lambda c: c["measured"].clear(),
     ],
@@ -60,6 +60,20 @@ def test_a_changed_file_is_noticed(stored, change):
     edit(path, change)
     with pytest.raises(ResultError, match=r"v0-.*has been changed since it was written"):
         read_result(path, run)
+
+
+def test_a_result_of_another_version_is_named(stored, monkeypatch):
+    """Older training gave other numbers: they are not taken for those of today."""
+    run, path = stored
+    monkeypatch.setattr(results, "FORMAT", 2)
+    with pytest.raises(ResultError, match=r"another version of .*of kind 1, here 2\)"):
+        read_result(path, run)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, easy_digits):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match=r"v0-.*json cannot be written"):
+        write_result(tmp_path / "file", identify(RECIPE, 3, easy_digits), {})
 
 
 def test_a_missing_file_is_named(stored):
@@ -124,5 +138,5 @@ def test_another_architecture_under_the_same_name_is_another_run(easy_digits, mo
 
 
 def test_the_device_is_named_where_it_was_another(tmp_path, easy_digits):
-    path = write_result(tmp_path, identify(RECIPE, 0, easy_digits), {}, device="cuda")
+    path = write_result(tmp_path, identify(RECIPE, 0, easy_digits), {}, describe_machine("cuda"))
     assert read_result(path)["machine"]["device"] == "cuda"

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import http.server
+import os
 import socket
+import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torchvision import datasets
 
 from mnistkit import sources
@@ -84,6 +91,8 @@ def wrong_count(content: bytes) -> bytes:
         (wrong_count, "its header is"),
         (lambda _: b"", "0 bytes, expected 235,216"),
         (lambda _: b"<html>404</html>", "16 bytes"),
+        (lambda content: content + b"\0", "235,217 bytes, expected 235,216"),
+        (lambda content: content[::-1], "its header is"),
     ],
 )
 def test_damaged_file_is_named_with_what_was_found(data_folder, damage, found):
@@ -111,13 +120,64 @@ def test_folder_in_place_of_a_file_is_named(data_folder):
         sources.read_mnist(data_folder)
 
 
-def test_broken_archive_is_named(data_folder):
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda archive: archive[:-12], "cannot be decompressed"),
+        (lambda _: b"<html>please log in</html>", "cannot be read"),
+        (lambda _: b"", "0 bytes, expected"),
+        (lambda archive: archive[:30] + bytes([archive[30] ^ 255]) + archive[31:], "cannot be"),
+        (lambda _: gzip.compress(b"something else"), "14 bytes, expected"),
+    ],
+)
+def test_broken_archive_is_named(data_folder, damage, found):
     path = data_folder / TRAIN_LABELS
-    archive = gzip.compress(path.read_bytes())
+    archive = gzip.compress(path.read_bytes(), mtime=0)
     path.unlink()
-    (path.parent / f"{path.name}.gz").write_bytes(archive[:-12])
-    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz is damaged"):
+    packed = path.parent / f"{path.name}.gz"
+    packed.write_bytes(damage(archive))
+    with pytest.raises(DataError, match=rf"train-labels-idx1-ubyte\.gz is damaged: .*{found}"):
         sources.read_mnist(data_folder)
+    assert packed.exists()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+        ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"),
+        ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"),
+    ],
+)
+def test_swapped_files_are_noticed(data_folder, one, other):
+    folder = data_folder / "MNIST" / "raw"
+    (folder / one).rename(folder / "between")
+    (folder / other).rename(folder / one)
+    (folder / "between").rename(folder / other)
+    with pytest.raises(DataError, match=f"({one}|{other}) is damaged"):
+        sources.read_mnist(data_folder)
+
+
+def test_a_file_that_must_not_be_read_is_named(data_folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)"):
+        load_digits("auto", root=data_folder)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_the_file_or_are_refused(content):
+    file = sources.IdxFile("any", (2, 3))
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "any").write_bytes(content)
+        if content[:12] == file.header and len(content) == 18:
+            assert sources.read_idx(Path(folder), file).shape == (2, 3)
+        else:
+            with pytest.raises(DataError, match="any is damaged"):
+                sources.read_idx(Path(folder), file)
 
 
 def test_labels_above_nine_are_refused(data_folder):
@@ -232,7 +292,44 @@ def test_qmnist_is_downloaded(server, tmp_path):
     digits = load_digits("qmnist", root=tmp_path, validation_size=50)
     assert digits.source == "qmnist"
     assert digits.test.writers[0] == 1000
-    assert left_behind(tmp_path) == sorted(f.name for f in sources.QMNIST_FILES.values())
+    names = [f.name for f in sources.QMNIST_FILES.values()]
+    assert left_behind(tmp_path) == sorted(names + [f"{name}.sha256" for name in names])
+
+
+def test_a_flipped_byte_is_noticed_where_no_checksum_is_published(server, tmp_path):
+    load_digits("qmnist", root=tmp_path, validation_size=50)
+    path = tmp_path / "QMNIST" / "raw" / "qmnist-test-images-idx3-ubyte"
+    path.write_bytes(flip_one_byte(path.read_bytes()))
+    with pytest.raises(DataError, match=r"SHA-256 is not what .* noted when it was downloaded"):
+        load_digits("qmnist", root=tmp_path, validation_size=50)
+
+
+def test_two_that_download_at_once_both_get_all(server, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: sources.read_mnist(tmp_path), range(2)))
+    assert [len(train) for train, _ in found] == [300, 300]
+    assert left_behind(tmp_path) == sorted(f.name for f in sources.MNIST_FILES.values())
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(server, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sources.os, "replace", full)
+    with pytest.raises(DownloadError, match=r"not be downloaded: .*No space left on device"):
+        load_digits("mnist", root=tmp_path)
+    assert left_behind(tmp_path) == []
+
+
+def test_what_a_killed_download_left_is_cleared_away(server, tmp_path):
+    old, new = (tmp_path / f".download.unfinished-{age}" for age in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "half").write_bytes(b"half of a file")
+    os.utime(old, (0, 0))
+    load_digits("mnist", root=tmp_path, validation_size=50)
+    assert not old.exists()
+    assert new.exists(), "another process may be at it"
 
 
 def test_writers_alone_are_downloaded(server, tmp_path):

@@ -1,0 +1,160 @@
+"""What callers hand over, checked before it is used, in their words.
+
+A wrong number should not get as far as a result, and a wrong shape not as far as PyTorch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+_BRIGHTEST = 10.0  # no image in [0, 1], or normalised, comes near it; bytes made float do
+
+
+def check_whole(name: str, value: object, least: int = 1) -> int:
+    """Return a whole number of `least` or more; raise ValueError, by name, for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}, expected a whole number of {least} or more")
+    return int(value)
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return a finite number within these bounds; raise ValueError, by name, for another."""
+    right = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    right = right and (least is None or value >= least) and (above is None or value > above)
+    if not (right and (below is None or value < below)):
+        bounds = [
+            words.format(bound)
+            for words, bound in (("at least {:g}", least), ("above {:g}", above),
+                                 ("less than {:g}", below))
+            if bound is not None
+        ]  # fmt: skip
+        raise ValueError(f"{name} is {value!r}, expected a number {' and '.join(bounds)}".rstrip())
+    return float(value)
+
+
+def check_seeds(seeds: Sequence[int]) -> list[int]:
+    """Return seeds as a list; raise ValueError for none, one twice, or what is no seed."""
+    if isinstance(seeds, str) or not hasattr(seeds, "__iter__"):
+        raise ValueError(f"seeds is {seeds!r}, expected whole numbers, such as range(5)")
+    seeds = [check_whole("a seed", seed, least=0) for seed in seeds]
+    if len(set(seeds)) < len(seeds):
+        twice = next(seed for seed in seeds if seeds.count(seed) > 1)
+        raise ValueError(f"seed {twice} is there twice: a second run of it says nothing new")
+    return seeds
+
+
+def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise ValueError for the first column that a table of runs lacks."""
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise ValueError(
+            f"the table has no column {missing[0]!r}, only {', '.join(map(str, frame))}"
+        )
+
+
+def check_model(model: object) -> nn.Module:
+    """Return a model with something to learn; raise ValueError for anything else."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model is {model!r}, expected a torch.nn.Module, as build_model gives")
+    if next(model.parameters(), None) is None:
+        raise ValueError(f"{type(model).__name__} has no parameters: there is nothing to train")
+    return model
+
+
+def check_loader(name: str, loader: object) -> None:
+    """Raise ValueError for what cannot be gone through again and again."""
+    if hasattr(loader, "images"):
+        raise ValueError(f"{name} is a split of digits; give its batches: digits.train.loader(64)")
+    if not hasattr(loader, "__len__") or not hasattr(loader, "__iter__"):
+        raise ValueError(
+            f"{name} is a {type(loader).__name__}, expected a DataLoader: it is gone through "
+            "once an epoch, and its length is asked for"
+        )
+
+
+def check_batch(batch: object, model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return inputs and labels of a batch; raise ValueError where they cannot be trained on."""
+    if hasattr(batch, "images"):
+        raise ValueError("digits come one by one: give their batches, as digits.test.loader(1000)")
+    parts = list(batch) if isinstance(batch, tuple | list) else [batch]
+    if len(parts) != 2 or not all(isinstance(part, Tensor) for part in parts):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise ValueError(f"a batch is ({kinds}), expected two tensors, inputs and labels")
+    inputs, labels = batch
+    check_inputs(inputs, model)
+    if labels.dtype not in (torch.int64, torch.uint8) or labels.ndim != 1:
+        raise ValueError(
+            f"labels are {describe(labels)}, expected int64, one class number for each input"
+        )
+    if len(labels) != len(inputs):
+        raise ValueError(f"a batch has {len(inputs)} inputs and {len(labels)} labels")
+    if len(labels) and labels.device.type == "cpu" and labels.min() < 0:
+        raise ValueError(f"labels begin at {labels.min()}, expected classes from 0")
+    return inputs, labels
+
+
+def check_inputs(inputs: Tensor, model: nn.Module) -> Tensor:
+    """Return inputs that the model can compute with; raise ValueError for others.
+
+    Values are looked at on the CPU only: another device would have to stop for it.
+    """
+    wanted = next(model.parameters()).dtype
+    if inputs.dtype == torch.uint8:
+        raise ValueError("inputs are bytes (uint8), expected floats in [0, 1]: use to_float first")
+    if inputs.dtype != wanted:
+        raise ValueError(f"inputs are {_short(inputs.dtype)}, expected {_short(wanted)}")
+    if inputs.device.type == "cpu" and inputs.numel():
+        low, high = (value.item() for value in inputs.aminmax())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError("inputs hold values that are no numbers (nan or inf)")
+        if inputs.shape[-2:] == (28, 28) and high > _BRIGHTEST:
+            raise ValueError(
+                f"images hold values up to {high:g}, expected them in [0, 1] (or normalised): "
+                "divide bytes by 255"
+            )
+    return inputs
+
+
+@contextmanager
+def explaining(model: nn.Module, inputs: Tensor, labels: Tensor | None = None) -> Iterator[None]:
+    """Say what the model was given where PyTorch cannot compute with it."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        given = f"inputs {describe(inputs)}"
+        if labels is not None:
+            given += f", labels {describe(labels)}"
+            if labels.numel() and not labels.is_floating_point() and labels.device.type == "cpu":
+                given += f" from {labels.min()} to {labels.max()}"
+        hint = ""
+        if "more than 1 value per channel" in reason:
+            hint = "; batch norm needs two samples: choose another batch size"
+        raise ValueError(
+            f"{type(model).__name__} cannot compute with {given}: {reason}{hint}"
+        ) from error
+
+
+def describe(tensor: Tensor) -> str:
+    """Type and shape in short: "float32 64 x 1 x 28 x 28"."""
+    return f"{_short(tensor.dtype)} {' x '.join(map(str, tensor.shape)) or '(one number)'}"
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,51 @@
+"""How much memory the processes that this one started hold at most."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+import psutil
+
+_EVERY = 0.25  # seconds between looks
+
+
+class PeakMemory:
+    """Watch the children of this process, and theirs, while a block runs.
+
+    bytes: the largest sum of their resident memory that was seen. What they share is counted
+    for each, so that in truth it is a little less; a peak shorter than a quarter of a second
+    may be missed.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        """Begin to watch."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        """Stop watching."""
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_EVERY):
+            self.bytes = max(self.bytes, _held_by_children())
+
+
+def _held_by_children() -> int:
+    held = 0
+    for child in psutil.Process().children(recursive=True):
+        try:
+            held += child.memory_info().rss
+        except psutil.Error:  # it has ended since
+            continue
+    return held
