@@ -11,7 +11,7 @@ _EVERY = 0.25  # seconds between looks
 
 
 class PeakMemory:
-    """Watch the children of this process, and theirs, while a block runs.
+    """Watch the processes that this one starts while a block runs, and theirs.
 
     bytes: the largest sum of their resident memory that was seen. What they share is counted
     for each, so that in truth it is a little less; a peak shorter than a quarter of a second
@@ -20,6 +20,7 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self.bytes = 0
+        self._older = set(psutil.Process().children())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -38,14 +39,14 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY):
-            self.bytes = max(self.bytes, _held_by_children())
+            mine = set(psutil.Process().children()) - self._older
+            self.bytes = max(self.bytes, sum(_held(child) for child in mine))
 
 
-def _held_by_children() -> int:
-    held = 0
-    for child in psutil.Process().children(recursive=True):
-        try:
-            held += child.memory_info().rss
-        except psutil.Error:  # it has ended since
-            continue
-    return held
+def _held(process: psutil.Process) -> int:
+    """Resident memory of a process and of all that it started, in bytes."""
+    try:
+        own = process.memory_info().rss
+        return own + sum(_held(child) for child in process.children())
+    except psutil.Error:  # it has ended since
+        return 0

@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from scipy import stats
 from torch import Tensor
-from torchmetrics.functional import classification
 
 from mnistkit.checks import check_number, check_whole, describe
 
@@ -24,6 +23,8 @@ def accuracy(predictions: Tensor, labels: Tensor) -> float:
     largest counts. labels: int64, N. Raises ValueError if there are none, if N differs, or
     for what is no class.
     """
+    from torchmetrics.functional import classification  # slow to import
+
     predicted, labels = _classes(predictions, labels)
     return classification.multiclass_accuracy(predicted, labels, CLASSES, average="micro").item()
 
@@ -36,6 +37,8 @@ def per_class_accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
 
 def confusion_matrix(predictions: Tensor, labels: Tensor) -> Tensor:
     """Count each pair: int64, 10 x 10, row the true class, column the predicted one."""
+    from torchmetrics.functional import classification  # slow to import
+
     predicted, labels = _classes(predictions, labels)
     return classification.multiclass_confusion_matrix(predicted, labels, CLASSES)
 

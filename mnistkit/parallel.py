@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
@@ -19,6 +22,7 @@ _START = (
     "`dask worker tcp://HOST:8786 --nworkers auto --nthreads 1`"
 )
 _alone = threading.Lock()
+_follows = False  # whether this process watches the one that started it
 
 
 def run_in_parallel(
@@ -61,18 +65,31 @@ def run_in_parallel(
 def _run_once(
     function: Callable, rows: Mapping[int, tuple], shared: object, jobs: int, scheduler: str | None
 ) -> Iterator[tuple[int, object]]:
-    call = joblib.delayed(_call)
-    tasks = (call(place, function, shared, row) for place, row in rows.items())
+    call, caller = joblib.delayed(_call), os.getpid()
+    tasks = (call(place, function, shared, row, caller) for place, row in rows.items())
     with _computers(scheduler, shared), warnings.catch_warnings():
         # A process that has grown is replaced by a new one; its runs are not lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
         yield from joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1)(tasks)
 
 
-def _call(place: int, function: Callable, shared: object, row: tuple) -> tuple[int, object]:
+def _call(
+    place: int, function: Callable, shared: object, row: tuple, caller: int
+) -> tuple[int, object]:
     """One call; a process makes one at a time, since its random state is one for all threads."""
+    global _follows
     with _alone:
+        if not _follows and os.getppid() == caller:
+            _follows = True
+            threading.Thread(target=_follow, args=(caller,), daemon=True).start()
         return place, function(shared, *row)
+
+
+def _follow(caller: int) -> None:
+    """End this process soon after the one that started it: killed, that could not stop it."""
+    while os.getppid() == caller:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 @contextmanager
@@ -93,9 +110,13 @@ def _connect(scheduler: str):
         raise MissingPackageError(
             "a cluster needs Dask, which is not installed", do="pip install 'mnistkit[cluster]'"
         ) from error
+    if not re.fullmatch(r"inproc://\S+|(tcp|tls|ws|wss|ucx)://[^\s:]+:\d+", str(scheduler)):
+        raise WorkerError(
+            f"{scheduler!r} is no address of a scheduler", do="say tcp://HOST:8786, for instance"
+        )
     try:
         return Client(scheduler, timeout=_WAIT, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
+    except OSError as error:
         raise WorkerError(f"no Dask scheduler answers at {scheduler}", do=_START) from error
 
 

@@ -109,5 +109,5 @@ def check_settings(
         raise ValueError(f"augment is {augment!r}, expected a function of images")
     if log_every is not None:
         check_whole("log_every", log_every)
-    if threads != "auto":
-        check_whole("threads", threads)
+    if threads != "auto" and (type(threads) is not int or threads < 1):
+        raise ValueError(f"threads is {threads!r}, expected 1 or more, or 'auto'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -352,8 +353,9 @@ def test_a_recipe_with_anything_in_it_is_checked_or_refused(field, value):
     except ValueError:  # UnknownNameError is one, too
         return
     if recipe.epochs <= 3:
-        _, history = kit.train_recipe(recipe, TINY, device="cpu", progress=False, threads=1)
-        assert len(history.rows) == recipe.epochs
+        with suppress(kit.errors.TrainingError):  # it diverges, and says so
+            _, history = kit.train_recipe(recipe, TINY, device="cpu", progress=False, threads=1)
+            assert len(history.rows) == recipe.epochs
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.booleans())

@@ -191,7 +191,7 @@ def test_bfloat16_keeps_weights_in_float32(easy_digits):
         ({"learning_rate": 0}, "learning_rate is 0"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"log_every": 0}, "log_every is 0"),
-        ({"averaging": 1}, "averaging is 1, expected at least 0 and less than 1"),
+        ({"averaging": 1}, "averaging is 1, expected a number at least 0 and less than 1"),
         ({"label_smoothing": -0.1}, "label_smoothing is -0.1"),
         ({"label_smoothing": 0.1, "loss": "nll"}, "goes with the loss 'cross_entropy' only"),
     ],
