@@ -13,14 +13,14 @@ _EVERY = 0.25  # seconds between looks
 class PeakMemory:
     """Watch the processes that this one starts while a block runs, and theirs.
 
-    bytes: the largest sum of their resident memory that was seen. What they share is counted
-    for each, so that in truth it is a little less; a peak shorter than a quarter of a second
-    may be missed.
+    bytes: the largest sum that was seen. Where the system tells (Linux), what several share
+    counts once; elsewhere it counts for each. A peak shorter than a quarter of a second may
+    be missed.
     """
 
     def __init__(self) -> None:
         self.bytes = 0
-        self._older = set(psutil.Process().children())
+        self._older = set(psutil.Process().children(recursive=True))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -39,14 +39,14 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY):
-            mine = set(psutil.Process().children()) - self._older
-            self.bytes = max(self.bytes, sum(_held(child) for child in mine))
+            mine = set(psutil.Process().children(recursive=True)) - self._older
+            self.bytes = max(self.bytes, sum(_held(process) for process in mine))
 
 
 def _held(process: psutil.Process) -> int:
-    """Resident memory of a process and of all that it started, in bytes."""
+    """Memory of a process in bytes: its share (PSS), or all that is resident."""
     try:
-        own = process.memory_info().rss
-        return own + sum(_held(child) for child in process.children())
-    except psutil.Error:  # it has ended since
+        memory = process.memory_full_info()
+        return getattr(memory, "pss", memory.rss)
+    except psutil.Error:  # it has ended since, or is another user's
         return 0

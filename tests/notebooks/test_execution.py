@@ -25,7 +25,8 @@ NAMES = [path.stem for path in find_notebooks()]
 # Other than the defaults, and short: what an instructor would do for a shorter class.
 SHORT = {
     "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1, "control_size": 100,
-    "grid_epochs": 1, "check_seeds": 1, "corrupted": 20, "mobilenet_digits": 10, "mobilenet_train": 40,
+    "grid_epochs": 1, "check_seeds": 1, "corrupted": 20, "mobilenet_digits": 10,
+    "mobilenet_train": 40,
 }  # fmt: skip
 
 
