@@ -99,8 +99,16 @@ def _computers(scheduler: str | None, shared: object) -> Iterator[None]:
         return
     with _connect(scheduler) as client:
         _check_workers(client)
-        with joblib.parallel_config(backend="dask", client=client, scatter=[shared]):
+        options = {"client": client, "scatter": [shared]}
+        with joblib.parallel_config(backend="dask", **options) as config:
+            _keep_away(config["backend"])
             yield
+
+
+def _keep_away(backend) -> None:
+    """Keep joblib from computing here, which it does where a cluster has one core only."""
+    cores = backend.effective_n_jobs
+    backend.effective_n_jobs = lambda n_jobs: max(2, cores(n_jobs))
 
 
 def _connect(scheduler: str):

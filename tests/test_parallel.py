@@ -101,6 +101,18 @@ def test_data_reaches_each_worker_once(cluster, tmp_path):
     assert [pid for pid in unpacked if int(pid) != os.getpid()] == sorted(map(str, used))
 
 
+def test_one_worker_is_a_cluster_too():
+    """joblib alone would compute in this process, where a cluster has one core."""
+    from distributed import LocalCluster
+
+    options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(n_workers=1, **options) as small:
+        rows = [(1,), (2,)]
+        found = list(run_in_parallel(say_process, rows, 0, scheduler=small.scheduler_address))
+    assert os.getpid() not in {pid for _, pid in found}
+    assert len(found) == 2
+
+
 def test_a_worker_killed_in_the_middle_loses_nothing(cluster, easy_digits, tmp_path):
     longer = {"A": Recipe("A baseline", epochs=12)}
     serial = run_grid(longer, range(8), easy_digits, jobs=1)
