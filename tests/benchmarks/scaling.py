@@ -1,7 +1,7 @@
 """How a sweep grows: what a run costs, and what it costs to send it away, on this machine.
 
-`python -m tests.benchmarks.scaling` measures on full MNIST, with nothing else running, and
-prints the README's table; --publish puts it there.
+`python -m tests.benchmarks.scaling` measures, with nothing else running, and prints a table
+of what 1,000 and 100,000 runs would take.
 """
 
 from __future__ import annotations
@@ -14,16 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
-
 from mnistkit import Recipe, load_digits, run_grid
 from mnistkit.data import Digits
 from mnistkit.experiments import count_stored
 from mnistkit.parallel import run_in_parallel
 from mnistkit.results import describe_machine
-from mnistkit.storage import replace_between_marks
 
-README = Path(__file__).resolve().parents[2] / "README.md"
 CALLS = 2000  # of nothing, to see what a call costs
 RUN = Recipe("A baseline", epochs=5)
 SIZES = (1_000, 100_000)  # runs
@@ -125,17 +121,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-@click.command()
-@click.option("--publish", is_flag=True, help="Put the table into README.md.")
-def main(publish: bool) -> None:
-    """Measure, and print the table."""
-    os.environ["TQDM_DISABLE"] = "1"
-    digits = load_digits("mnist" if publish else "auto", validation_size=0)
-    text = to_markdown(measure(digits))
-    print(text)
-    if publish:
-        replace_between_marks(README, "scaling", text)
-
-
 if __name__ == "__main__":
-    main()
+    os.environ["TQDM_DISABLE"] = "1"
+    print(to_markdown(measure(load_digits(validation_size=0))))
