@@ -15,8 +15,10 @@ TORCH_INDEX := $(if $(CPU_ONLY),--no-deps --index-url https://download.pytorch.o
 WITH        := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 SIZE        := $(if $(CPU_ONLY),about 0.4 GB to download and 1 GB on disk,about 2.5 GB to download and 5.5 GB on disk on Linux; CPU_ONLY=1 takes a fifth)
 
-# nbval and the tests run with these digits and weights, which need no network.
-OFFLINE := MNISTKIT_SOURCE=sample MNISTKIT_MOBILENET=random TQDM_DISABLE=1 OMP_NUM_THREADS=1
+# nbval and the tests run with these digits and weights, which need no network. Two of them run
+# at a time, so none starts further processes unless that is what it tests.
+OFFLINE := MNISTKIT_SOURCE=sample MNISTKIT_MOBILENET=random TQDM_DISABLE=1 OMP_NUM_THREADS=1 \
+           LOKY_MAX_CPU_COUNT=1
 NBVAL   := --nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 120 \
            --nbval-sanitize-with tests/notebooks/sample.cfg -p no:cacheprovider
 

@@ -39,9 +39,12 @@ def check_recipe(recipe: Recipe) -> None:
                    scheduler_step=recipe.scheduler_step)  # fmt: skip
     smooth_labels(recipe.loss, recipe.label_smoothing)
     choose_autocast(model, recipe.precision)
-    optimizer = choose_optimizer(recipe.optimizer)(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    optimizer = choose_optimizer(recipe.optimizer)
+    # Only where it tells something: torch's first optimizer imports torch's compiler.
+    if callable(recipe.optimizer) or recipe.scheduler is not None:
+        optimizer = optimizer(
+            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
     if recipe.scheduler is not None:
         make_schedule(recipe.scheduler, optimizer, steps=10 * recipe.epochs)
 

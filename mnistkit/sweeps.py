@@ -60,8 +60,8 @@ def combine(base: Mapping[str, object], grid: Mapping[str, object]) -> Sweep:
         mapping from a level's name to all that it changes: `{"optimizer": {"SGD": {"optimizer":
         "sgd", "learning_rate": 0.3}, "Adam": {}}}`.
 
-    A level overrides `base`. Raises SweepError for a grid that is not clear, and ValueError
-    for a recipe that could not be trained; both name it.
+    A level overrides `base`. Raises SweepError for a grid that is not clear, or with a recipe
+    that could not be trained; it names it.
     """
     if not grid:
         raise SweepError("a grid needs at least one factor with its levels", do=_EXAMPLE)
@@ -136,7 +136,7 @@ def _to_recipe(given: dict[str, object]) -> Recipe:
     model = given.get("model")
     if model is None:
         raise SweepError("no model is named", do="say `model: A baseline`, for instance")
-    if model not in MODELS:
+    if not isinstance(model, str) or model not in MODELS:
         raise unknown_name("model", model, MODELS)
     known = inspect.signature(MODELS[model].build).parameters
     options = {}
@@ -202,7 +202,7 @@ def _word(value: object) -> str:
         return "-".join(_word(part) for part in value)
     if isinstance(value, Mapping):
         return " ".join(_word(part) for part in value.values())
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def _named_call(setting: str, value: object, kinds: Mapping[str, Callable]) -> Callable:

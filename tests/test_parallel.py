@@ -24,6 +24,7 @@ from tests.calls import Noted, add, die, fail, say_process
 
 RECIPES = {"V0": Recipe("V0", epochs=2), "dropout": Recipe("A baseline", {"dropout": 0.2}, 2)}
 BIN = Path(sys.executable).parent
+HANGS = 600  # seconds: what takes longer never ends, however slow the machine
 
 
 def test_each_result_comes_with_its_place():
@@ -190,6 +191,8 @@ def test_a_cluster_without_dask_is_named(monkeypatch):
 
 def test_the_commands_of_dask_carry_a_sweep(tmp_path):
     """As the README says it: a scheduler, a worker, and the sweep, each started by itself."""
+    from distributed import Client
+
     plan = tmp_path / "plan.yaml"
     plan.write_text("base: {model: V0, epochs: 1}\ngrid: {learning_rate: [1e-3, 1e-2]}\n")
     address = f"tcp://127.0.0.1:{free_port()}"
@@ -201,10 +204,12 @@ def test_the_commands_of_dask_carry_a_sweep(tmp_path):
         _running([*scheduler, "--no-dashboard"], quiet),
         _running([*workers, "--no-dashboard"], quiet),
     ):
+        with Client(address, timeout=HANGS, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=HANGS)
         done = subprocess.run(
             [BIN / "mnistkit", "sweep", plan, "--source", "sample", "--seeds", "0-1",
              "--scheduler", address, "--folder", "out"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=90,
+            cwd=tmp_path, capture_output=True, text=True, timeout=HANGS,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "2 recipes x 2 seeds = 4 runs; 0 are in out" in done.stdout
@@ -222,7 +227,7 @@ class _running:  # noqa: N801, a context manager
 
     def __exit__(self, *_):
         os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=HANGS)
 
 
 def free_port() -> int:
