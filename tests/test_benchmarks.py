@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 import torch
 
 from mnistkit.data import Digits
 from tests.benchmarks import __main__ as benchmark
-from tests.benchmarks import limits, report, usual
+from tests.benchmarks import limits, report, scaling, usual
 from tests.conftest import make_split
 
 MACHINE = {
@@ -84,3 +85,18 @@ def test_the_report_shows_seconds_ratios_and_the_machine():
 def test_only_results_on_full_mnist_are_published():
     with pytest.raises(ValueError, match="results on sample are not published"):
         report.publish(RESULTS | {"source": "sample"})
+
+
+def test_a_sweeps_growth_is_multiplication():
+    costs = scaling.Costs(run=10, send_near=0.001, send_far=0.01, start_far=3, read=0.005,
+                          size=2000, digits=55_000_000, machine="2 cores of a processor")  # fmt: skip
+    text = scaling.to_markdown(costs)
+    # 1,000 runs of 10 s on 2 cores take 5,000 s; 1,024 cores are more than 10 ms a call can fill.
+    assert "| 1,000 | 83 min | 3 min | 10 s | 10 s | 5 s | 2 MB |" in text
+    assert "| 100,000 | 138.9 h | 4.3 h | 17 min | 17 min | 8 min | 200 MB |" in text
+    assert "about 1,000 cores busy" in text
+
+
+def test_the_readme_shows_the_measured_growth():
+    costs = scaling.Costs(**json.loads(scaling.STORED.read_text()))
+    assert scaling.to_markdown(costs) in scaling.README.read_text()

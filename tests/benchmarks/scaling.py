@@ -1,17 +1,19 @@
 """How a sweep grows: what a run costs, and what it costs to send it away, on this machine.
 
 `python -m tests.benchmarks.scaling` measures, with nothing else running, and prints a table
-of what 1,000 and 100,000 runs would take.
+of what 1,000 and 100,000 runs would take; with `--publish` it also goes into the README.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mnistkit import Recipe, load_digits, run_grid
@@ -19,7 +21,11 @@ from mnistkit.data import Digits
 from mnistkit.experiments import count_stored
 from mnistkit.parallel import run_in_parallel
 from mnistkit.results import describe_machine
+from mnistkit.storage import replace_between_marks
 
+STORED = Path(__file__).with_name("growth.json")
+README = Path(__file__).resolve().parents[2] / "README.md"
+MARK = "growth"
 CALLS = 2000  # of nothing, to see what a call costs
 RUN = Recipe("A baseline", epochs=5)
 SIZES = (1_000, 100_000)  # runs
@@ -34,6 +40,7 @@ class Costs:
     send_near, send_far: what a call costs the caller, in processes and on a Dask cluster.
     start_far: until a worker of the cluster has the digits and all packages.
     read: one stored result. size: of it, in bytes. digits: their size in bytes.
+    machine: what measured it.
     """
 
     run: float
@@ -43,6 +50,7 @@ class Costs:
     read: float
     size: int
     digits: int
+    machine: str
 
 
 def nothing(_shared: object, number: int) -> int:
@@ -83,15 +91,17 @@ def measure(digits: Digits, calls: int = CALLS, recipe: Recipe = RUN, seeds: int
         again = timed(lambda: run_grid(one, range(2), digits, scheduler=address))
         far = send(address)
     held = sum(part.images.numel() for part in (digits.train, digits.validation, digits.test))
-    return Costs(float(runs["seconds"].median()), near, far, max(warm - again, 0), read, size, held)
+    machine = describe_machine()
+    words = f"{machine['cores']} cores of {machine['processor']}"
+    median = float(runs["seconds"].median())
+    return Costs(median, near, far, max(warm - again, 0), read, size, held, words)
 
 
 def to_markdown(costs: Costs) -> str:
     """The measured costs in words, and what follows from them."""
-    machine = describe_machine()
     useful = round(costs.run / costs.send_far)
     head = (
-        f"Measured on {machine['cores']} cores of {machine['processor']}: a run (A's baseline, 5 "
+        f"Measured on {costs.machine}: a run (A's baseline, 5 "
         f"epochs on 60,000 digits, one thread) {costs.run:.1f} s; to send it and to take its "
         f"result back {1000 * costs.send_far:.1f} ms of the caller's time on a cluster, "
         f"{1000 * costs.send_near:.1f} ms with processes of one machine; until a worker has the "
@@ -123,4 +133,8 @@ def _duration(seconds: float) -> str:
 
 if __name__ == "__main__":
     os.environ["TQDM_DISABLE"] = "1"
-    print(to_markdown(measure(load_digits(validation_size=0))))
+    costs = measure(load_digits(validation_size=0))
+    print(to_markdown(costs))
+    if "--publish" in sys.argv[1:]:
+        STORED.write_text(json.dumps(asdict(costs), indent=1) + "\n")
+        replace_between_marks(README, MARK, to_markdown(costs))
