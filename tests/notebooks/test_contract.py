@@ -130,11 +130,10 @@ def test_committed_verdicts_are_the_scoreboards(path):
 
 
 def test_ends_with_what_we_saw_exercises_and_where_next(path):
-    last = read(path).cells[-1].source
-    for heading in ("## What we saw", "## Exercises"):
-        assert heading in last
-    assert re.search(r"\*\*(Next|Back to):\*\* `\d\d_", last)
-    assert len(re.findall(r"^\d\. ", last, flags=re.M)) in (3, 4, 5)
+    words = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    headings = [line for source in words for line in source.splitlines() if line[:3] == "## "]
+    assert headings[-2:] == ["## What we saw", "## Exercises"]
+    assert re.search(r"\*\*(Next|Back to):\*\* `\d\d_", words[-1])
 
 
 def test_headings_are_in_order(path):

@@ -1,0 +1,204 @@
+"""What an exercise is, and how an answer is read: whatever it is, in the learner's terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnistkit.checks import describe
+from mnistkit.metrics import Interval
+
+
+def what(value: object) -> str:
+    """Name a value in short."""
+    if isinstance(value, Tensor):
+        return f"a tensor, {describe(value)}"
+    if callable(value):
+        return "a function or a class"
+    words = repr(value).partition("\n")[0]
+    return words if len(words) < 40 else f"a {type(value).__name__}"
+
+
+class AnswerError(Exception):
+    """The answer is not right, for this reason."""
+
+
+class NoAnswerError(Exception):
+    """There is no answer yet."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise.
+
+    number: "1.2" is the second of notebook 01.
+    wants: what an answer must be, in words.
+    judge: takes the answer; returns what a right one shows, raises AnswerError for another.
+    """
+
+    number: str
+    wants: str
+    hint: str
+    solution: str
+    judge: Callable[..., str]
+
+    def verdict(self, answer: object, *given: object) -> str:
+        """Say whether the answer is right; never raise, whatever the answer is."""
+        more = f'exercises.hint("{self.number}") helps'
+        try:
+            if answer is ...:
+                raise NoAnswerError
+            return f"{self.number} right: {self.judge(answer, *given)}"
+        except NoAnswerError:
+            return f"{self.number} is open: hand in {self.wants}; {more}."
+        except AnswerError as wrong:
+            return f"{self.number} not yet: {wrong}; {more}."
+        except Exception as error:
+            words = f"{type(error).__name__}: {error}".splitlines()[0]
+            return f"{self.number} not yet: hand in {self.wants} ({words}); {more}."
+
+
+EXERCISES: dict[str, Exercise] = {}
+
+
+def exercise(number: str, *, wants: str, hint: str, solution: str) -> Callable:
+    """Register the function below as the judge of exercise `number`."""
+
+    def register(judge: Callable[..., str]) -> Callable[..., str]:
+        EXERCISES[number] = Exercise(number, wants, hint, solution.strip(), judge)
+        return judge
+
+    return register
+
+
+def wrong_if(condition: object, reason: str) -> None:
+    """Raise AnswerError for that reason."""
+    if condition:
+        raise AnswerError(reason)
+
+
+def number(answer: object, name: str = "the answer") -> float:
+    """Read one finite number; a tensor or an array of one will do."""
+    if answer is ...:
+        raise NoAnswerError
+    if isinstance(answer, bool | str) or answer is None:
+        raise AnswerError(f"{name} is {answer!r}, and a number is asked for")
+    try:
+        value = float(answer)
+    except (TypeError, ValueError, RuntimeError):
+        raise AnswerError(f"{name} is {what(answer)}, and one number is asked for") from None
+    wrong_if(not math.isfinite(value), f"{name} is {value}, which is no number to go on with")
+    return value
+
+
+def numbers(answer: object, name: str = "the answer") -> np.ndarray:
+    """Read a list, tuple, array, column or tensor of finite numbers: float64, N."""
+    if answer is ...:
+        raise NoAnswerError
+    if isinstance(answer, Tensor):
+        answer = answer.detach()
+    wrong_if(
+        isinstance(answer, str | dict) or not np.iterable(answer),
+        f"{name} is {what(answer)}, and several numbers are asked for",
+    )
+    try:
+        values = np.asarray(list(answer), dtype=float)
+    except (TypeError, ValueError):
+        raise AnswerError(f"{name} holds something that is no number") from None
+    wrong_if(values.ndim != 1, f"{name} has shape {values.shape}, and a plain list is asked for")
+    wrong_if(not np.isfinite(values).all(), f"{name} holds something that is no number")
+    return values
+
+
+def parts(answer: object, names: Iterable[str]) -> dict:
+    """Read a dictionary that has these names; `...` under one of them is open."""
+    names = list(names)
+    wrong_if(
+        not isinstance(answer, dict), f"the answer is {what(answer)}, and a dictionary is asked for"
+    )
+    missing = [name for name in names if name not in answer]
+    wrong_if(missing, f"the answer lacks {' and '.join(map(repr, missing))}")
+    if any(answer[name] is ... for name in names):
+        raise NoAnswerError
+    return answer
+
+
+def word(answer: object, choices: Iterable[str]) -> str:
+    """Read one of several words."""
+    choices = list(choices)
+    wrong_if(answer not in choices, f"{answer!r} is none of: {', '.join(map(repr, choices))}")
+    return answer
+
+
+def share(answer: object, name: str = "the answer") -> float:
+    """Read an accuracy or another share, 0 to 1."""
+    value = number(answer, name)
+    wrong_if(1 < value <= 100, f"{name} is {value:g}: say it as a share, 0.9 and not 90")
+    wrong_if(not 0 <= value <= 1, f"{name} is {value:g}, and a share lies between 0 and 1")
+    return value
+
+
+def call(function: object, *inputs: object) -> object:
+    """Call the learner's function; one that returns nothing is open."""
+    wrong_if(
+        not callable(function), "hand in the function itself, by its name and without brackets"
+    )
+    try:
+        result = function(*inputs)
+    except Exception as error:
+        words = ", ".join(what(value) for value in inputs)
+        raise AnswerError(
+            f"called with {words}, your function raises {type(error).__name__}: "
+            f"{str(error).partition(chr(10))[0]}"
+        ) from error
+    if result is None or result is ...:
+        raise NoAnswerError
+    return result
+
+
+def images_like(answer: object, expected: tuple[int, ...]) -> Tensor:
+    """Read float images of a shape."""
+    wrong_if(
+        not isinstance(answer, Tensor),
+        f"your function returns {what(answer)}, and a tensor is asked for",
+    )
+    wrong_if(
+        tuple(answer.shape) != expected,
+        f"your images have shape {tuple(answer.shape)}, expected {expected}",
+    )
+    return answer.detach().float()
+
+
+def same(first: Tensor, second: Tensor, within: float = 1e-4) -> bool:
+    """Whether two tensors are the same but for rounding."""
+    return torch.allclose(first, second, atol=within)
+
+
+def told_apart(gap: object, said: object, least: int = 3) -> str:
+    """Hold a word about a paired difference against its interval; return that in words.
+
+    gap: what `paired_difference` gives. said: "better", "worse" or "not told apart".
+    """
+    if gap is ... or said is ...:
+        raise NoAnswerError
+    wrong_if(
+        not isinstance(gap, Interval),
+        f"the gap is {what(gap)}; `paired_difference` gives one with its interval",
+    )
+    wrong_if(gap.n < least, f"{gap.n} seeds show little: take {least} or more")
+    word(said, ["better", "worse", "not told apart"])
+    found = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not told apart"
+    reach = f"{100 * gap.low:+.2f} to {100 * gap.high:+.2f} points"
+    wrong_if(said != found, f"the interval, {reach}, {_says(found)}")
+    return f"{100 * gap.mean:+.2f} points, 95 % interval {reach}, {_says(found)}"
+
+
+def _says(found: str) -> str:
+    if found == "not told apart":
+        return "holds zero, so these seeds do not tell the two apart"
+    return f"lies on one side of zero: {found}"

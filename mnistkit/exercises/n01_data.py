@@ -1,0 +1,195 @@
+"""Exercises of 01_data: classes, normalising, nearest means, luck, and which split decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mnistkit.exercises.exercise import (
+    AnswerError,
+    call,
+    exercise,
+    number,
+    numbers,
+    parts,
+    share,
+    word,
+    wrong_if,
+)
+
+
+@exercise(
+    "1.1",
+    wants="the labels of sixteen digits of one class",
+    hint="`digits.train.labels == 4` is true where a 4 is, and `.nonzero().flatten()` turns that "
+    "into places. Show the first sixteen of them.",
+    solution="""
+fours = (digits.train.labels == 4).nonzero().flatten()[:16]
+show_figure(plot_images(digits.train.images[fours], title="Fours"))
+answer = digits.train.labels[fours]
+""",
+)
+def one_class(answer: object) -> str:
+    """Sixteen equal labels."""
+    labels = numbers(answer, "your list of labels")
+    wrong_if(
+        len(labels) and not np.isin(labels, range(10)).all(),
+        "a label is a whole number from 0 to 9, so these may be places: hand in "
+        "`digits.train.labels` at them",
+    )
+    wrong_if(len(labels) != 16, f"you show {len(labels)} digits, and sixteen were asked for")
+    classes = sorted({int(label) for label in labels})
+    wrong_if(
+        len(classes) > 1, f"these are of {len(classes)} classes, {classes}, and one was asked for"
+    )
+    return f"sixteen times a {classes[0]}. Compare with another class: which varies more?"
+
+
+@exercise(
+    "1.2",
+    wants="two numbers, (paper, ink)",
+    hint="Paper is 0 and ink 1 before. Subtract the mean, then divide by the deviation; or let "
+    "`normalize(images, mean, deviation)` do it.",
+    solution="""
+paper, ink = normalize(torch.tensor([0.0, 1.0]), 0.5, 0.5).tolist()
+answer = (paper, ink)
+""",
+)
+def paper_and_ink(answer: object) -> str:
+    """-1 and 1."""
+    pair = numbers(answer)
+    wrong_if(len(pair) != 2, f"the answer holds {len(pair)} numbers, and two are asked for")
+    mistakes = {
+        (0.0, 1.0): "that is what they are before normalising",
+        (0.0, 255.0): "those are the bytes; `to_float` has scaled them to 0 and 1 before",
+        (-0.5, 0.5): "you have subtracted the mean, and not yet divided by the deviation",
+        (1.0, -1.0): "the other way round: paper was 0, and ink 1",
+        (-0.4242, 2.8215): "that is with MNIST's own mean and deviation, not with 0.5 and 0.5",
+    }
+    for mistake, reason in mistakes.items():
+        wrong_if(np.allclose(pair, mistake, atol=5e-4), reason)
+    wrong_if(not np.allclose(pair, (-1, 1), atol=1e-6), "(value - mean) / deviation gives others")
+    return "paper is -1 and ink 1. Their mean is not 0: these constants do not belong to MNIST."
+
+
+@exercise(
+    "1.3",
+    wants="a function that takes means, 10 x 28 x 28, and returns two classes",
+    hint="`torch.cdist(flat, flat)` gives all distances between rows. Each mean is nearest to "
+    "itself, so fill the diagonal with infinity before you look for the smallest.",
+    solution="""
+def closest(means):
+    flat = means.flatten(1)
+    distances = torch.cdist(flat, flat).fill_diagonal_(float("inf"))
+    return divmod(distances.argmin().item(), len(means))
+
+
+print(closest(means))
+""",
+)
+def closest_means(answer: object) -> str:
+    """The right pair for means made for it, in either order."""
+    generator = torch.Generator().manual_seed(0)
+    means = 0.2 * torch.rand(10, 28, 28, generator=generator)
+    means[8] = means[3] + 0.01
+    means[5, :14], means[6, 14:] = 1.0, 1.0
+    pair = sorted(numbers(call(answer, means.clone()), "what your function returns"))
+    wrong_if(len(pair) != 2, f"your function returns {len(pair)} numbers, and a pair is asked for")
+    wrong_if(
+        pair[0] == pair[1],
+        "a class with itself: every mean is nearest to itself, so leave the diagonal out",
+    )
+    wrong_if(pair == [5, 6], "those are the two that lie furthest apart")
+    wrong_if(pair != [3, 8], f"of ten means made for this, 3 and 8 are closest; yours says {pair}")
+    return "in MNIST they are the 4 and the 9, or the 7 and the 9; remember it in notebook 02."
+
+
+@exercise(
+    "1.4",
+    wants="a function that takes a number of digits and returns how far above 0.1 the best of "
+    "1,000 guessers scores on them",
+    hint="Take the cell with the guessers, with `n` labels in place of 500, and subtract the 0.1 "
+    "that a guesser is worth.",
+    solution="""
+def luck(n):
+    labels = torch.randint(0, 10, (n,))
+    guesses = torch.randint(0, 10, (1000, n))
+    return (guesses == labels).float().mean(dim=1).max().item() - 0.1
+
+
+print(f"chosen on 50 digits {luck(50):+.3f}, on 5,000 {luck(5000):+.4f}")
+""",
+)
+def luck_of_the_best(answer: object) -> str:
+    """About 3.2 standard errors of a share of a tenth, whatever the draw."""
+    few, many = (number(call(answer, n), "what your function returns") for n in (50, 5000))
+    wrong_if(few > 1, "say it as a share: 0.14, not 14")
+    wrong_if(
+        many > 0.05 and few > 0.15,
+        "that is the winner's score; its luck is what lies above the 0.1 that guessing gives",
+    )
+    wrong_if(
+        many > 0.03 and few < 2 * many,
+        "much the same for 50 digits and for 5,000: does your function use `n`?",
+    )
+    wrong_if(
+        abs(few) < 0.06,
+        "that is what one guesser gets; luck comes from choosing the best of 1,000, by `.max()`",
+    )
+    if not (0.06 < few < 0.3 and 0.006 < many < 0.03):
+        raise AnswerError(
+            f"about 0.14 on 50 digits and 0.014 on 5,000 are expected; yours gives "
+            f"{few:.3f} and {many:.4f}"
+        )
+    return (
+        f"{few:.2f} on 50 digits, {many:.3f} on 5,000. A hundred times the digits is a tenth "
+        "of the luck: it falls with the square root."
+    )
+
+
+@exercise(
+    "1.5",
+    wants='{"split": ..., "digits": ..., "mean": ..., "median": ..., "better": ...}',
+    hint="`.median(dim=0).values` in place of `.mean(dim=0)`. You are choosing between two "
+    "classifiers: which split is for that? Two accuracies on 500 digits differ by two or three "
+    "points by chance alone.",
+    solution="""
+centres = {"mean": means, "median": torch.stack(
+    [to_float(digits.train.images[digits.train.labels == c]).median(dim=0).values[0]
+     for c in range(10)]
+)}
+inputs, labels = digits.validation.inputs().flatten(1), digits.validation.labels
+scores = {
+    name: (torch.cdist(inputs, c.flatten(1)).argmin(dim=1) == labels).float().mean().item()
+    for name, c in centres.items()
+}
+chance = 2 * (2 * scores["mean"] * (1 - scores["mean"]) / len(labels)) ** 0.5
+apart = abs(scores["mean"] - scores["median"]) > chance
+better = max(scores, key=scores.get) if apart else "not told apart"
+answer = {"split": "validation", "digits": len(labels), **scores, "better": better}
+""",
+)
+def mean_or_median(answer: object) -> str:
+    """Decided on validation, and no more said than the digits can tell."""
+    given = parts(answer, ["split", "digits", "mean", "median", "better"])
+    split = word(given["split"], ["train", "validation", "test"])
+    wrong_if(
+        split == "test",
+        "you decided on test, so its score for the winner is too good: see 'Why three splits?'",
+    )
+    wrong_if(
+        split == "train",
+        "on the digits that the means were made of, every model looks better than it is",
+    )
+    mean, median = (share(given[name], name) for name in ("mean", "median"))
+    better = word(given["better"], ["mean", "median", "not told apart"])
+    count = number(given["digits"], "digits")
+    wrong_if(count < 1, "digits is how many you decided on")
+    chance = 2 * (2 * max(mean * (1 - mean), 1e-4) / count) ** 0.5
+    higher = "mean" if mean > median else "median"
+    wrong_if(better not in (higher, "not told apart"), f"by your numbers the {higher} is ahead")
+    wrong_if(
+        better == higher and abs(mean - median) < chance / 2,
+        f"{100 * abs(mean - median):.1f} points on {count:,.0f} digits may be chance",
+    )
+    return f"{better}, decided where it should be: test is still closed."

@@ -1,0 +1,204 @@
+"""Exercises of 02_linear_vs_relu: width, the lottery, LeakyReLU, chances, one run again."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from mnistkit.exercises.exercise import (
+    NoAnswerError,
+    call,
+    exercise,
+    number,
+    numbers,
+    parts,
+    share,
+    what,
+    wrong_if,
+)
+from mnistkit.models import MNISTModelV1
+
+
+@exercise(
+    "2.1",
+    wants="a V1 with 100 hidden units",
+    hint="`MNISTModelV1(...)` takes the width of its hidden layer as `hidden_units`.",
+    solution="""
+answer = MNISTModelV1(hidden_units=100)
+print(count_parameters(answer))
+""",
+)
+def wide_v1(answer: object) -> str:
+    """V1 as published but for its width."""
+    wrong_if(isinstance(answer, type), "that is the class; call it to build a model")
+    wrong_if(
+        not isinstance(answer, MNISTModelV1),
+        f"the answer is {what(answer)}, and a V1, `MNISTModelV1(...)`, is asked for",
+    )
+    width = answer.layers[1].out_features
+    wrong_if(width != 100, f"it has {width} hidden units, and 100 are asked for")
+    wrong_if(
+        not isinstance(answer.layers[4], nn.ReLU),
+        "this one lacks the ReLU on its logits; leave it as published",
+    )
+    return "79,510 parameters, ten times as many. Is it still a lottery? That is 2.2."
+
+
+@exercise(
+    "2.2",
+    wants='{"accuracies": [...], "lottery": True or False}',
+    hint='Build eight of 2.1\'s models with `build_model("V1", seed=seed, hidden_units=100)`, '
+    "train them with `fit_stack` as above, and evaluate each.",
+    solution="""
+wide = [build_model("V1", seed=seed, hidden_units=100) for seed in range(8)]
+fit_stack(wide, train_loader, epochs=epochs, optimizer="sgd", learning_rate=learning_rate)
+wide_scores = [evaluate(model, test_loader).accuracy for model in wide]
+answer = {"accuracies": wide_scores, "lottery": max(wide_scores) - min(wide_scores) > 0.1}
+""",
+)
+def wide_lottery(answer: object) -> str:
+    """At least eight runs, and a word that agrees with their range."""
+    given = parts(answer, ["accuracies", "lottery"])
+    found = numbers(given["accuracies"], "accuracies")
+    wrong_if(len(found) < 8, f"{len(found)} runs, and a lottery shows in eight or more")
+    for value in found:
+        share(value, "an accuracy")
+    wrong_if(len(set(found)) == 1, "all accuracies are the same: has each model its own seed?")
+    reach = found.max() - found.min()
+    wrong_if(not isinstance(given["lottery"], bool | np.bool_), "lottery is True or False")
+    wrong_if(
+        given["lottery"] != (reach > 0.1),
+        f"worst and best lie {100 * reach:.0f} points "
+        "apart, and a lottery is what spans more than ten",
+    )
+    return (
+        f"worst and best lie {100 * reach:.0f} points apart. A wide layer gives each class "
+        "more ways to a positive logit, and none of them is safe."
+    )
+
+
+@exercise(
+    "2.3",
+    wants="a model, 784-10-10, with a ReLU between and a LeakyReLU on the logits",
+    hint="`nn.Sequential` of five layers: flatten, linear, ReLU, linear, LeakyReLU. A LeakyReLU "
+    "does not cut what is negative off; it makes it a hundred times smaller.",
+    solution="""
+from torch import nn
+
+answer = nn.Sequential(
+    nn.Flatten(), nn.Linear(784, 10), nn.ReLU(), nn.Linear(10, 10), nn.LeakyReLU()
+)
+""",
+)
+def leaky(answer: object) -> str:
+    """A class pushed far down still gets a gradient, if a small one."""
+    wrong_if(
+        not isinstance(answer, nn.Module), f"the answer is {what(answer)}, and a model is asked for"
+    )
+    wrong_if(isinstance(answer, type), "that is a class; call it to build a model")
+    kinds = [type(layer) for layer in answer.modules() if not list(layer.children())]
+    wrong_if(nn.LeakyReLU not in kinds, "it has no LeakyReLU")
+    wrong_if(
+        kinds[-1] is not nn.LeakyReLU,
+        f"its last layer is {kinds[-1].__name__}: the LeakyReLU goes on the logits",
+    )
+    linear = [layer for layer in answer.modules() if isinstance(layer, nn.Linear)]
+    shapes = [(layer.in_features, layer.out_features) for layer in linear]
+    wrong_if(
+        shapes != [(784, 10), (10, 10)],
+        f"its linear layers are {shapes}, and V1's are [(784, 10), (10, 10)]",
+    )
+    slope = [layer for layer in answer.modules() if isinstance(layer, nn.LeakyReLU)][-1]
+    wrong_if(slope.negative_slope <= 0, "a LeakyReLU of slope 0 is a ReLU")
+    before = linear[-1].bias.detach().clone()
+    with torch.no_grad():
+        linear[-1].bias[3] = -100
+    answer.zero_grad()
+    answer(torch.rand(20, 1, 28, 28, generator=torch.Generator().manual_seed(0)))[
+        :, 3
+    ].sum().backward()
+    learns = bool(linear[-1].bias.grad[3] != 0)
+    answer.zero_grad()
+    with torch.no_grad():
+        linear[-1].bias.copy_(before)
+    wrong_if(not learns, "a class that is pushed far down gets no gradient")
+    return "a lost class gets a small gradient, so it can come back. Draw its histogram."
+
+
+@exercise(
+    "2.4",
+    wants="a function of two lists of accuracies, V1's and V0's, that returns a share",
+    hint="Compare every V1 with every V0: `v1[:, None] < v0[None, :]` makes a table of all pairs, "
+    "if both are arrays.",
+    solution="""
+import numpy as np
+
+
+def chance_below(v1, v0):
+    return (np.asarray(v1)[:, None] < np.asarray(v0)[None, :]).mean()
+
+
+print(f"{chance_below(accuracies['V1'], accuracies['V0']):.0%}")
+""",
+)
+def chance_below(answer: object) -> str:
+    """All pairs, as of runs made up for it: 4 of 6."""
+    v1, v0 = np.array([0.5, 0.9, 0.95]), np.array([0.92, 0.91])
+    found = number(call(answer, v1, v0), "what your function returns")
+    wrong_if(np.isclose(found, 2 / 6), "that is the chance of V1 being above; below is asked for")
+    wrong_if(
+        found in (0, 1),
+        "that is a yes or a no about their means or about one pair; compare every V1 with every V0",
+    )
+    wrong_if(
+        found > 1, f"that is {found:g}: divide by the number of pairs, as a share is asked for"
+    )
+    wrong_if(
+        not np.isclose(found, 4 / 6),
+        f"of V1s 0.5, 0.9, 0.95 and V0s 0.92, 0.91, four of six pairs have V1 below; yours "
+        f"says {found:.3f}",
+    )
+    return "so one run each, as in the README, says little about which model is worse."
+
+
+@exercise(
+    "2.5",
+    wants='{"place": ..., "V0": share of the V0s that read it, "V1 corrected": the same, '
+    '"n": how many of each, "models differ": True or False}',
+    hint='Find a digit on which two single models disagree; then ask all of `models["V0"]` and '
+    '`models["V1 corrected"]` about it. Do the models differ, or only two runs?',
+    solution="""
+def readers_of(name):
+    answers = [make_predictions(model, test_images).argmax(dim=1) for model in models[name]]
+    return (torch.stack(answers) == test_labels).float()
+
+
+read = {name: readers_of(name) for name in ("V0", "V1 corrected")}
+place = int((read["V0"][0] - read["V1 corrected"][0]).argmax())
+share = {name: rows[:, place].mean().item() for name, rows in read.items()}
+differ = abs(share["V0"] - share["V1 corrected"]) > 0.5
+answer = {"place": place, **share, "n": seeds, "models differ": differ}
+""",
+)
+def one_run_again(answer: object) -> str:
+    """Shares over several seeds, and a conclusion that they bear."""
+    given = parts(answer, ["place", "V0", "V1 corrected", "n", "models differ"])
+    wrong_if(number(given["place"], "place") < 0, "place is that of a test digit, 0 or more")
+    count = number(given["n"], "n")
+    wrong_if(count < 8, f"{count:.0f} of each is one run again; ask eight or more")
+    first, second = (share(given[name], name) for name in ("V0", "V1 corrected"))
+    differ = given["models differ"]
+    if differ is ...:
+        raise NoAnswerError
+    gap = abs(first - second)
+    wrong_if(
+        differ and gap < 0.25,
+        f"{first:.0%} and {second:.0%} of them read it: single runs "
+        "differ on it, the models hardly",
+    )
+    wrong_if(
+        not differ and gap > 0.75,
+        f"{first:.0%} and {second:.0%} of them read it: that is more than luck of a seed",
+    )
+    return f"{first:.0%} of the V0s read it, {second:.0%} of the others. One run is an anecdote."

@@ -1,0 +1,185 @@
+"""Exercises of 04_cnn: more channels, shuffled pixels, constant rates, shifts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mnistkit.exercises.exercise import (
+    call,
+    exercise,
+    images_like,
+    numbers,
+    parts,
+    same,
+    share,
+    what,
+    word,
+    wrong_if,
+)
+from mnistkit.recipes import Recipe
+
+
+@exercise(
+    "4.1",
+    wants="a `Recipe` for V2 with 20 channels",
+    hint='What a model can be told goes into `options`: `Recipe("V2", options={...})`. V2 calls '
+    "its channels `hidden_units`.",
+    solution="""
+answer = Recipe("V2", options={"hidden_units": 20}, epochs=epochs, batch_size=32,
+                optimizer="sgd", learning_rate=0.1)
+""",
+)
+def more_channels(answer: object) -> str:
+    """V2's recipe with one option."""
+    wrong_if(
+        not isinstance(answer, Recipe), f"the answer is {what(answer)}, and a `Recipe` is asked for"
+    )
+    wrong_if(answer.model != "V2", f"its model is {answer.model!r}, and V2 is asked for")
+    channels = answer.options.get("hidden_units", 10)
+    wrong_if(channels != 20, f"it has {channels} channels, and 20 are asked for")
+    wrong_if(
+        (answer.optimizer, answer.learning_rate) != ("sgd", 0.1),
+        "V2 was trained by SGD at 0.1; change its channels only, or you compare optimisers",
+    )
+    return "twice the channels. `run_grid` tells what they gain, with V2's seeds."
+
+
+@exercise(
+    "4.2",
+    wants="a function that takes images, N x 1 x 28 x 28, and returns them with their pixels "
+    "shuffled",
+    hint="`torch.randperm(784, generator=torch.Generator().manual_seed(0))` is one order of all "
+    "pixels, the same in every call. Flatten the images, index the columns, bring them back.",
+    solution="""
+order = torch.randperm(784, generator=torch.Generator().manual_seed(0))
+
+
+def shuffled(images):
+    return images.flatten(1)[:, order].view_as(images)
+
+
+ax = plot_images(shuffled(digits.test.inputs()[:6])[:, 0], title="The same digits to an MLP")
+""",
+)
+def shuffled_pixels(answer: object) -> str:
+    """One permutation, the same for all images and calls."""
+    images = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    images[1] = images[0]
+    once = images_like(call(answer, images.clone()), tuple(images.shape))
+    again = images_like(call(answer, images.clone()), tuple(images.shape))
+    kept = same(once.flatten(1).sort().values, images.flatten(1).sort().values)
+    rows = same(
+        once.flatten(1).sum(dim=1).sort().values, images.flatten(1).sum(dim=1).sort().values
+    )
+    wrong_if(
+        not kept and rows,
+        "you have shuffled the images among each other, and their pixels stand where they were",
+    )
+    wrong_if(not kept, "each image has to keep its own pixels, only in another order")
+    wrong_if(same(once, images), "the images are as they were")
+    wrong_if(
+        not same(once[0], once[1]),
+        "two equal images have to come out equal: each image got "
+        "an order of its own, which nothing could learn",
+    )
+    wrong_if(
+        not same(once, again),
+        "each call has another order, so what was learned in one batch "
+        "is void in the next; fix the order once",
+    )
+    moved = (once != images).float().mean().item()
+    wrong_if(moved < 0.9, "most pixels stand where they were; shuffle all 784, not rows or columns")
+    return "to an MLP nothing has changed; a window of 3 x 3 no longer sees neighbours."
+
+
+@exercise(
+    "4.3",
+    wants="a function that takes images, N x 1 x 28 x 28, and returns them two pixels further "
+    "right",
+    hint="`torch.nn.functional.pad(images, (2, 0))` adds two columns of paper at the left; cut the "
+    "last two off. Or ask `mnistkit.affine`.",
+    solution="""
+def moved_right(images):
+    return torch.nn.functional.pad(images, (2, 0))[..., :-2]
+
+
+moved = {
+    name: (make_predictions(kept.loc[(name, 0), "model"], moved_right(test_images)).argmax(dim=1)
+           == test_labels).float().mean().item()
+    for name in summary.index
+}
+print({name: f"{value:.1%}" for name, value in moved.items()})
+""",
+)
+def shift_right(answer: object) -> str:
+    """What leaves at the right is gone, what comes in at the left is paper."""
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    found = images_like(call(answer, images.clone()), tuple(images.shape))
+
+    def moved(image: Tensor, right: int, down: int) -> Tensor:
+        return torch.roll(image, (down, right), dims=(2, 3))
+
+    expected = moved(images, 2, 0)
+    expected[..., :2] = 0
+    wrong_if(
+        same(found, moved(images, 2, 0)),
+        "`torch.roll` brings in at the left what leaves at the right; on paper nothing comes back",
+    )
+    wrong_if(same(found[..., :-2], images[..., 2:]), "that is two pixels to the left")
+    wrong_if(
+        same(found[..., 2:, :], images[..., :-2, :]),
+        "that is two pixels down: the last axis is the one from left to right",
+    )
+    wrong_if(same(found, images), "the images are where they were")
+    wrong_if(same(found[..., 1:], images[..., :-1]), "that is one pixel, and two are asked for")
+    wrong_if(
+        not same(found, expected, within=1e-3),
+        "the ink is not two pixels further right, with paper (0) to its left",
+    )
+    return "a person would not notice. Which model lost least, and why?"
+
+
+@exercise(
+    "4.4",
+    wants='{"falling": [...], "constant": [...], "constant spreads": "more", "less" or "not told '
+    'apart"}, test accuracies of three seeds or more each',
+    hint='Take `recipes["E CNN corrected"]` with `learning_rate=0.001` and `scheduler=None`, run '
+    "both with the same seeds, and compare the deviations. Three runs tell a deviation badly: "
+    "below a factor of four nothing is sure.",
+    solution="""
+from dataclasses import replace
+
+falling = recipes["E CNN corrected"]
+pair = {"falling": falling, "constant": replace(falling, learning_rate=0.001, scheduler=None)}
+spread = run_grid(pair, range(max(seeds, 3)), digits, test=True)
+answer = {name: spread.loc[spread["name"] == name, "test_accuracy"].tolist() for name in pair}
+factor = pd.Series(answer["constant"]).std() / pd.Series(answer["falling"]).std()
+answer["constant spreads"] = (
+    "more" if factor > 4 else "less" if factor < 1 / 4 else "not told apart"
+)
+""",
+)
+def constant_rate(answer: object) -> str:
+    """Deviations of few runs are compared with the care that they need."""
+    given = parts(answer, ["falling", "constant", "constant spreads"])
+    runs = {name: numbers(given[name], name) for name in ("falling", "constant")}
+    for name, values in runs.items():
+        for value in values:
+            share(value, f"an accuracy of {name}")
+        wrong_if(
+            len(values) < 3,
+            f"{len(values)} runs of {name} have hardly a deviation; take three or more",
+        )
+    said = word(given["constant spreads"], ["more", "less", "not told apart"])
+    factor = runs["constant"].std(ddof=1) / max(runs["falling"].std(ddof=1), 1e-12)
+    sure = 4 if min(map(len, runs.values())) < 6 else 2.5
+    wrong_if(
+        (said == "more" and factor < 1) or (said == "less" and factor > 1),
+        f"the constant rate's deviation is {factor:.1f} times the other's",
+    )
+    wrong_if(
+        said != "not told apart" and 1 / sure < factor < sure,
+        f"a factor of {factor:.1f} between deviations of so few runs is often chance",
+    )
+    return f"the constant rate's deviation is {factor:.1f} times the other's; {said}."
