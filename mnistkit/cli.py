@@ -75,6 +75,25 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
 
 
 @main.command()
+@click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False, exists=True),
+              help="Take the notebooks that were executed into this folder.")  # fmt: skip
+@click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
+              default="build/book", show_default=True, help="Where the pages go.")  # fmt: skip
+def book(source: Path | None, output_dir: Path) -> None:
+    """Write the series as web pages that can be read without a network."""
+    from mnistkit.book import write_book
+
+    try:
+        found = sorted(source.glob("[0-9][0-9]_*.ipynb")) if source else ()
+        if source and not found:
+            raise NotebookError(f"no notebook is in {source}", do="`mnistkit run` puts them there")
+        index = write_book(output_dir, found)
+    except MnistkitError as error:
+        raise _refusal(error) from error
+    click.echo(f"open {index}")
+
+
+@main.command()
 @click.option("--rerun", is_flag=True, help="First measure whatever has no result yet.")
 @click.option("--runs", "folder", type=click.Path(path_type=Path, file_okay=False),
               help="Take the runs in this folder; --rerun keeps them there "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,21 +24,14 @@ from mnistkit.checkpoints import save_state
 from mnistkit.data import load_digits
 from mnistkit.experiments import train_recipe
 from mnistkit.study import FAST
+from tests.browser import LAUNCH, NEEDS_BROWSER
 from tests.drawn_digits import STROKES
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = os.environ.get("MNISTKIT_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = "mnistkit-tests"
 PATIENCE = 120_000  # milliseconds: a machine may be slow, and other work may run on it
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason=f"no browser: none of {', '.join(NAMES)}, and MNISTKIT_CHROMIUM names no other",
-    ),
-]
+pytestmark = NEEDS_BROWSER
 
 SHOW = """\
 from mnistkit import build_model, draw_digit, load_state
@@ -174,7 +166,7 @@ def page(server, complaints):
     """The notebook in a browser with mouse and touch, its first cell run."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(**LAUNCH)
         page = browser.new_context(
             viewport={"width": 1200, "height": 1000}, has_touch=True
         ).new_page()

@@ -37,7 +37,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def test_conda_environment_holds_the_same_packages_and_versions():
     text = (ROOT / "environment.yml").read_text().split("dependencies:")[1]
-    conda = requirements(re.findall(r"^  - ([a-z][^:#\n]*?)\s*(?:#.*)?$", text, flags=re.M))
+    conda = requirements(re.findall(r"^ +- ([a-z][^:#\n]*?)\s*(?:#.*)?$", text, flags=re.M))
     assert conda.pop("python") == PROJECT["requires-python"]
     conda.pop("pip")
     expected = {CONDA_NAMES.get(name, name): versions for name, versions in declared().items()}
@@ -180,11 +180,13 @@ BELOW = ["errors", "storage", "progress", "checks"]
         ("scoreboard", [*BELOW, "archive", "beyond", "claims", "study", "verdicts"]),
         ("records", BELOW),
         ("notebooks", [*BELOW, "memory", "records"]),
+        ("book", [*BELOW, "notebooks"]),
         (
             "cli",
             [
                 *BELOW,
                 "archive",
+                "book",
                 "data",
                 "effects",
                 "experiments",
@@ -202,6 +204,15 @@ BELOW = ["errors", "storage", "progress", "checks"]
 )
 def test_data_flows_one_way(module, may_import):
     assert imports_of(MODULES[module]) <= set(may_import)
+
+
+@pytest.mark.parametrize("room", sorted((ROOT / "mnistkit" / "exercises").glob("*.py")))
+def test_exercises_stand_on_the_library_and_nothing_on_them(room):
+    allowed = {*BELOW, "extractor", "metrics", "models", "recipes", "training", "verdicts"}
+    own = {name for name in imports_of(room) if name.split(".")[0] == "exercises"}
+    assert imports_of(room) - own <= allowed
+    assert own <= {"exercises.exercise"}
+    assert not any("exercises" in imports_of(module) for module in MODULES.values())
 
 
 def test_every_module_has_its_place_in_the_plan():
