@@ -22,7 +22,7 @@ OFFLINE := MNISTKIT_SOURCE=sample MNISTKIT_MOBILENET=random TQDM_DISABLE=1 OMP_N
 NBVAL   := --nbval-lax --nbval-current-env --nbval-kernel-startup-timeout 120 \
            --nbval-sanitize-with tests/notebooks/sample.cfg -p no:cacheprovider
 
-.PHONY: setup run test test-full lab bench figures notebooks lint clean
+.PHONY: setup run test test-full lab book bench figures notebooks lint clean
 
 setup: $(STAMP)
 
@@ -44,17 +44,21 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m 'not full and not browser'
-	$(OFFLINE) $(BIN)/python -m pytest -rs tests/test_browser.py
+	$(OFFLINE) $(BIN)/python -m pytest -rs -m browser tests/test_browser.py tests/test_book.py
 	$(OFFLINE) $(BIN)/python -m pytest $(NBVAL) -n 2 --dist loadscope notebooks
 
 # With the full data in MNISTKIT_DATA: every number within its bounds.
 test-full: $(STAMP)
 	@test -d "$${MNISTKIT_DATA:-data}/MNIST/raw" || \
 	  { echo "Full MNIST is not in $${MNISTKIT_DATA:-data}/MNIST/raw; set MNISTKIT_DATA."; exit 1; }
-	TQDM_DISABLE=1 $(BIN)/python -m pytest -m full
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -m full --durations=10
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
+
+# The series as web pages that need no network, in build/book.
+book: $(STAMP)
+	$(BIN)/mnistkit book
 
 # PUBLISH=1 puts the results into the README; MNISTKIT_BFLOAT16=0 measures without bfloat16.
 bench: $(STAMP)

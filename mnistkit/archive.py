@@ -67,6 +67,32 @@ def read_folder(folder: str | os.PathLike) -> Runs:
     return Runs(_with_numbers(pd.DataFrame(rows, columns=_COLUMNS)))
 
 
+def join_folder(runs: Runs, folder: str | os.PathLike) -> Runs:
+    """Add to these runs what the plan holds beside them and has a result in the folder.
+
+    Raises ResultError for a result of other digits than those of these runs.
+    """
+    files = {path: read_result(path) for path in sorted(Path(folder).glob("*.json"))}
+    contents = {_key(content["run"]): content for content in files.values()}
+    plan, known = full_plan(runs.frame), set(runs.frame["data"])
+    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
+    rows = [r for r in _rows_of(plan, contents) if (r["name"], r["seed"]) not in there]
+    for row in rows:
+        if row["data"] not in known:
+            raise ResultError(
+                f"{row['name']}, seed {row['seed']}, was measured on other digits than the runs "
+                "that it is to join",
+                where=folder,
+                do="measure it on full MNIST: --source mnist",
+            )
+    if not rows:
+        return runs
+    both = pd.concat([runs.frame, _with_numbers(pd.DataFrame(rows, columns=_COLUMNS))])
+    places = {entry.name: place for place, entry in enumerate(plan)}
+    in_order = both.sort_values("name", key=lambda names: names.map(places), kind="stable")
+    return Runs(in_order.reset_index(drop=True))
+
+
 def write_table(runs: Runs, path: str | os.PathLike = TABLE) -> None:
     """Write runs as a table of one line each; its last column is a checksum of the line."""
     text = runs.frame[_COLUMNS].copy()

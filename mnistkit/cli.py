@@ -95,6 +95,9 @@ def book(source: Path | None, output_dir: Path) -> None:
 
 @main.command()
 @click.option("--rerun", is_flag=True, help="First measure whatever has no result yet.")
+@click.option("--add", is_flag=True,
+              help="First measure only what is planned and not among the runs that come with "
+                   "mnistkit, and add it to them.")  # fmt: skip
 @click.option("--runs", "folder", type=click.Path(path_type=Path, file_okay=False),
               help="Take the runs in this folder; --rerun keeps them there "
                    f"[default: {RUNS}].")  # fmt: skip
@@ -103,7 +106,9 @@ def book(source: Path | None, output_dir: Path) -> None:
 @click.option("--markdown", is_flag=True, help="Print a table in Markdown.")
 @click.option("--publish", is_flag=True,
               help="Let these runs come with mnistkit, and put them into README.md.")  # fmt: skip
-def scoreboard(rerun: bool, folder: Path | None, source: str, markdown: bool, publish: bool):
+def scoreboard(
+    rerun: bool, add: bool, folder: Path | None, source: str, markdown: bool, publish: bool
+) -> None:
     """Print every published claim, what was measured, and the verdict.
 
     Without options, from the runs that come with mnistkit. Exit code 1 if runs are missing,
@@ -113,10 +118,12 @@ def scoreboard(rerun: bool, folder: Path | None, source: str, markdown: bool, pu
     from mnistkit import scoreboard as board
 
     try:
-        if rerun:
+        if rerun and add:
+            raise ResultError("--rerun measures everything, --add the rest", do="choose one")
+        if rerun or add:
             folder = folder or RUNS
-            _measure(folder, source)
-        runs = archive.read_folder(folder) if folder else archive.read_table()
+            _measure(folder, source, archive.read_table() if add else None)
+        runs = _runs(folder, add)
         missing = archive.missing_runs(runs)
         if publish:
             _publish(runs, missing)
@@ -256,12 +263,21 @@ def _bars(probabilities: Sequence[float], width: int = 40) -> str:
     )
 
 
-def _measure(folder: Path, source: str) -> None:
-    """Run the study, and say what it is at: it takes the better part of an hour."""
-    from mnistkit.measuring import measure
+def _runs(folder: Path | None, add: bool):
+    from mnistkit import archive
+
+    if add:
+        return archive.join_folder(archive.read_table(), folder)
+    return archive.read_folder(folder) if folder else archive.read_table()
+
+
+def _measure(folder: Path, source: str, known=None) -> None:
+    """Run the study, or what is not among the known runs, and say what it is at."""
+    from mnistkit.measuring import measure, measure_lacking
 
     started = time.perf_counter()
-    for line in measure(folder, source):
+    lines = measure_lacking(known, folder, source) if known else measure(folder, source)
+    for line in lines:
         click.echo(f"{(time.perf_counter() - started) / 60:5.1f} min  {line}", err=True)
     click.echo(f"{(time.perf_counter() - started) / 60:5.1f} min  done", err=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -35,6 +35,7 @@ from mnistkit.study import (
 )
 from mnistkit.trained import measure_on_test, trained_model
 from mnistkit.transfer import RANDOM, feature_digits, freeze, load_mobilenet, name_features
+from mnistkit.verdicts import Runs
 
 
 def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
@@ -43,14 +44,39 @@ def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
     Raises DataError or DownloadError if the source cannot be had: there is no falling back,
     since its results would be of other data than was asked for.
     """
-    digits = {
-        "whole": load_digits(source, validation_size=0),
-        "split": load_digits(source, validation_size=VALIDATION_SIZE),
-    }
+    digits = _load(source)
     yield "learning rates, on validation"
     rates = choose_rates(_run(tuning_plan(), digits["split"], folder))
     yield ", ".join(f"{name} {rate:g}" for name, rate in rates.items()) + " chosen"
-    for entry in [*judging_plan(rates), *beyond_plan()]:
+    yield from _measure_entries([*judging_plan(rates), *beyond_plan()], digits, folder)
+    yield f"{ENSEMBLE.name}, {len(ENSEMBLE.seeds)} of them"
+    _measure_ensembles(digits["whole"], folder)
+
+
+def measure_lacking(runs: Runs, folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
+    """Run what the study plans and these runs lack, at the rates that they chose.
+
+    For a recipe that is new in the plan; results go into `folder`, as those of `measure`.
+    """
+    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
+    plan = [*judging_plan(choose_rates(runs.frame)), *beyond_plan()]
+    lacking = [e for e in plan if {(e.name, seed) for seed in e.seeds} - there]
+    if lacking:
+        yield from _measure_entries(lacking, _load(source), folder)
+
+
+def _load(source: str) -> dict[str, Digits]:
+    """The digits of each kind of entry that trains on images."""
+    return {
+        "whole": load_digits(source, validation_size=0),
+        "split": load_digits(source, validation_size=VALIDATION_SIZE),
+    }
+
+
+def _measure_entries(
+    entries: Sequence[Entry], digits: Mapping[str, Digits], folder
+) -> Iterator[str]:
+    for entry in entries:
         yield f"{entry.name}, {len(entry.seeds)} seeds"
         if entry.data == "features":
             yield from _measure_heads(entry, digits["whole"], folder)
@@ -58,8 +84,6 @@ def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
             _train_and_keep(entry, digits["whole"], folder)
         else:
             _run([entry], digits[entry.data], folder)
-    yield f"{ENSEMBLE.name}, {len(ENSEMBLE.seeds)} of them"
-    _measure_ensembles(digits["whole"], folder)
 
 
 def _run(entries: Sequence[Entry], digits: Digits, folder) -> pd.DataFrame:

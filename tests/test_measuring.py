@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from mnistkit import archive, measuring
-from mnistkit.measuring import measure
-from mnistkit.study import COMPACT, beyond_plan, judging_plan, tuning_plan
+from mnistkit.errors import ResultError
+from mnistkit.measuring import measure, measure_lacking
+from mnistkit.recipes import Recipe
+from mnistkit.study import COMPACT, Entry, beyond_plan, judging_plan, tuning_plan
 from mnistkit.transfer import FeatureSplit
 
 
@@ -103,3 +105,30 @@ def test_ensembles_are_made_of_the_models_that_were_kept(short_study, tmp_path):
     assert five["parameters"].tolist() == [5 * one["parameters"].iloc[0]] * 2
     for row in five.itertuples():
         assert row.test_accuracy == pytest.approx(1 - len(row.wrong) / 40)
+
+
+def test_a_new_recipe_is_measured_alone_and_joins_the_others(short_study, tmp_path, monkeypatch):
+    list(measure(tmp_path / "all"))
+    known = archive.read_folder(tmp_path / "all")
+    planned = measuring.judging_plan
+    new = Entry("mine", Recipe("V0", {"hidden_units": 3}), range(2))
+    for module in (measuring, archive):
+        monkeypatch.setattr(module, "judging_plan", lambda rates: [*planned(rates), new])
+    assert archive.missing_runs(known) == ["mine, seed 0", "mine, seed 1"]
+    said = list(measure_lacking(known, tmp_path / "new"))
+    assert said == ["mine, 2 seeds"]
+    joined = archive.join_folder(known, tmp_path / "new")
+    assert archive.missing_runs(joined) == []
+    assert len(joined.frame) == len(known.frame) + 2
+    assert joined.of("mine")["seed"].tolist() == [0, 1]
+    archive.write_table(joined, tmp_path / "table.csv")
+    assert len(archive.read_table(tmp_path / "table.csv").frame) == len(joined.frame)
+    assert list(measure_lacking(joined, tmp_path / "new")) == []
+
+
+def test_runs_on_other_digits_do_not_join(short_study, tmp_path):
+    list(measure(tmp_path))
+    known = archive.read_folder(tmp_path)
+    without = archive.Runs(known.frame[known.frame["name"] != "V2"].assign(data="others"))
+    with pytest.raises(ResultError, match="V2, seed 0, was measured on other digits"):
+        archive.join_folder(without, tmp_path)

@@ -171,6 +171,7 @@ BELOW = ["errors", "storage", "progress", "checks"]
                 "study",
                 "trained",
                 "transfer",
+                "verdicts",
             ],
         ),
         ("verdicts", ["experiments", "metrics"]),

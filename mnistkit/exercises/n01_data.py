@@ -101,7 +101,7 @@ def closest_means(answer: object) -> str:
     )
     wrong_if(pair == [5, 6], "those are the two that lie furthest apart")
     wrong_if(pair != [3, 8], f"of ten means made for this, 3 and 8 are closest; yours says {pair}")
-    return "in MNIST they are the 4 and the 9, or the 7 and the 9; remember it in notebook 02."
+    return "in MNIST they are the 4 and the 9, and next the 7 and the 9. Who confuses them?"
 
 
 @exercise(

@@ -73,8 +73,8 @@ def wide_lottery(answer: object) -> str:
         "apart, and a lottery is what spans more than ten",
     )
     return (
-        f"worst and best lie {100 * reach:.0f} points apart. A wide layer gives each class "
-        "more ways to a positive logit, and none of them is safe."
+        f"worst and best lie {100 * reach:.0f} points apart. Width makes the best better; the ReLU "
+        "on the logits is still there, and can lose a class."
     )
 
 

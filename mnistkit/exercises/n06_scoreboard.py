@@ -37,7 +37,7 @@ def three_seeds(answer: object) -> str:
     wrong_if(seeds != [0, 1, 2], f"these are seeds {seeds[:5]}")
     names = answer.frame["name"].nunique()
     wrong_if(names < 20, f"runs of {names} recipes only; keep all of them")
-    return "`scoreboard(answer)` judges them. Count what is now undecided, or open."
+    return "what has fewer runs than were planned is undecided, whatever these say."
 
 
 @exercise(
