@@ -392,6 +392,4 @@ def socket_timeout(seconds: float) -> Iterator[None]:
         yield
     finally:
         with _timeouts_lock:
-            before = _timeouts.pop()
-            if not _timeouts:
-                socket.setdefaulttimeout(before)
+            socket.setdefaulttimeout(_timeouts.pop())
