@@ -43,8 +43,8 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m 'not full and not browser'
-	$(OFFLINE) $(BIN)/python -m pytest -rs -m browser tests/test_browser.py tests/test_book.py
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not full and not browser'
+	$(OFFLINE) $(BIN)/python -m pytest -rs -n 2 --dist loadfile -m browser tests/test_browser.py tests/test_book.py
 	$(OFFLINE) $(BIN)/python -m pytest $(NBVAL) -n 2 --dist loadscope notebooks
 
 # With the full data in MNISTKIT_DATA: every number within its bounds.
