@@ -12,7 +12,9 @@ from mnistkit.checks import check_inputs, check_model, explaining
 from mnistkit.data import normalize
 from mnistkit.photos import find_digit
 
-_BATCH = 1024  # bounds memory: a CNN's activations for 10,000 images at once fill gigabytes
+_BATCH = (
+    256  # a CNN's activations stay small: faster than 1,024 at once, in a quarter of the memory
+)
 
 
 def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tensor:
