@@ -128,8 +128,8 @@ def test_claims_at_the_top_get_their_verdicts_at_the_end(path):
 def test_committed_verdicts_are_the_scoreboards(path):
     for cell in code_cells(path):
         if cell.source.startswith("print_verdicts("):
-            for line in cell.outputs[0].text.splitlines():
-                assert verdict_lines([line[:2]], "mnist") == [line]
+            lines = cell.outputs[0].text.splitlines()
+            assert verdict_lines([line[:2] for line in lines], "mnist") == lines
 
 
 def test_ends_with_what_we_saw_exercises_and_where_next(path):

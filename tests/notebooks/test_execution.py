@@ -98,8 +98,8 @@ def solve(path: Path, folder: Path) -> Path:
 def test_runs_on_a_small_sample_with_other_parameters(
     name, tmp_path, tmp_path_factory, monkeypatch
 ):
-    """With all exercises solved; untouched they run under nbval."""
-    monkeypatch.chdir(ROOT)
+    """With all exercises solved, from the root or its own folder; nbval runs them untouched."""
+    monkeypatch.chdir(ROOT / "notebooks" if name == "02_linear_vs_relu" else ROOT)
     notebook = solve(find_notebooks([name])[0], tmp_path_factory.mktemp("solved"))
     recorded = run_short(notebook, tmp_path, source="sample", limit=200)
     for cell in exercise_cells(tmp_path / notebook.name):
@@ -114,7 +114,8 @@ def test_runs_on_a_small_sample_with_other_parameters(
     )
 
 
-def test_runs_from_its_own_folder_too(tmp_path, monkeypatch):
+@pytest.mark.full
+def test_plain_papermill_runs_it_from_its_own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT / "notebooks")
     command = [sys.executable, "-m", "papermill", "02_linear_vs_relu.ipynb", tmp_path / "out.ipynb"]
     options = ["-k", "python3", "-p", "source", "sample", "-p", "limit", "100", "-p", "seeds", "2",
