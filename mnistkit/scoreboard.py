@@ -13,7 +13,7 @@ from mnistkit.archive import full_plan, read_table
 from mnistkit.claims import CLAIMS, Claim, Finding, find_claims, judge
 from mnistkit.storage import replace_between_marks
 from mnistkit.study import ENSEMBLE, FEATURES
-from mnistkit.verdicts import Runs
+from mnistkit.verdicts import Runs, spread
 
 _WIDTH = max(len(claim.statement) for claim in CLAIMS)
 
@@ -73,7 +73,18 @@ def to_text(runs: Runs) -> str:
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     verdicts = f"{len(found)} claims: {total}"
     steps = ["beyond the READMEs, step by step", beyond.to_text(runs)]
-    return "\n".join([*lines, "", verdicts, "", *steps, "", describe(runs)])
+    others = ["measured beside the claims", *_unclaimed(runs)]
+    return "\n".join([*lines, "", verdicts, "", *steps, "", *others, "", describe(runs)])
+
+
+def _unclaimed(runs: Runs) -> list[str]:
+    """One line for each recipe that was measured on test and stands nowhere above."""
+    above = {name for claim in CLAIMS for name in (*claim.rule.names, *claim.needs)}
+    above |= {step.name for step in beyond.LADDER}
+    names = [e.name for e in full_plan(runs.frame) if e.test and e.name not in above]
+    found = {name: runs.accuracy(name) for name in names if len(runs.of(name))}
+    width = max(map(len, found), default=0)
+    return [f"    {name:{width}}  {spread(i)} (n = {i.n})" for name, i in found.items()]
 
 
 def to_markdown(runs: Runs) -> str:
