@@ -30,7 +30,7 @@ SHORT = {
     "mobilenet_train": 40,
 }  # fmt: skip
 # What an exercise asks for beyond that: eight seeds, or fewer pictures for a slow network.
-SHORT_OWN = {"02_linear_vs_relu": {"seeds": 8}, "05_mobilenet_transfer": {"limit": 100}}
+SHORT_OWN = {"02_linear_vs_relu": {"seeds": 8}, "05_mobilenet_transfer": {"limit": 50}}
 
 
 def around_stored(name: str, n: int) -> tuple[float, float]:
