@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
+from scipy.special import stdtrit
 from torch import Tensor
 
 from mnistkit.checks import check_number, check_whole, describe
@@ -127,7 +127,7 @@ def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:
     if n == 1:
         return Interval(mean, np.nan, np.nan, np.nan, mean, 1)
     deviation = float(values.std(ddof=1))
-    reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * deviation / n**0.5
+    reach = float(stdtrit(n - 1, (1 + level) / 2)) * deviation / n**0.5
     return Interval(mean, mean - reach, mean + reach, deviation, float(values.min()), n)
 
 
