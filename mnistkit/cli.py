@@ -276,7 +276,7 @@ def _measure(folder: Path, source: str, known=None) -> None:
     from mnistkit.measuring import measure, measure_lacking
 
     started = time.perf_counter()
-    lines = measure_lacking(known, folder, source) if known else measure(folder, source)
+    lines = measure_lacking(known, folder, source) if known is not None else measure(folder, source)
     for line in lines:
         click.echo(f"{(time.perf_counter() - started) / 60:5.1f} min  {line}", err=True)
     click.echo(f"{(time.perf_counter() - started) / 60:5.1f} min  done", err=True)

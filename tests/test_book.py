@@ -145,8 +145,8 @@ class TestInABrowser:
         assert light > 240 if scheme == "light" else light < 40
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(NEEDS_BROWSER[1].args[0], reason=NEEDS_BROWSER[1].kwargs["reason"])
+@NEEDS_BROWSER[0]
+@NEEDS_BROWSER[1]
 def test_a_page_prints_dark_on_white_without_navigation(browser, book):
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()

@@ -174,3 +174,9 @@ def test_rerun_refuses_digits_that_cannot_be_had(tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert "train-images-idx3-ubyte is damaged" in result.output
     assert not (tmp_path / "runs").exists()
+
+
+def test_adding_and_measuring_everything_exclude_each_other():
+    result = run_cli("--rerun", "--add")
+    assert result.exit_code == 2
+    assert "--rerun measures everything, --add the rest" in result.output

@@ -135,6 +135,12 @@ def word(answer: object, choices: Iterable[str]) -> str:
     return answer
 
 
+def yes_or_no(answer: object, name: str) -> bool:
+    """Read True or False."""
+    wrong_if(not isinstance(answer, bool | np.bool_), f"{name} is True or False")
+    return bool(answer)
+
+
 def share(answer: object, name: str = "the answer") -> float:
     """Read an accuracy or another share, 0 to 1."""
     value = number(answer, name)
@@ -184,18 +190,21 @@ def told_apart(gap: object, said: object, least: int = 3) -> str:
 
     gap: what `paired_difference` gives. said: "better", "worse" or "not told apart".
     """
-    if gap is ... or said is ...:
-        raise NoAnswerError
     wrong_if(
         not isinstance(gap, Interval),
         f"the gap is {what(gap)}; `paired_difference` gives one with its interval",
     )
     wrong_if(gap.n < least, f"{gap.n} seeds show little: take {least} or more")
     word(said, ["better", "worse", "not told apart"])
-    found = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not told apart"
+    found = side_of(gap, "better", "worse")
     reach = f"{100 * gap.low:+.2f} to {100 * gap.high:+.2f} points"
     wrong_if(said != found, f"the interval, {reach}, {_says(found)}")
     return f"{100 * gap.mean:+.2f} points, 95 % interval {reach}, {_says(found)}"
+
+
+def side_of(gap: Interval, above: str, below: str) -> str:
+    """Name the side of zero that an interval lies on, or say that it holds zero."""
+    return above if gap.low > 0 else below if gap.high < 0 else "not told apart"
 
 
 def _says(found: str) -> str:

@@ -192,4 +192,8 @@ def mean_or_median(answer: object) -> str:
         better == higher and abs(mean - median) < chance / 2,
         f"{100 * abs(mean - median):.1f} points on {count:,.0f} digits may be chance",
     )
+    wrong_if(
+        better == "not told apart" and abs(mean - median) > 2 * chance,
+        f"{100 * abs(mean - median):.1f} points on {count:,.0f} digits are more than chance does",
+    )
     return f"{better}, decided where it should be: test is still closed."

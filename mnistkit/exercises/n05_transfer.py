@@ -14,11 +14,13 @@ from mnistkit.exercises.exercise import (
     parts,
     same,
     share,
+    side_of,
     what,
     word,
     wrong_if,
 )
 from mnistkit.extractor import preprocess
+from mnistkit.metrics import interval_of_mean
 from mnistkit.training import History
 
 
@@ -183,8 +185,6 @@ answer = {"head": by_head, "CNN": by_cnn, "better": better}
 )
 def few_digits(answer: object) -> str:
     """Paired over seeds, and no more said than the interval bears."""
-    from mnistkit.metrics import interval_of_mean
-
     given = parts(answer, ["head", "CNN", "better"])
     head, cnn = (numbers(given[name], name) for name in ("head", "CNN"))
     if not len(head) or not len(cnn):
@@ -194,7 +194,7 @@ def few_digits(answer: object) -> str:
     wrong_if(len(head) != len(cnn), f"{len(head)} runs against {len(cnn)}; pair them by seed")
     wrong_if(len(head) < 3, f"{len(head)} seeds show little; take three or more")
     gap = interval_of_mean(head - cnn)
-    found = "head" if gap.low > 0 else "CNN" if gap.high < 0 else "not told apart"
+    found = side_of(gap, "head", "CNN")
     said = word(given["better"], ["head", "CNN", "not told apart"])
     reach = f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f} points"
     wrong_if(said != found, f"head minus CNN is {reach}, so by these seeds: {found}")
