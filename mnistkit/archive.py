@@ -31,6 +31,7 @@ from mnistkit.verdicts import Runs
 
 TABLE = Path(__file__).with_name("scoreboard.csv")
 COMMAND = "mnistkit scoreboard --rerun"
+ADD_COMMAND = "mnistkit scoreboard --add --publish"
 
 _NUMBERS = {
     "seed": int, "train": int, "validation": int, "learning_rate": float, "parameters": float,
@@ -70,21 +71,19 @@ def read_folder(folder: str | os.PathLike) -> Runs:
 def join_folder(runs: Runs, folder: str | os.PathLike) -> Runs:
     """Add to these runs what the plan holds beside them and has a result in the folder.
 
-    Raises ResultError for a result of other digits than those of these runs.
+    Results of other digits, or of layers that have changed since, stay where they are.
     """
-    files = {path: read_result(path) for path in sorted(Path(folder).glob("*.json"))}
-    contents = {_key(content["run"]): content for content in files.values()}
     plan, known = full_plan(runs.frame), set(runs.frame["data"])
+    now = {_made_of(entry) for entry in plan}
+    found = [read_result(path) for path in sorted(Path(folder).glob("*.json"))]
+    contents = {
+        _key(run): content
+        for content in found
+        if (run := content["run"])["data"]["digest"] in known
+        and (recipe_digest(run["recipe"]), run["layers"]) in now
+    }
     there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
     rows = [r for r in _rows_of(plan, contents) if (r["name"], r["seed"]) not in there]
-    for row in rows:
-        if row["data"] not in known:
-            raise ResultError(
-                f"{row['name']}, seed {row['seed']}, was measured on other digits than the runs "
-                "that it is to join",
-                where=folder,
-                do="measure it on full MNIST: --source mnist",
-            )
     if not rows:
         return runs
     both = pd.concat([runs.frame, _with_numbers(pd.DataFrame(rows, columns=_COLUMNS))])
@@ -105,15 +104,24 @@ def write_table(runs: Runs, path: str | os.PathLike = TABLE) -> None:
         text.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_table(path: str | os.PathLike = TABLE) -> Runs:
+def read_table(path: str | os.PathLike = TABLE, *, drop_outdated: bool = False) -> Runs:
     """Read and verify the runs behind the published scoreboard.
 
-    Raises ResultError for a line that was changed, for runs of several kinds of data, and
-    for a run of another recipe or architecture than its name stands for now.
+    drop_outdated: leave out runs of another recipe or architecture than their name stands
+    for now, so that they can be measured anew.
+    Raises ResultError for a line that was changed, and, unless they are left out, for such runs;
+    for those that choose learning rates in any case, since all others rest on them.
     """
     frame = _read_lines(Path(path))
-    _check_recipes(frame)
-    return Runs(frame)
+    outdated = _outdated(frame)
+    tuning = frame["name"].isin([entry.name for entry in tuning_plan()])
+    for row in frame[outdated & (tuning | (not drop_outdated))].itertuples():
+        raise ResultError(
+            f"{row.name}, seed {row.seed}, was measured with another recipe than that "
+            "name stands for now",
+            do=f"measure anew with `{COMMAND if tuning[row.Index] else ADD_COMMAND}`",
+        )
+    return Runs(frame[~outdated].reset_index(drop=True))
 
 
 def published_accuracy(recipe: str, data: str) -> list[float]:
@@ -213,17 +221,15 @@ def _check_one_data(files: dict[Path, dict]) -> None:
                 )
 
 
-def _check_recipes(frame: pd.DataFrame) -> None:
-    planned = {entry.name: entry for entry in full_plan(frame)}
-    for row in frame.itertuples():
-        entry = planned.get(row.name)
-        now = entry and (entry.recipe.digest, layers_digest(entry.recipe))
-        if (row.recipe, row.layers) != now:
-            raise ResultError(
-                f"{row.name}, seed {row.seed}, was measured with another recipe than that "
-                "name stands for now",
-                do=f"measure anew with `{COMMAND}`",
-            )
+def _outdated(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are of another recipe or of other layers than their name stands for now."""
+    now = {entry.name: _made_of(entry) for entry in full_plan(frame)}
+    kept = [(row.recipe, row.layers) == now.get(row.name) for row in frame.itertuples()]
+    return ~pd.Series(kept, index=frame.index, dtype=bool)
+
+
+def _made_of(entry: Entry) -> tuple[str, str]:
+    return entry.recipe.digest, layers_digest(entry.recipe)
 
 
 def _cell(value: object) -> str:

@@ -97,7 +97,7 @@ def book(source: Path | None, output_dir: Path) -> None:
 @click.option("--rerun", is_flag=True, help="First measure whatever has no result yet.")
 @click.option("--add", is_flag=True,
               help="First measure only what is planned and not among the runs that come with "
-                   "mnistkit, and add it to them.")  # fmt: skip
+                   "mnistkit, or has changed since, and add it to them.")  # fmt: skip
 @click.option("--runs", "folder", type=click.Path(path_type=Path, file_okay=False),
               help="Take the runs in this folder; --rerun keeps them there "
                    f"[default: {RUNS}].")  # fmt: skip
@@ -122,7 +122,7 @@ def scoreboard(
             raise ResultError("--rerun measures everything, --add the rest", do="choose one")
         if rerun or add:
             folder = folder or RUNS
-            _measure(folder, source, archive.read_table() if add else None)
+            _measure(folder, source, archive.read_table(drop_outdated=True) if add else None)
         runs = _runs(folder, add)
         missing = archive.missing_runs(runs)
         if publish:
@@ -267,7 +267,7 @@ def _runs(folder: Path | None, add: bool):
     from mnistkit import archive
 
     if add:
-        return archive.join_folder(archive.read_table(), folder)
+        return archive.join_folder(archive.read_table(drop_outdated=True), folder)
     return archive.read_folder(folder) if folder else archive.read_table()
 
 
@@ -294,6 +294,8 @@ def _publish(runs, missing: Sequence[str]) -> None:
         )
     archive.write_table(runs)
     board.update_readme(project_root() / "README.md", runs)
+    kept = f"{len(runs.frame)} runs are now in {archive.TABLE.name}"
+    click.echo(f"{kept}, and README.md shows them\n", err=True)
 
 
 def _refuse_source_twice(parameters, source: str) -> None:

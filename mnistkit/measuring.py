@@ -10,6 +10,7 @@ import pandas as pd
 
 from mnistkit.data import Digits, load_digits
 from mnistkit.devices import choose_device, thread_count
+from mnistkit.errors import DataError, ResultError
 from mnistkit.experiments import Recipe, run_grid
 from mnistkit.models import Ensemble, count_parameters
 from mnistkit.parallel import run_in_parallel
@@ -56,13 +57,14 @@ def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
 def measure_lacking(runs: Runs, folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
     """Run what the study plans and these runs lack, at the rates that they chose.
 
-    For a recipe that is new in the plan; results go into `folder`, as those of `measure`.
+    For a recipe that is new in the plan, or changed; results go into `folder`, as those of
+    `measure`. Raises ResultError if the digits of these runs cannot be had.
     """
     there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
     plan = [*judging_plan(choose_rates(runs.frame)), *beyond_plan()]
     lacking = [e for e in plan if {(e.name, seed) for seed in e.seeds} - there]
     if lacking:
-        yield from _measure_entries(lacking, _load(source), folder)
+        yield from _measure_entries(lacking, _load_same(source, runs), folder)
 
 
 def _load(source: str) -> dict[str, Digits]:
@@ -71,6 +73,19 @@ def _load(source: str) -> dict[str, Digits]:
         "whole": load_digits(source, validation_size=0),
         "split": load_digits(source, validation_size=VALIDATION_SIZE),
     }
+
+
+def _load_same(source: str, runs: Runs) -> dict[str, Digits]:
+    """The same, but no other digits than those that these runs are of."""
+    needs = f"what joins the {len(runs.frame)} runs that are there has to be of the same digits"
+    files = "the four files of MNIST belong into MNISTKIT_DATA, or data/, under MNIST/raw"
+    try:
+        digits = _load(source)
+    except DataError as error:
+        raise ResultError(f"{needs}: {str(error).splitlines()[0]}", do=files) from error
+    if not {part.digest for part in digits.values()} <= set(runs.frame["data"]):
+        raise ResultError(f"{needs}, and these are others ({digits['whole']})", do=files)
+    return digits
 
 
 def _measure_entries(

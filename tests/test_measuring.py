@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mnistkit import archive, measuring
-from mnistkit.errors import ResultError
+from mnistkit.errors import DataError, ResultError
 from mnistkit.measuring import measure, measure_lacking
 from mnistkit.recipes import Recipe
 from mnistkit.study import COMPACT, Entry, beyond_plan, judging_plan, tuning_plan
@@ -126,9 +126,52 @@ def test_a_new_recipe_is_measured_alone_and_joins_the_others(short_study, tmp_pa
     assert list(measure_lacking(joined, tmp_path / "new")) == []
 
 
-def test_runs_on_other_digits_do_not_join(short_study, tmp_path):
-    list(measure(tmp_path))
-    known = archive.read_folder(tmp_path)
+def test_runs_on_other_digits_are_neither_measured_nor_joined(short_study, tmp_path):
+    list(measure(tmp_path / "all"))
+    known = archive.read_folder(tmp_path / "all")
     without = archive.Runs(known.frame[known.frame["name"] != "V2"].assign(data="others"))
-    with pytest.raises(ResultError, match="V2, seed 0, was measured on other digits"):
-        archive.join_folder(without, tmp_path)
+    with pytest.raises(ResultError, match="has to be of the same digits, and these are others"):
+        list(measure_lacking(without, tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    assert archive.join_folder(without, tmp_path / "all") is without
+
+
+def test_without_mnist_it_is_said_what_joining_needs(short_study, tmp_path, monkeypatch):
+    list(measure(tmp_path / "all"))
+    known = archive.read_folder(tmp_path / "all")
+    without = archive.Runs(known.frame[known.frame["name"] != "V2"])
+
+    def unreachable(*_, **__):
+        raise DataError("mnist could not be downloaded", do="set MNISTKIT_SOURCE=sample")
+
+    monkeypatch.setattr(measuring, "load_digits", unreachable)
+    with pytest.raises(ResultError, match="mnist could not be downloaded") as told:
+        list(measure_lacking(without, tmp_path / "new"))
+    assert "sample" not in str(told.value)
+
+
+def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
+    short_study, tmp_path, monkeypatch
+):
+    list(measure(tmp_path / "all"))
+    archive.write_table(archive.read_folder(tmp_path / "all"), tmp_path / "table.csv")
+    planned = measuring.judging_plan
+
+    def changed(rates):
+        return [
+            replace(e, recipe=replace(e.recipe, epochs=e.recipe.epochs + 1))
+            if e.name == "V0"
+            else e
+            for e in planned(rates)
+        ]
+
+    for module in (measuring, archive):
+        monkeypatch.setattr(module, "judging_plan", changed)
+    with pytest.raises(ResultError, match=r"V0, seed 0, was measured with another(.|\n)*--add"):
+        archive.read_table(tmp_path / "table.csv")
+    kept = archive.read_table(tmp_path / "table.csv", drop_outdated=True)
+    assert len(kept.of("V0")) == 0
+    assert [line.split(",")[0] for line in measure_lacking(kept, tmp_path / "all")] == ["V0"]
+    joined = archive.join_folder(kept, tmp_path / "all")
+    archive.write_table(joined, tmp_path / "table.csv")
+    assert archive.missing_runs(archive.read_table(tmp_path / "table.csv")) == []
