@@ -44,6 +44,7 @@ def find(number: str) -> Exercise:
     """Return the exercise; raise UnknownNameError, with the nearest number, if there is none."""
     for room in _ROOMS:
         import_module(f"mnistkit.exercises.{room}")
+    number = str(number)  # 1.2 is as good as "1.2"
     if number not in EXERCISES:
         raise unknown_name("exercise", number, EXERCISES)
     return EXERCISES[number]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistkit.checks import describe
 from mnistkit.metrics import Interval
@@ -18,6 +18,8 @@ def what(value: object) -> str:
     """Name a value in short."""
     if isinstance(value, Tensor):
         return f"a tensor, {describe(value)}"
+    if isinstance(value, nn.Module):
+        return f"a model, {type(value).__name__}"
     if callable(value):
         return "a function or a class"
     words = repr(value).partition("\n")[0]
@@ -150,7 +152,7 @@ def share(answer: object, name: str = "the answer") -> float:
 
 
 def call(function: object, *inputs: object) -> object:
-    """Call the learner's function; one that returns nothing is open."""
+    """Call the learner's function; one that returns `...` is open."""
     wrong_if(
         not callable(function), "hand in the function itself, by its name and without brackets"
     )
@@ -162,7 +164,8 @@ def call(function: object, *inputs: object) -> object:
             f"called with {words}, your function raises {type(error).__name__}: "
             f"{str(error).partition(chr(10))[0]}"
         ) from error
-    if result is None or result is ...:
+    wrong_if(result is None, "your function returns nothing: is `return` missing?")
+    if result is ...:
         raise NoAnswerError
     return result
 
@@ -203,11 +206,11 @@ def told_apart(gap: object, said: object, least: int = 3) -> str:
 
 
 def side_of(gap: Interval, above: str, below: str) -> str:
-    """Name the side of zero that an interval lies on, or say that it holds zero."""
+    """Name the side of zero that an interval lies on, or say that it contains zero."""
     return above if gap.low > 0 else below if gap.high < 0 else "not told apart"
 
 
 def _says(found: str) -> str:
     if found == "not told apart":
-        return "holds zero, so these seeds do not tell the two apart"
+        return "contains zero, so these seeds do not tell the two apart"
     return f"lies on one side of zero: {found}"
