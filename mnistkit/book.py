@@ -15,7 +15,8 @@ from mnistkit.storage import output_folder, write_atomically
 
 _HERE = Path(__file__).parent
 _MINUTES = re.compile(r"About (\d+ minutes?) on a two-core laptop")
-_LINK = re.compile(r"^(\d\d_\w+)\.ipynb(#.*)?$")
+_NUMBER = re.compile(r"[-+±]?[\d.,]+( %| s| points)?|NaN|")
+_LINK = re.compile(r"^(\d\d_\w+|GLOSSARY)\.(?:ipynb|md)(#.*)?$")
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,17 @@ class Page:
 
 
 def write_book(folder: str | Path, notebooks: Sequence[Path] = ()) -> Path:
-    """Write index.html and a page for each notebook into a folder; return the index's path.
+    """Write the index, a page for each notebook and the glossary; return the index's path.
 
     notebooks: executed ones, by default the series' own. Each page holds its pictures and its
     style. Raises NotebookError for a notebook that has not been executed.
     """
     pages = [_page(path) for path in notebooks or find_notebooks()]
+    glossary = _glossary({page.stem for page in pages})
     folder = output_folder(folder)
     _write(folder / "index.html", _render("index", title="mnistkit", pages=pages, page=None))
+    text = _render("page", title=glossary.title, pages=pages, page=glossary)
+    _write(folder / f"{glossary.stem}.html", text)
     for place, page in enumerate(pages):
         before = pages[place - 1] if place else None
         after = pages[place + 1] if place + 1 < len(pages) else None
@@ -60,8 +64,17 @@ def _page(path: Path) -> Page:
                 _body(notebook, {p.stem for p in path.parent.glob("*.ipynb")}))  # fmt: skip
 
 
+def _glossary(known: set[str]) -> Page:
+    words = (find_notebooks()[0].parent / "GLOSSARY.md").read_text(encoding="utf-8")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(words)])
+    return Page("glossary", "Glossary", "", _body(notebook, known))
+
+
 def _body(notebook: nbformat.NotebookNode, known: set[str]) -> str:
-    """Return the notebook's cells as HTML, with nbconvert, and made fit for all readers."""
+    """Return the notebook's cells as HTML, with nbconvert, and made fit for all readers.
+
+    known: stems of the notebooks that are pages; links to others stay as they are.
+    """
     from bs4 import BeautifulSoup
     from nbconvert import HTMLExporter
 
@@ -72,8 +85,8 @@ def _body(notebook: nbformat.NotebookNode, known: set[str]) -> str:
     _mend_regions(soup)
     for link in soup.find_all("a", href=_LINK):
         stem, place = _LINK.match(link["href"]).groups()
-        if stem in known:
-            link["href"] = f"{stem}.html{place or ''}"
+        if stem in known | {"GLOSSARY"}:
+            link["href"] = f"{stem.lower()}.html{place or ''}"
     for style in soup.find_all(["style", "script"]):
         style.decompose()
     return str(soup)
@@ -90,6 +103,19 @@ def _mend_tables(soup) -> None:
                 cell["scope"] = "col" if cell.find_parent("thead") else "row"
         for style in table.find_all(style=True):
             del style["style"]
+        _align(table)
+
+
+def _align(table) -> None:
+    """Mark the columns that hold numbers: these stand to the right, words to the left."""
+    rows = [row.find_all(["td", "th"]) for row in table.find_all("tr")]
+    body = [row for row in rows if row and row[0].find_parent("tbody")]
+    for place in range(max(map(len, rows), default=0)):
+        cells = [row[place].get_text(strip=True) for row in body if place < len(row)]
+        if cells and all(_NUMBER.fullmatch(text) for text in cells):
+            for row in rows:
+                if place < len(row):
+                    row[place]["class"] = "number"
 
 
 def _mend_regions(soup) -> None:

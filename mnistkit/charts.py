@@ -30,10 +30,9 @@ def plot_class_distribution(
         share = 100 * counts / counts.sum()
         ax.bar(np.arange(10) + (place - (len(labels) - 1) / 2) * width, share, width, label=name)
         low, high = share.argmin(), share.argmax()
-        words.append(
-            f"{name}: {counts.sum():,} digits, fewest {low} ({share[low]:.1f} %), "
-            f"most {high} ({share[high]:.1f} %)"
-        )
+        ends = f"fewest {low} ({share[low]:.1f} %), most {high} ({share[high]:.1f} %)"
+        equal = counts.min() == counts.max()
+        words.append(f"{name}: {counts.sum():,} digits, {'all equally many' if equal else ends}")
     ax.axhline(10, color="black", linestyle=":", linewidth=1)
     ax.set(xticks=range(10), xlabel="class", ylabel="share in %", title=title)
     ax.set_ylim(top=1.22 * ax.get_ylim()[1])
@@ -107,7 +106,7 @@ def plot_comparison(
     ax.barh(
         places,
         table["mean"],
-        xerr=reach,
+        xerr=reach if reach.any() else None,
         height=0.6,
         capsize=4,
         color="#56B4E9",
@@ -138,7 +137,7 @@ def plot_histogram(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how values spread, one outline a name, on common bins."""
+    """Draw how values spread, one colour for each name, on common bins."""
     _check_filled("values", values)
     ax = new_axes(ax)
     edges = np.histogram_bin_edges(np.concatenate([np.asarray(v) for v in values.values()]), bins)
@@ -152,7 +151,7 @@ def plot_histogram(
         )
     ax.set(xlabel=xlabel, ylabel="count", title=title)
     ax.legend()
-    return describe(ax, f"{title or 'Histogram'} of {xlabel}. {'; '.join(words)}.")
+    return describe(ax, f"{title or 'Histogram'}, {xlabel}: {'; '.join(words)}.")
 
 
 def plot_intervals(

@@ -1,7 +1,7 @@
 """What a camera, a pen or a scanner does to a digit, at graded strength.
 
 A test set shows digits as they were scanned in 1994, each alone, upright and centred. These
-functions change that, a little or much, to see what a model bears. They are inspired by
+functions change that, a little or much, to see what a model can stand. They are inspired by
 Mu and Gilmer's MNIST-C (2019), but graded.
 """
 
@@ -74,11 +74,11 @@ def _blur(images: Tensor, sigma: float, _generator: Generator) -> Tensor:
     return gaussian_blur(images, 2 * math.ceil(3 * sigma) + 1, sigma)
 
 
-def _stripes(images: Tensor, brightness: float, generator: Generator) -> Tensor:
+def _stripes(images: Tensor, darkness: float, generator: Generator) -> Tensor:
     """Upright stripes over digit and paper, beginning somewhere."""
     start = torch.randint(_PERIOD, (len(images), 1), generator=generator)
     covered = (torch.arange(images.shape[-1]) + start) % _PERIOD < _BAR
-    return torch.maximum(images, brightness * covered.float()[:, None, None, :])
+    return torch.maximum(images, darkness * covered.float()[:, None, None, :])
 
 
 def _signs(count: int, generator: Generator) -> Tensor:
@@ -91,5 +91,5 @@ CORRUPTIONS: dict[str, Corruption] = {
     "scale": Corruption(_scale, (1, 0.9, 0.8, 0.7, 0.6, 0.5), "size, 1 is as it was"),
     "noise": Corruption(_noise, (0, 0.1, 0.2, 0.3, 0.4, 0.5), "deviation, 1 is black to white"),
     "blur": Corruption(_blur, (0, 0.5, 1, 1.5, 2, 2.5), "pixels"),
-    "stripes": Corruption(_stripes, (0, 0.2, 0.4, 0.6, 0.8, 1), "brightness"),
+    "stripes": Corruption(_stripes, (0, 0.2, 0.4, 0.6, 0.8, 1), "darkness"),
 }

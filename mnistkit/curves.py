@@ -127,7 +127,12 @@ def plot_reliability(
         gap = float(((y - x) * table["count"]).sum() / table["count"].sum())
         side = "less" if gap > 0 else "more"
         words.append(f"{name} is on average {abs(gap):.2f} points {side} sure than right")
-    ax.set(xlabel="confidence in %", ylabel="right in %", xlim=(0, 102), ylim=(0, 102))
+    ax.set(
+        xlabel="probability given to the answer in %",
+        ylabel="right in %",
+        xlim=(0, 102),
+        ylim=(0, 102),
+    )
     ax.set(title=title or "Reliability")
     ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))  # beside it: marks may lie anywhere
     return describe(ax, f"{ax.get_title()}: {'; '.join(words)}.")

@@ -88,7 +88,8 @@ class Digits:
     def __str__(self) -> str:
         """Name the source and the sizes: the line that every notebook prints."""
         sizes = f"{len(self.train):,} train, {len(self.validation):,} validation"
-        return f"{self.source}: {sizes}, {len(self.test):,} test digits"
+        note = "; a notebook's text is about full MNIST" if self.source == "sample" else ""
+        return f"{self.source}: {sizes}, {len(self.test):,} test digits{note}"
 
 
 class ImageDataset(Dataset):

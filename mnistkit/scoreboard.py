@@ -73,18 +73,20 @@ def to_text(runs: Runs) -> str:
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     verdicts = f"{len(found)} claims: {total}"
     steps = ["beyond the READMEs, step by step", beyond.to_text(runs)]
-    others = ["measured beside the claims", *_unclaimed(runs)]
+    found = _unclaimed(runs)
+    width = max(map(len, found), default=0)
+    beside = [f"    {name:{width}}  {shown}" for name, shown in found.items()]
+    others = ["measured beside the claims", *beside]
     return "\n".join([*lines, "", verdicts, "", *steps, "", *others, "", describe(runs)])
 
 
-def _unclaimed(runs: Runs) -> list[str]:
-    """One line for each recipe that was measured on test and stands nowhere above."""
+def _unclaimed(runs: Runs) -> dict[str, str]:
+    """Accuracy of each recipe that was measured on test and that no claim needs, by name."""
     above = {name for claim in CLAIMS for name in (*claim.rule.names, *claim.needs)}
     above |= {step.name for step in beyond.LADDER}
     names = [e.name for e in full_plan(runs.frame) if e.test and e.name not in above]
     found = {name: runs.accuracy(name) for name in names if len(runs.of(name))}
-    width = max(map(len, found), default=0)
-    return [f"    {name:{width}}  {spread(i)} (n = {i.n})" for name, i in found.items()]
+    return {name: f"{spread(interval)} (n = {interval.n})" for name, interval in found.items()}
 
 
 def to_markdown(runs: Runs) -> str:
@@ -93,7 +95,10 @@ def to_markdown(runs: Runs) -> str:
     columns = ["claim", "published", "here", "n", "verdict", "why"]
     table = scoreboard(runs)[columns].astype(str)
     rows = [f"| {' | '.join(row)} |" for row in table.itertuples()]
-    return "\n".join([*head, *rows, "", describe(runs)])
+    beside = "; ".join(f"{name} {shown}" for name, shown in _unclaimed(runs).items())
+    return "\n".join(
+        [*head, *rows, "", f"Measured beside the claims: {beside}.", "", describe(runs)]
+    )
 
 
 def describe(runs: Runs) -> str:

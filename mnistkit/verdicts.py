@@ -1,7 +1,7 @@
 """How a verdict on a published number follows from runs.
 
-A README prints the accuracy of one run, measured on 10,000 test digits. Two such numbers
-may differ by chance alone, so a published one is given a tolerance: two standard errors of
+A README prints the accuracy of one run, measured on 10,000 test digits. Such a number
+misses by chance, so it is given a tolerance: two standard errors of
 a share p counted over 10,000 digits, 2 sqrt(p (1 - p) / 10,000). A verdict follows from a
 95 % interval, and never from a single run:
 

@@ -18,7 +18,7 @@ from mnistkit.notebooks import find_notebooks
 from tests.browser import LAUNCH, NEEDS_BROWSER
 
 STEMS = [path.stem for path in find_notebooks()]
-PAGES = ["index", *STEMS]
+PAGES = ["glossary", "index", *STEMS]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,12 @@ def soups(book) -> dict[str, BeautifulSoup]:
 def test_each_notebook_has_a_page_and_the_index_links_to_it(soups):
     assert sorted(soups) == sorted(PAGES)
     links = [a["href"] for a in soups["index"].select("main a")]
-    assert links == [f"{stem}.html" for stem in STEMS]
+    assert links == [f"{stem}.html" for stem in [*STEMS, "glossary"]]
+
+
+def test_the_glossary_leads_to_where_a_term_is_introduced(soups):
+    term = next(item for item in soups["glossary"].find_all("li") if "softmax" in item.text)
+    assert term.a["href"] == "02_linear_vs_relu.html"
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -79,6 +84,14 @@ def test_headers_and_headings_say_what_they_are_of(soups, name):
     assert all(table.find("th", scope="col") for table in soup.find_all("table"))
     assert len(soup.find_all("h1")) == 1
     assert soup.html["lang"] == "en"
+
+
+def test_numbers_stand_to_the_right_and_words_to_the_left(soups):
+    table = next(t for t in soups["02_linear_vs_relu"].find_all("table") if "Flatten" in t.text)
+    columns = zip(*([cell.get("class") for cell in row.find_all(["td", "th"])]
+                    for row in table.find_all("tr")), strict=True)  # fmt: skip
+    right = [set(map(str, column)) for column in columns]
+    assert right == [{"['number']"}, {"None"}, {"['number']"}, {"['number']"}]
 
 
 def test_a_notebook_that_was_not_executed_is_refused(tmp_path):

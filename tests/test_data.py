@@ -21,7 +21,10 @@ def test_sample_is_split_in_three_with_classes_in_proportion(sample):
     assert (len(sample.train), len(sample.validation), len(sample.test)) == (3500, 500, 1000)
     for split, each in ((sample.train, 350), (sample.validation, 50), (sample.test, 100)):
         assert split.labels.bincount().tolist() == [each] * 10
-    assert str(sample) == "sample: 3,500 train, 500 validation, 1,000 test digits"
+    assert str(sample) == (
+        "sample: 3,500 train, 500 validation, 1,000 test digits; "
+        "a notebook's text is about full MNIST"
+    )
 
 
 def test_no_digit_is_in_two_splits(sample):

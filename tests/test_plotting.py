@@ -86,7 +86,7 @@ FIGURES = {
     ),
     "histogram": (
         lambda ax=None: charts.plot_histogram({"V1": [1, 2, 9.5]}, xlabel="points", ax=ax),
-        "Histogram of points. V1: 3 values from 1 to 9.5.",
+        "Histogram, points: V1: 3 values from 1 to 9.5.",
     ),
     "sweep": (
         lambda ax=None: curves.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
@@ -140,6 +140,11 @@ def test_figure_is_drawn_where_it_is_told(name):
     assert FIGURES[name][0](ax=mine) is mine
     assert plt.get_fignums() == open_figures, "no second figure is opened"
     assert not other.has_data()
+
+
+def test_equal_classes_have_no_fewest():
+    ax = charts.plot_class_distribution({"train": range(10)})
+    assert alt_text(ax) == "Digits per class. train: 10 digits, all equally many."
 
 
 def test_every_plot_function_is_among_the_figures():
