@@ -221,3 +221,23 @@ def test_exercises_stand_on_the_library_and_nothing_on_them(room):
 def test_every_module_has_its_place_in_the_plan():
     planned = {args[0] for mark in test_data_flows_one_way.pytestmark for args in mark.args[1]}
     assert planned == set(MODULES)
+
+
+def test_lab_opens_copies_and_overwrites_no_answer(tmp_path):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("01_data.ipynb", "02_linear.ipynb", "GLOSSARY.md"):
+        (tmp_path / "notebooks" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "notebooks" / name).write_text("as it comes")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "01_data.ipynb").write_text("my answers")
+    jupyter = tmp_path / "jupyter"
+    jupyter.write_text('#!/bin/sh\necho "opened: $*"\n')
+    jupyter.chmod(0o755)
+    (tmp_path / "stamp").touch()
+    command = ["make", "-s", "-o", "stamp", "lab", "STAMP=stamp", "BIN=."]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "opened: lab work"
+    found = {path.name: path.read_text() for path in (tmp_path / "work").iterdir()}
+    assert found.pop("01_data.ipynb") == "my answers"
+    assert found == dict.fromkeys(["02_linear.ipynb", "GLOSSARY.md"], "as it comes")
