@@ -159,7 +159,7 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda b: b[: len(b) // 2], lambda _: b"", lambda _: pickle.dumps(1)]
+    "damage", [lambda b: b[: len(b) // 2], lambda _: b"", lambda _: pickle.dumps(1, 2)]
 )
 def test_damaged_files_are_named(tmp_path, damage):
     path = save_state(build_model("V0"), tmp_path / "state.pth")

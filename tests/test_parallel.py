@@ -77,7 +77,7 @@ def times(folder: Path) -> dict[str, int]:
 def cluster():
     from distributed import LocalCluster
 
-    options = {"processes": True, "dashboard_address": None, "protocol": "tcp://"}
+    options = {"processes": True, "dashboard_address": ":0", "protocol": "tcp://"}
     with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
         yield cluster
 
@@ -106,7 +106,7 @@ def test_one_worker_is_a_cluster_too():
     """joblib alone would compute in this process, where a cluster has one core."""
     from distributed import LocalCluster
 
-    options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(n_workers=1, **options) as small:
         rows = [(1,), (2,)]
         found = list(run_in_parallel(say_process, rows, 0, scheduler=small.scheduler_address))
@@ -165,7 +165,7 @@ def test_a_cluster_without_workers_is_named(monkeypatch):
 
     monkeypatch.setattr(parallel, "_WAIT", 0.5)
     with (
-        LocalCluster(n_workers=0, dashboard_address=None) as empty,
+        LocalCluster(n_workers=0, dashboard_address=":0") as empty,
         pytest.raises(WorkerError, match="has no workers"),
     ):
         list(run_in_parallel(add, [(1,)], 0, scheduler=empty.scheduler_address))
@@ -175,7 +175,7 @@ def test_a_worker_of_several_threads_is_refused():
     """Two trainings in one process would draw from the same random numbers."""
     from distributed import LocalCluster
 
-    options = {"processes": False, "dashboard_address": None}
+    options = {"processes": False, "dashboard_address": ":0"}
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, **options) as threaded,
         pytest.raises(WorkerError, match=r"has 2 threads.*\n.*--nthreads 1"),
