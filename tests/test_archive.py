@@ -159,6 +159,26 @@ def test_a_recipe_that_has_changed_since_is_noticed(study_runs, tmp_path, monkey
         archive.read_table(path)
 
 
+def test_runs_that_choose_rates_are_never_left_out(study_runs, tmp_path, monkeypatch):
+    """All others rest on them, so it takes a whole new study."""
+    path = tmp_path / "table.csv"
+    archive.write_table(study_runs, path)
+    monkeypatch.setattr(archive, "layers_digest", lambda recipe: "another")
+    with pytest.raises(ResultError, match=r"tune SGD(.|\n)*`mnistkit scoreboard --rerun`"):
+        archive.read_table(path, drop_outdated=True)
+
+
+def test_a_result_of_layers_that_have_changed_since_does_not_join(study_runs, tmp_path):
+    entry = next(e for e in judging_plan(BEST) if e.name == "V0")
+    without = archive.Runs(study_runs.frame[study_runs.frame["name"] != "V0"])
+    now = identify(entry.recipe, 0, digits(0))
+    before = now | {"layers": "older"}
+    paths = [write_result(tmp_path, run, {"test_accuracy": 0.5}) for run in (before, now)]
+    assert archive.join_folder(without, tmp_path).of("V0")["layers"].tolist() == [now["layers"]]
+    paths[1].unlink()
+    assert archive.join_folder(without, tmp_path) is without
+
+
 def test_a_study_on_the_sample_decides_nothing(tmp_path):
     fill(tmp_path, "sample")
     found = findings(archive.read_folder(tmp_path))
