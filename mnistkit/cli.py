@@ -341,7 +341,8 @@ def _print_records(results) -> None:
             click.echo(f"\n{result.name}")
             click.echo(record_table(result.records).to_string(index=False))
     minutes = sum(result.seconds for result in results) / 60
-    click.echo(f"\n{len(results)} notebooks in {minutes:.1f} min")
+    notebooks = "1 notebook" if len(results) == 1 else f"{len(results)} notebooks"
+    click.echo(f"\n{notebooks} in {minutes:.1f} min")
 
 
 def _shown(path: Path) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mnistkit.checks import check_columns, check_seeds, check_whole
 from mnistkit.data import Digits
+from mnistkit.errors import unknown_name
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.parallel import run_in_parallel
 from mnistkit.progress import progress_bar
@@ -131,12 +132,16 @@ def paired_difference(
 ) -> Interval:
     """Interval, 95 % unless `level` says otherwise, of `better` minus `than`, paired by seed.
 
-    A run that diverged makes it NaN. Raises ValueError if they do not share the same seeds.
+    A run that diverged makes it NaN. Raises UnknownNameError for a name that no run has, and
+    ValueError if the two do not share the same seeds.
     """
     check_columns(runs, ["name", "seed", value])
+    for name in (better, than):
+        if name not in set(runs["name"]):
+            raise unknown_name("name of runs", name, runs["name"].unique())
     table = runs.pivot(index="seed", columns="name", values=value)
     ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
-    if not ran[0] or ran[0] != ran[1]:
+    if ran[0] != ran[1]:
         raise ValueError(f"{better!r} and {than!r} have not been run with the same seeds")
     pair = table.loc[sorted(ran[0]), [better, than]]
     return interval_of_mean(pair[better] - pair[than], level)

@@ -77,7 +77,7 @@ DECIDED = {"split": "validation", "digits": 500, "mean": 0.80, "median": 0.79, "
 READ = {"place": 5, "V0": 0.9, "V1 corrected": 0.2, "n": 20, "models differ": True}
 LARGE = Recipe("A baseline", batch_size=256, learning_rate=0.004)
 BOTH = Recipe("A baseline", {"hidden": (256, 64)}, learning_rate=0.003)
-V2 = Recipe("V2", {"hidden_units": 20}, optimizer="sgd", learning_rate=0.1)
+V2 = Recipe("V2", {"hidden_units": 20}, batch_size=32, optimizer="sgd", learning_rate=0.1)
 RATES = {
     "falling": [0.987, 0.988, 0.989],
     "constant": [0.97, 0.98, 0.99],
@@ -106,6 +106,7 @@ ANSWERS = {
         ((-1, 1), "right: paper is -1"),
         ((0, 1), "before normalising"),
         ((-0.5, 0.5), "not yet divided by the deviation"),
+        ((-1, 509), "ink is 1, not 255"),
         ((1.0, -1.0), "the other way round"),
         ((-0.4242, 2.8215), "MNIST's own"),
         (torch.tensor([0.0, 255.0]), "bytes"),
@@ -164,6 +165,9 @@ ANSWERS = {
         (make_leaky(nn.LeakyReLU(0.5)), "has slope 0.5"),
         (make_leaky(nn.LeakyReLU(), between=nn.LeakyReLU()), "the first ReLU stays"),
         (make_leaky(nn.LeakyReLU())[1:], "takes no images"),
+        (make_leaky(nn.LeakyReLU(), between=nn.Sigmoid()), "belongs one ReLU"),
+        (make_leaky(nn.LeakyReLU(), between=nn.Identity()), "belongs one ReLU"),
+        (make_leaky(nn.ReLU(), nn.LeakyReLU()), "still there, before"),
         (make_leaky(nn.LeakyReLU(), hidden=20), "its linear layers are"),
         (nn.LeakyReLU, "a model"),
     ],
@@ -172,6 +176,8 @@ ANSWERS = {
         (lambda a, b: (a[:, None] > b).mean(), "being above"),
         (lambda a, b: float(a.mean() < b.mean()), "a yes or a no"),
         (lambda a, b: (a[:, None] < b).sum(), "divide by the number of pairs"),
+        (lambda a, b: sum(x < y for x in a for y in b) / len(a + b[:0]) / len(b), "right"),
+        (lambda a, b: 100 * (a[:, None] < b).mean(), "0.58 and not 58"),
         (lambda a, b: (a < b).mean(), "raises ValueError"),
         (lambda a, b: (a < b.mean()).mean(), "not their mean"),
     ],
@@ -180,6 +186,8 @@ ANSWERS = {
         (READ | {"n": 1, "V1 corrected": 0.0}, "one run again"),
         (READ | {"V1 corrected": 0.8}, "the models hardly"),
         (READ | {"models differ": "yes"}, "True or False"),
+        (READ | {"place": 99_999}, "at most 10,000"),
+        (READ | {"V0": 0.91}, "0.91 is no share of 20"),
         (READ | {"models differ": False, "V0": 0.9, "V1 corrected": 0.6}, "more than luck"),
     ],
     "3.1": [
@@ -223,7 +231,10 @@ ANSWERS = {
     "4.1": [
         (V2, "right"),
         (replace(V2, options={}), "10 channels, and 20"),
-        (replace(V2, optimizer="adam", learning_rate=0.001), "you compare optimisers"),
+        (replace(V2, optimizer="adam", learning_rate=0.001), "its optimizer is 'adam'"),
+        (replace(V2, batch_size=64), "its batch_size is 64, and V2's 32"),
+        (replace(V2, options={"channels": 20}), "no option .'channels'"),
+        (replace(V2, options={"hidden_units": "20"}), "it has '20' channels"),
         (Recipe("V1", {"hidden_units": 20}), "V2 is asked for"),
         ("V2", "a `Recipe`"),
     ],
@@ -234,6 +245,10 @@ ANSWERS = {
          "an order of its own"),
         (lambda x: x.roll(2, dims=0), "among each other"),
         (lambda x: x, "as they were"),
+        (lambda x: x.flip(2), "still are"),
+        (lambda x: x.transpose(2, 3), "still are"),
+        (lambda x: x[:, :, torch.randperm(28, generator=torch.Generator().manual_seed(0))],
+         "still are"),
         (lambda x: x.flatten(1)[:, FIXED], "shape"),
         (lambda x: x.flip(3) * 0.5, "keep its own pixels"),
     ],

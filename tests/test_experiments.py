@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mnistkit import runs as runs_module
-from mnistkit.errors import ResultError
+from mnistkit.errors import ResultError, UnknownNameError
 from mnistkit.experiments import (
     Recipe,
     paired_difference,
@@ -120,8 +120,8 @@ def test_unpaired_runs_are_refused():
     frame = runs({"a": [0.7, 0.8], "b": [0.7]})
     with pytest.raises(ValueError, match="have not been run with the same seeds"):
         paired_difference(frame, "a", "b")
-    with pytest.raises(ValueError, match="have not been run with the same seeds"):
-        paired_difference(frame, "a", "c")
+    with pytest.raises(UnknownNameError, match=r"name of runs 'bb'; did you mean 'b'"):
+        paired_difference(frame, "a", "bb")
 
 
 def test_nothing_to_run_is_named(easy_digits):

@@ -22,8 +22,8 @@ def what(value: object) -> str:
         return f"a model, {type(value).__name__}"
     if callable(value):
         return "a function or a class"
-    words = repr(value).partition("\n")[0]
-    return words if len(words) < 40 else f"a {type(value).__name__}"
+    words = repr(value)
+    return words if len(words) < 40 and "\n" not in words else f"a {type(value).__name__}"
 
 
 class AnswerError(Exception):
@@ -133,7 +133,10 @@ def parts(answer: object, names: Iterable[str]) -> dict:
 def word(answer: object, choices: Iterable[str]) -> str:
     """Read one of several words."""
     choices = list(choices)
-    wrong_if(answer not in choices, f"{answer!r} is none of: {', '.join(map(repr, choices))}")
+    words = ", ".join(map(repr, choices))
+    wrong_if(
+        not isinstance(answer, str) or answer not in choices, f"{what(answer)} is none of: {words}"
+    )
     return answer
 
 
@@ -198,6 +201,11 @@ def told_apart(gap: object, said: object, least: int = 3) -> str:
         f"the gap is {what(gap)}; `paired_difference` gives one with its interval",
     )
     wrong_if(gap.n < least, f"{gap.n} seeds show little: take {least} or more")
+    wrong_if(
+        abs(gap.mean) > 0.5,
+        f"the gap is {gap.mean:+.2f}, more than half of all digits: hand it in as "
+        "`paired_difference` gives it, not times 100",
+    )
     word(said, ["better", "worse", "not told apart"])
     found = side_of(gap, "better", "worse")
     reach = f"{100 * gap.low:+.2f} to {100 * gap.high:+.2f} points"

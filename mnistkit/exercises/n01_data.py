@@ -64,19 +64,23 @@ def paper_and_ink(answer: object) -> str:
         (0.0, 255.0): "those are the bytes; `to_float` has scaled them to 0 and 1 before",
         (-0.5, 0.5): "you have subtracted the mean, and not yet divided by the deviation",
         (1.0, -1.0): "the other way round: paper was 0, and ink 1",
+        (-1.0, 509.0): "ink is 1, not 255, when it is normalised: `to_float` comes before",
         (-0.4242, 2.8215): "that is with MNIST's own mean and deviation, not with 0.5 and 0.5",
     }
     for mistake, reason in mistakes.items():
         wrong_if(np.allclose(pair, mistake, atol=5e-4), reason)
     wrong_if(not np.allclose(pair, (-1, 1), atol=1e-6), "(value - mean) / deviation gives others")
-    return "paper is -1 and ink 1. Their mean is not 0: these constants do not belong to MNIST."
+    return (
+        "paper is -1 and ink 1. Most pixels are paper, so the mean of all is far from 0: these "
+        "constants are not MNIST's."
+    )
 
 
 @exercise(
     "1.3",
     wants="a function that takes means, 10 x 28 x 28, and returns two classes",
     hint="`torch.cdist(flat, flat)` gives all distances between rows. Each mean is nearest to "
-    "itself, so fill the diagonal with infinity before you look for the smallest.",
+    "itself, so fill the diagonal first: `distances.fill_diagonal_(float('inf'))`.",
     solution="""
 def closest(means):
     flat = means.flatten(1)
@@ -135,7 +139,7 @@ def luck_of_the_best(answer: object) -> str:
     )
     wrong_if(
         many > 0.03 and few < 2 * many,
-        "much the same for 50 digits and for 5,000: does your function use `n`?",
+        "much the same for 50 digits and for 5,000: does your function use `n`, and `dim=1`?",
     )
     wrong_if(
         many > 0.02 and many > some / 2,
@@ -161,8 +165,8 @@ def luck_of_the_best(answer: object) -> str:
     "1.5",
     wants='{"split": ..., "digits": ..., "mean": ..., "median": ..., "better": ...}',
     hint="`.median(dim=0).values` in place of `.mean(dim=0)`. You are choosing between two "
-    "classifiers: which split is for that? Two accuracies on 500 digits differ by two or three "
-    "points by chance alone.",
+    "classifiers: which split is for that? Two accuracies on 500 digits may differ by some "
+    "five points by chance alone, on 5,000 by one and a half.",
     solution="""
 centres = {"mean": means, "median": torch.stack(
     [to_float(digits.train.images[digits.train.labels == c]).median(dim=0).values[0]
@@ -207,6 +211,6 @@ def mean_or_median(answer: object) -> str:
         f"{100 * abs(mean - median):.1f} points on {count:,.0f} digits are more than chance does",
     )
     return (
-        f"{better}, decided where it should be: test is still closed. (Chance alone makes two such "
+        f"{better}, decided where it should be: not on test. (Chance alone makes two such "
         f"scores differ by up to {100 * chance:.1f} points.)"
     )

@@ -36,12 +36,16 @@ def more_channels(answer: object) -> str:
         not isinstance(answer, Recipe), f"the answer is {what(answer)}, and a `Recipe` is asked for"
     )
     wrong_if(answer.model != "V2", f"its model is {answer.model!r}, and V2 is asked for")
+    unknown = sorted(set(answer.options) - {"hidden_units"})
+    wrong_if(unknown, f"V2 has no option {unknown[:1]}; it calls its channels `hidden_units`")
     channels = answer.options.get("hidden_units", 10)
-    wrong_if(channels != 20, f"it has {channels} channels, and 20 are asked for")
-    wrong_if(
-        (answer.optimizer, answer.learning_rate) != ("sgd", 0.1),
-        "V2 was trained by SGD at 0.1; change its channels only, or you compare optimisers",
-    )
+    wrong_if(channels != 20, f"it has {channels!r} channels, and 20 are asked for")
+    published = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 32}
+    for name, value in published.items():
+        wrong_if(
+            getattr(answer, name) != value,
+            f"its {name} is {getattr(answer, name)!r}, and V2's {value!r}; change its channels",
+        )
     return "twice the channels. `run_grid` tells what they gain, with V2's seeds."
 
 
@@ -90,7 +94,23 @@ def shuffled_pixels(answer: object) -> str:
     )
     moved = (once != images).float().mean().item()
     wrong_if(moved < 0.9, "most pixels stand where they were; shuffle all 784, not rows or columns")
+    wrong_if(
+        _neighbours_left(answer) > 0.5,
+        "most pixels that were neighbours still are, and a window of 3 x 3 sees the same; shuffle "
+        "single pixels, not rows or columns",
+    )
     return "to an MLP nothing has changed; a window of 3 x 3 no longer sees neighbours."
+
+
+def _neighbours_left(answer: object) -> float:
+    """Share of the pixels beside each other, or one above the other, that are so still.
+
+    The images are the numbers of row and column, so what comes back says where each was.
+    """
+    row, column = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    found = call(answer, torch.stack([row, column]).unsqueeze(1))[:, 0]
+    steps = [(found[:, 1:] - found[:, :-1]), (found[:, :, 1:] - found[:, :, :-1])]
+    return max(float((step.abs().sum(dim=0) == 1).float().mean()) for step in steps)
 
 
 @exercise(
