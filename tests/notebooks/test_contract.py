@@ -22,6 +22,8 @@ NAMES = [
     "06_scoreboard", "07_trust",
 ]  # fmt: skip
 
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -85,6 +87,12 @@ def test_opens_with_title_objectives_minutes_and_claims(path):
     assert re.search(r"About \d+ minutes? on a two-core laptop", first.source)
     assert "under test**" in first.source
     assert first.source.count("|") > 8
+
+
+def test_minutes_are_those_of_the_readme(path):
+    row = next(line for line in README.splitlines() if line.startswith(f"| [{path.stem}]"))
+    about = re.search(r"^About .*?\.(?= |$)", read(path).cells[0].source, flags=re.M)[0]
+    assert set(re.findall(r"\d+", row.split("|")[3])) == set(re.findall(r"\d+", about))
 
 
 def test_parameters_come_first_one_plain_line_each_with_a_comment(path):
