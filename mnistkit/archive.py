@@ -74,14 +74,8 @@ def join_folder(runs: Runs, folder: str | os.PathLike) -> Runs:
     Results of other digits, or of layers that have changed since, stay where they are.
     """
     plan, known = full_plan(runs.frame), set(runs.frame["data"])
-    now = {_made_of(entry) for entry in plan}
     found = [read_result(path) for path in sorted(Path(folder).glob("*.json"))]
-    contents = {
-        _key(run): content
-        for content in found
-        if (run := content["run"])["data"]["digest"] in known
-        and (recipe_digest(run["recipe"]), run["layers"]) in now
-    }
+    contents = {_key(c["run"]): c for c in found if c["run"]["data"]["digest"] in known}
     there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
     rows = [r for r in _rows_of(plan, contents) if (r["name"], r["seed"]) not in there]
     if not rows:
@@ -173,8 +167,12 @@ def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows_of(plan: Sequence[Entry], contents: dict[tuple, dict]) -> list[dict]:
-    keys = {(e.name, seed): (e.recipe.digest, seed, e.data) for e in plan for seed in e.seeds}
-    return [_to_row(name, contents[key]) for (name, _), key in keys.items() if key in contents]
+    rows = []
+    for entry in plan:
+        made_of = _made_of(entry)
+        keys = [(*made_of, entry.data, seed) for seed in entry.seeds]
+        rows += [_to_row(entry.name, contents[key]) for key in keys if key in contents]
+    return rows
 
 
 def _to_row(name: str, content: dict) -> dict:
@@ -193,19 +191,22 @@ def _to_row(name: str, content: dict) -> dict:
     return {key: row[key] for key in _COLUMNS}
 
 
-def _key(run: dict) -> tuple[str, int, str]:
-    """What the plan knows of a run: recipe, seed, kind of data."""
+def _key(run: dict) -> tuple[str, str, str, int]:
+    """What the plan knows of a run: recipe, layers, kind of data, seed."""
+    return recipe_digest(run["recipe"]), run["layers"], _kind(run), run["seed"]
+
+
+def _kind(run: dict) -> str:
+    """Name the kind of data, as an entry of the plan does."""
     if ", " in run["data"]["source"]:
-        kind = "features"
-    else:
-        kind = "split" if run["data"]["validation"] else "whole"
-    return recipe_digest(run["recipe"]), run["seed"], kind
+        return "features"
+    return "split" if run["data"]["validation"] else "whole"
 
 
 def _check_one_data(files: dict[Path, dict]) -> None:
     """All results of one kind must be of the same digits."""
     runs = {path: content["run"] for path, content in files.items()}
-    digests = {path: (_key(run)[2], run["data"]["digest"]) for path, run in runs.items()}
+    digests = {path: (_kind(run), run["data"]["digest"]) for path, run in runs.items()}
     sources = {
         path: ("source", run["data"]["source"].partition(", ")[0]) for path, run in runs.items()
     }

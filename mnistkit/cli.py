@@ -122,8 +122,9 @@ def scoreboard(
             raise ResultError("--rerun measures everything, --add the rest", do="choose one")
         if rerun or add:
             folder = folder or RUNS
-            _measure(folder, source, archive.read_table(drop_outdated=True) if add else None)
-        runs = _runs(folder, add)
+            known = archive.read_table(drop_outdated=True) if add else None
+            _measure(folder, source, known)
+        runs = archive.join_folder(known, folder) if add else _runs(folder)
         missing = archive.missing_runs(runs)
         if publish:
             _publish(runs, missing)
@@ -263,11 +264,9 @@ def _bars(probabilities: Sequence[float], width: int = 40) -> str:
     )
 
 
-def _runs(folder: Path | None, add: bool):
+def _runs(folder: Path | None):
     from mnistkit import archive
 
-    if add:
-        return archive.join_folder(archive.read_table(drop_outdated=True), folder)
     return archive.read_folder(folder) if folder else archive.read_table()
 
 

@@ -1,9 +1,9 @@
 """How a verdict on a published number follows from runs.
 
-A README prints the accuracy of one run, measured on 10,000 test digits. Such a number
-misses by chance, so it is given a tolerance: two standard errors of
-a share p counted over 10,000 digits, 2 sqrt(p (1 - p) / 10,000). A verdict follows from a
-95 % interval, and never from a single run:
+A README prints the accuracy of one run, measured on 10,000 test digits. Such a number misses
+by chance, so it is given a tolerance: two standard errors of a share p counted over 10,000
+digits, 2 sqrt(p (1 - p) / 10,000). A verdict follows from a 95 % interval, and never from a
+single run:
 
 - an accuracy is *reproduced* if the interval of our mean lies within the tolerance of the
   published number, *surpassed* if it lies above, *not reproduced* if it lies below;

@@ -179,6 +179,15 @@ def test_a_result_of_layers_that_have_changed_since_does_not_join(study_runs, tm
     assert archive.join_folder(without, tmp_path) is without
 
 
+def test_a_result_of_layers_that_have_changed_since_hides_no_other(folder, study_runs):
+    """The folder of an older study: its files are named by their layers, in any order."""
+    entry = next(e for e in judging_plan(BEST) if e.name == "V0")
+    for older in ("older", "0", "f"):
+        run = identify(entry.recipe, 0, digits(0)) | {"layers": older}
+        write_result(folder, run, {"test_accuracy": 0.5})
+    assert archive.read_folder(folder).of("V0")["test_accuracy"].min() > 0.9
+
+
 def test_a_study_on_the_sample_decides_nothing(tmp_path):
     fill(tmp_path, "sample")
     found = findings(archive.read_folder(tmp_path))
