@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
-from mnistkit.errors import NotebookError
+from mnistkit.errors import NotebookError, needs_package
 from mnistkit.notebooks import find_notebooks
 from mnistkit.storage import output_folder, write_atomically
+
+with needs_package("the book", "lab"):
+    import nbformat
+    from bs4 import BeautifulSoup
+    from jinja2 import Environment, FileSystemLoader
+    from nbconvert import HTMLExporter
 
 _HERE = Path(__file__).parent
 _MINUTES = re.compile(r"About (\d+ minutes?) on a two-core laptop")
@@ -66,7 +70,8 @@ def _page(path: Path) -> Page:
 
 def _glossary(known: set[str]) -> Page:
     words = (find_notebooks()[0].parent / "GLOSSARY.md").read_text(encoding="utf-8")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(words)])
+    cell = nbformat.v4.new_markdown_cell(words, id="glossary")  # else a random one
+    notebook = nbformat.v4.new_notebook(cells=[cell])
     return Page("glossary", "Glossary", "", _body(notebook, known))
 
 
@@ -75,9 +80,6 @@ def _body(notebook: nbformat.NotebookNode, known: set[str]) -> str:
 
     known: stems of the notebooks that are pages; links to others stay as they are.
     """
-    from bs4 import BeautifulSoup
-    from nbconvert import HTMLExporter
-
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True,
                             exclude_output_prompt=True, exclude_anchor_links=True)  # fmt: skip
     soup = BeautifulSoup(exporter.from_notebook_node(notebook)[0], "html.parser")
@@ -128,8 +130,6 @@ def _mend_regions(soup) -> None:
 
 
 def _render(template: str, **values: object) -> str:
-    from jinja2 import Environment, FileSystemLoader
-
     rooms = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True)
     style = (_HERE / "book.css").read_text(encoding="utf-8")
     return rooms.get_template("book.html.j2").render(kind=template, style=style, **values)
@@ -137,4 +137,4 @@ def _render(template: str, **values: object) -> str:
 
 def _write(path: Path, text: str) -> None:
     with write_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")

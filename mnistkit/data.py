@@ -21,6 +21,7 @@ from torch.utils.data import (
 
 from mnistkit import sources
 from mnistkit.checks import check_whole
+from mnistkit.devices import announce_device
 from mnistkit.errors import DataError, DownloadError, unknown_name
 from mnistkit.storage import data_root
 
@@ -130,6 +131,8 @@ def load_digits(
 ) -> Digits:
     """Load digits from disk, from the network, or from the sample that is always there.
 
+    The first call in a process prints what will be computed with: device, threads, precision.
+
     Args:
         source: "mnist", "qmnist", "sample", or "auto": what `MNISTKIT_SOURCE` says, else
             the first of `order` that can be had. Falling back prints a line that says so.
@@ -155,6 +158,7 @@ def load_digits(
     if limit is not None:
         check_whole("limit", limit, least=10)  # one a class
     names = _checked_order(order) if source == "auto" else (source,)
+    announce_device()
     name, parts = _first_available(names, data_root(root), writers or by_writer)
     train, test = parts if len(parts) == 2 else _split_off_sample_test(parts[0])
     if name == "sample":

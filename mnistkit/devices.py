@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 
@@ -16,23 +17,45 @@ _WORTH = 0.9  # more threads are taken if they need at most this share of the ti
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device by name; "auto" is cuda where there is one, else mps, else cpu.
+    """Return the device by name; "auto" is what `MNISTKIT_DEVICE` says, else cuda or cpu.
 
+    Apple's mps is taken on request only: its results differ from the CPU's.
     Raises ValueError for a name that PyTorch does not know, or a device that is not here.
     """
-    if name != "auto":
-        try:
-            device = torch.device(name)
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise ValueError(
-                f"device {name!r} is not here; use 'auto' or 'cpu' ({reason})"
-            ) from error
-        return device
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    asked = "device"
+    if name == "auto":
+        asked = "MNISTKIT_DEVICE: device"
+        name = os.environ.get("MNISTKIT_DEVICE") or "auto"
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{asked} {name!r} is not here; use 'auto' or 'cpu' ({reason})") from error
+    return device
+
+
+def describe_device(device: torch.device) -> str:
+    """Say in a line what is computed with: device, threads, precision."""
+    words = [str(device)]
+    if device.type == "cuda":
+        words = [f"{device} ({torch.cuda.get_device_name(device)})"]
+    elif device.type == "cpu":
+        threads = torch.get_num_threads()
+        words.append("1 thread" if threads == 1 else f"up to {threads} threads")
+    low = supports_bfloat16(device)
+    words.append("float32, convolutions in bfloat16" if low else "float32")
+    if device.type == "cpu" and torch.backends.mps.is_available():
+        words.append("MNISTKIT_DEVICE=mps takes the GPU, whose results differ")
+    return ", ".join(words)
+
+
+@cache
+def announce_device() -> None:
+    """Print once in a process what "auto" computes with."""
+    print(f"device: {describe_device(choose_device())}", flush=True)
 
 
 def supports_bfloat16(device: torch.device) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class MnistkitError(Exception):
@@ -74,6 +75,18 @@ class MissingPackageError(MnistkitError, ImportError):
 
 class UnknownNameError(MnistkitError, ValueError):
     """A name that is in none of the lists; the nearest right one is suggested."""
+
+
+@contextmanager
+def needs_package(purpose: str, extra: str) -> Iterator[None]:
+    """Say what a package is needed for, and how it comes, where its import fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{purpose} needs {error.name}, which is not installed",
+            do=f"pip install 'mnistkit[{extra}]'",
+        ) from error
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:

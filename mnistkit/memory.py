@@ -46,7 +46,7 @@ class PeakMemory:
 def _held(process: psutil.Process) -> int:
     """Memory of a process in bytes: its share (PSS), or all that is resident."""
     try:
-        memory = process.memory_full_info()
-        return getattr(memory, "pss", memory.rss)
+        # What else memory_full_info tells needs a privilege on a Mac.
+        return process.memory_full_info().pss if psutil.LINUX else process.memory_info().rss
     except psutil.Error:  # it has ended since, or is another user's
         return 0

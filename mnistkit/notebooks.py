@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
-import papermill
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
-from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
+from mnistkit.errors import NotebookError, needs_package, suggestion
 
-from mnistkit.errors import NotebookError, suggestion
+with needs_package("executing notebooks", "lab"):
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbformat import NotebookNode
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
 from mnistkit.memory import PeakMemory
 from mnistkit.records import Record, read_records
 from mnistkit.storage import project_root, write_atomically
 
 KERNEL = "python3"
+# The shortest run that shows all there is: each cell with something in it, and no number good.
+FIRST_LOOK = {
+    "limit": 1000, "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1,
+    "grid_digits": 1000, "grid_epochs": 1, "check_seeds": 1, "train_size": 200,
+    "control_size": 100, "corrupted": 100, "mobilenet_digits": 20, "mobilenet_train": 40,
+}  # fmt: skip
 CELL_LIMIT = 60  # minutes that a cell may take before it is taken to hang
 
 
@@ -77,6 +86,12 @@ def check_parameters(
         path: {n: _typed(n, v, found[n], path) for n, v in values.items() if n in found}
         for path, found in declared.items()
     }
+
+
+def first_look_parameters(notebooks: Sequence[Path]) -> dict[str, object]:
+    """Return the values of `FIRST_LOOK` that some of the notebooks have."""
+    known = {name for path in notebooks for name in parameter_defaults(path)}
+    return {name: value for name, value in FIRST_LOOK.items() if name in known}
 
 
 def parameter_defaults(notebook: Path) -> dict[str, object]:
@@ -162,12 +177,12 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
 def normalize_file(path: Path, into: Path | None = None) -> bool:
     """Normalise a notebook file, in place or into a folder; returns whether that changed it."""
     target = into / path.name if into else path
-    before = target.read_text(encoding="utf-8") if target.exists() else ""
+    before = target.read_bytes() if target.exists() else b""
     after = nbformat.writes(normalize(nbformat.read(path, as_version=4)), version=4) + "\n"
-    if after == before:
+    if after.encode() == before:  # bytes: other line ends are a change, too
         return False
     with write_atomically(target) as temporary:
-        temporary.write_text(after, encoding="utf-8")
+        temporary.write_text(after, encoding="utf-8", newline="\n")
     return True
 
 
@@ -197,6 +212,20 @@ def _image_metadata(metadata: Mapping) -> NotebookNode:
 
 def _tags(cell: NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
+
+
+def copy_to_work() -> Path:
+    """Copy notebooks and glossary to work/ in the project; what is there already stays.
+
+    A learner's answers belong into copies: delete one, and it is made anew. Returns work/.
+    """
+    source = _folder()
+    work = source.parent / "work"
+    work.mkdir(exist_ok=True)
+    for path in [*source.glob("*.ipynb"), source / "GLOSSARY.md"]:
+        if not (work / path.name).exists():
+            shutil.copyfile(path, work / path.name)
+    return work
 
 
 def _folder() -> Path:

@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import contextmanager
 
 import joblib
+import psutil
 
 from mnistkit import __version__
 from mnistkit.errors import MissingPackageError, WorkerError
@@ -87,9 +88,18 @@ def _call(
 
 def _follow(caller: int) -> None:
     """End this process soon after the one that started it: killed, that could not stop it."""
-    while os.getppid() == caller:
+    parent = psutil.Process().parent()  # None if another process has its number by now
+    while os.getppid() == caller and parent is not None and _runs(parent):
         time.sleep(0.5)
     os._exit(1)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether a process is still there: on Windows its children keep its number as their parent."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL.PngImagePlugin import PngInfo
 
+from mnistkit.errors import needs_package
 from mnistkit.storage import project_root, write_atomically
 
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
@@ -52,7 +53,8 @@ def show_figure(ax: Axes | Figure, save_as: str | None = None) -> None:
 
     save_as: a file name; the figure is also saved under that name in `figures/`.
     """
-    from IPython.display import Image, Markdown, display
+    with needs_package("showing a figure in a notebook", "lab"):
+        from IPython.display import Image, Markdown, display
 
     figure = ax if isinstance(ax, Figure) else ax.get_figure(root=True)
     words = alt_text(figure)

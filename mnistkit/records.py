@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 
-from mnistkit.errors import unknown_name
+from mnistkit.errors import needs_package, unknown_name
 
 MIME_TYPE = "application/vnd.mnistkit.records+json"
 UNITS = ("accuracy", "seconds", "count", "points", "number")
@@ -47,7 +46,8 @@ def record(source: str, *, n: int = 1, **units: Mapping[str, float]) -> None:
     (see `Record`) the numbers by name, as in `accuracy={"V0 test accuracy": 0.918}`.
     Raises ValueError for an unknown unit or a value that is no finite number.
     """
-    from IPython.display import display
+    with needs_package("recording in a notebook", "lab"):
+        from IPython.display import display
 
     records = []
     for unit, values in units.items():
@@ -74,6 +74,8 @@ def record_table(records: list[Record]) -> pd.DataFrame:
 
 def read_records(path: str | Path) -> list[Record]:
     """Read the numbers that an executed notebook recorded, in order."""
+    with needs_package("reading a notebook", "lab"):
+        import nbformat
     notebook = nbformat.read(path, as_version=4)
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     found = [o["data"][MIME_TYPE] for o in outputs if MIME_TYPE in o.get("data", {})]

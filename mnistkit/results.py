@@ -71,7 +71,7 @@ def write_result(
     path = result_path(folder, run)
     text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
     with write_atomically(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
     return path
 
 

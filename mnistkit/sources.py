@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import socket
 import tempfile
 import threading
@@ -26,7 +25,7 @@ import torch
 from torch import Tensor
 
 from mnistkit.errors import DataError, DownloadError
-from mnistkit.storage import UNFINISHED, remove_leftovers, write_atomically
+from mnistkit.storage import UNFINISHED, remove_leftovers, replace_file, write_atomically
 
 _timeouts: list[float | None] = []  # before each download that is going on
 _timeouts_lock = threading.Lock()
@@ -286,6 +285,22 @@ def _missing(folder: Path, files: dict[str, IdxFile]) -> list[IdxFile]:
     return [file for file in files.values() if not _locate(folder, file).exists()]
 
 
+def have_files(root: Path, name: str) -> bool:
+    """Whether all files of "mnist" or "qmnist" lie under `root`, each verified.
+
+    Nothing is downloaded. Raises DataError for one that is damaged, whatever else is missing.
+    """
+    folder, files = {
+        "mnist": (_folder(root, "MNIST"), MNIST_FILES),
+        "qmnist": (_folder(root, "QMNIST"), QMNIST_FILES),
+    }[name]
+    missing = _missing(folder, files)
+    for file in files.values():
+        if file not in missing:
+            read_idx(folder, file)
+    return not missing
+
+
 # --- who wrote each digit ---------------------------------------------------------
 
 
@@ -353,7 +368,10 @@ def _downloading(what: str, root: Path) -> Iterator[Path]:
         root.mkdir(parents=True, exist_ok=True)
         remove_leftovers(root)
         with (
-            tempfile.TemporaryDirectory(dir=root, prefix=f".download.{UNFINISHED}") as incoming,
+            # What Windows does not let go of yet is left for `remove_leftovers`.
+            tempfile.TemporaryDirectory(
+                dir=root, prefix=f".download.{UNFINISHED}", ignore_cleanup_errors=True
+            ) as incoming,
             socket_timeout(DOWNLOAD_TIMEOUT),
         ):
             yield Path(incoming)
@@ -374,8 +392,8 @@ def _move_in(incoming: Path, folder: Path, files: dict[str, IdxFile]) -> None:
         if not file.sha256:
             digest = hashlib.sha256((incoming / file.name).read_bytes()).hexdigest()
             with write_atomically(_note(folder / file.name)) as note:
-                note.write_text(f"{digest}  {file.name}\n", "ascii")
-        os.replace(incoming / file.name, folder / file.name)
+                note.write_text(f"{digest}  {file.name}\n", "ascii", newline="\n")
+        replace_file(incoming / file.name, folder / file.name)
 
 
 @contextmanager

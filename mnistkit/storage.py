@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 from mnistkit.errors import StorageError
 
 UNFINISHED = "unfinished-"  # in the name of what is being written
+# Windows refuses to rename a file, or to replace one, while a reader or a virus scanner has it
+# open; most let go at once. Seconds between tries.
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8) if os.name == "nt" else ()
 
 
 def project_root() -> Path:
@@ -69,13 +73,11 @@ def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
     path, temporary = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{UNFINISHED}")
-        os.close(handle)
-        temporary = Path(name)
+        temporary = path.parent / f".{path.name}.{UNFINISHED}{secrets.token_hex(4)}"
+        temporary.touch(exist_ok=False)  # not by mkstemp, whose files only their owner can read
         yield temporary
         _flush_to_disk(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        replace_file(temporary, path)
     except OSError as error:
         raise StorageError(
             f"{path.name} cannot be written: {error.strerror or error}",
@@ -84,7 +86,18 @@ def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
         ) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(PermissionError):  # open, on Windows: `remove_leftovers` takes it away
+                temporary.unlink(missing_ok=True)
+
+
+def replace_file(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Rename a file to `target`, which it replaces; on Windows, try for more than a second."""
+    for pause in _PAUSES:
+        with suppress(PermissionError):
+            os.replace(source, target)
+            return
+        time.sleep(pause)
+    os.replace(source, target)
 
 
 def remove_leftovers(folder: str | os.PathLike) -> None:
@@ -112,16 +125,10 @@ def replace_between_marks(path: str | os.PathLike, name: str, text: str) -> bool
     if new == old:
         return False
     with write_atomically(path) as temporary:
-        temporary.write_text(new, encoding="utf-8")
+        temporary.write_text(new, encoding="utf-8", newline="\n")
     return True
 
 
 def _flush_to_disk(path: Path) -> None:
-    with path.open("rb") as file:
+    with path.open("rb+") as file:  # Windows flushes only what is open for writing
         os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

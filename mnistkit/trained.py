@@ -154,7 +154,7 @@ def _write_in_words(content: dict, weights: Path) -> None:
     path, words = weights.with_suffix(".md"), card_in_words(content, weights.name)
     if not path.exists() or path.read_text(encoding="utf-8") != words:
         with write_atomically(path) as temporary:
-            temporary.write_text(words, encoding="utf-8")
+            temporary.write_text(words, encoding="utf-8", newline="\n")
 
 
 def _in_words(recipe: dict) -> str:

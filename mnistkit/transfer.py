@@ -160,6 +160,15 @@ def name_features(digits: Digits, weights: str) -> Digits:
 # --- weights ------------------------------------------------------------------------
 
 
+def torchvision_weights_file() -> Path:
+    """Where torchvision keeps its weights of MobileNetV2 once they are downloaded."""
+    from torchvision.models import MobileNet_V2_Weights
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(
+        MobileNet_V2_Weights.IMAGENET1K_V1.url
+    ).name  # fmt: skip
+
+
 def _torchvision_weights() -> tuple[dict | None, str]:
     from torchvision.models import MobileNet_V2_Weights
 

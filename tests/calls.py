@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from pathlib import Path
+
+import psutil
 
 
 def add(shared: int, number: int) -> int:
@@ -18,7 +19,7 @@ def fail(_shared: object, number: int) -> None:
 
 def die(_shared: object, number: int) -> int:
     if number == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
+        psutil.Process().kill()
     return number
 
 

@@ -19,7 +19,7 @@ COUNTS = {"train": 300, "test": 100}
 @pytest.fixture(autouse=True)
 def _quiet_and_alone(monkeypatch):
     """No test depends on what the machine has: not on data, weights or settings."""
-    for name in ("MNISTKIT_DATA", "MNISTKIT_SOURCE"):
+    for name in ("MNISTKIT_DATA", "MNISTKIT_DEVICE", "MNISTKIT_SOURCE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MNISTKIT_MOBILENET", "random")
     monkeypatch.setenv("TQDM_DISABLE", "1")

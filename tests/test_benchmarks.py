@@ -99,4 +99,4 @@ def test_a_sweeps_growth_is_multiplication():
 
 def test_the_readme_shows_the_measured_growth():
     costs = scaling.Costs(**json.loads(scaling.STORED.read_text()))
-    assert scaling.to_markdown(costs) in scaling.README.read_text()
+    assert scaling.to_markdown(costs) in scaling.README.read_text("utf-8")

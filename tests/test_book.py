@@ -30,7 +30,7 @@ def book(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def soups(book) -> dict[str, BeautifulSoup]:
-    return {path.stem: BeautifulSoup(path.read_text(), "html.parser") for path in book.iterdir()}
+    return {path.stem: BeautifulSoup(path.read_bytes(), "html.parser") for path in book.iterdir()}
 
 
 def test_each_notebook_has_a_page_and_the_index_links_to_it(soups):

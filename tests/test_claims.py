@@ -32,7 +32,7 @@ def test_each_rests_on_runs_of_the_plan(claim):
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_each_stands_at_the_top_of_its_notebook_as_published(claim):
-    opening = "".join(p.read_text() for p in (ROOT / "notebooks").glob("0[2-5]_*.ipynb"))
+    opening = "".join(p.read_text("utf-8") for p in (ROOT / "notebooks").glob("0[2-5]_*.ipynb"))
     row = re.search(rf"\| {claim.id} \|.*\|", opening).group(0)
     number = re.search(r"[\d.,]*\d", claim.published)
     assert not number or number.group(0) in row or claim.id == "D2"

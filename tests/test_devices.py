@@ -9,8 +9,15 @@ import pytest
 import torch
 
 from mnistkit import epoch, training
-from mnistkit.data import move_loader
-from mnistkit.devices import choose_threads, supports_bfloat16, thread_count
+from mnistkit.data import load_digits, move_loader
+from mnistkit.devices import (
+    announce_device,
+    choose_device,
+    choose_threads,
+    describe_device,
+    supports_bfloat16,
+    thread_count,
+)
 from mnistkit.models import build_model
 from mnistkit.tally import Evaluation
 from mnistkit.training import fit, train_one_epoch
@@ -94,6 +101,40 @@ def test_measuring_changes_neither_weights_nor_order(easy_digits, two_threads, m
 def test_a_bad_number_of_threads_is_named(easy_digits, threads):
     with pytest.raises(ValueError, match=f"threads is {threads!r}, expected 1 or more, or 'auto'"):
         fit(build_model("V0"), easy_digits.train.loader(64), threads=threads)
+
+
+def test_auto_takes_the_cpu_where_only_apples_gpu_is_there_and_mps_on_request(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device() == torch.device("cpu")
+    assert describe_device(choose_device()).endswith("MNISTKIT_DEVICE=mps takes the GPU, "
+                                                     "whose results differ")  # fmt: skip
+    monkeypatch.setattr(torch, "empty", lambda *_, device: device)  # as on a Mac
+    monkeypatch.setenv("MNISTKIT_DEVICE", "mps")
+    assert choose_device() == torch.device("mps")
+    assert choose_device("cpu") == torch.device("cpu"), "what a call says comes first"
+
+
+def test_auto_takes_cuda_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device() == torch.device("cuda")
+    monkeypatch.setenv("MNISTKIT_DEVICE", "cpu")
+    assert choose_device() == torch.device("cpu")
+
+
+def test_a_device_in_the_environment_that_is_not_here_is_named_with_where_it_was_asked(monkeypatch):
+    monkeypatch.setenv("MNISTKIT_DEVICE", "warp")
+    with pytest.raises(ValueError, match="MNISTKIT_DEVICE: device 'warp' is not here"):
+        choose_device()
+
+
+def test_the_first_digits_of_a_process_say_what_is_computed_with(monkeypatch, capsys):
+    monkeypatch.setenv("MNISTKIT_BFLOAT16", "0")
+    announce_device.cache_clear()
+    for _ in range(2):
+        with thread_count(2):
+            load_digits("sample", limit=20)
+    assert capsys.readouterr().out == "device: cpu, up to 2 threads, float32\n"
 
 
 def test_bfloat16_can_be_switched_off(monkeypatch):

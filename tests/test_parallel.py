@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +66,38 @@ def test_a_grid_goes_on_when_a_process_is_killed(easy_digits, tmp_path, capsys):
     assert len(after) == 30
 
 
+ORPHAN = """
+import os, time
+from mnistkit import parallel
+
+caller = os.getppid()
+os.getppid = lambda: caller  # on Windows it stays the same for ever
+parallel._call(0, lambda _: print(os.getpid(), flush=True), None, (), caller)
+time.sleep(600)
+"""
+CALLER = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {ORPHAN!r}])
+"""
+
+
+@pytest.mark.parametrize("waited_for", [True, False], ids=["gone", "a zombie"])
+def test_a_process_ends_soon_after_the_one_that_started_it(waited_for):
+    """Also where its number of that one never changes, as on Windows."""
+    with subprocess.Popen([sys.executable, "-c", CALLER], stdout=subprocess.PIPE) as caller:
+        orphan = psutil.Process(int(caller.stdout.readline()))
+        time.sleep(1)
+        assert orphan.is_running(), "it must not end before"
+        caller.kill()
+        if waited_for:
+            caller.wait()
+        try:
+            assert psutil.wait_procs([orphan], timeout=60)[1] == []
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                orphan.kill()
+
+
 def times(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
 
@@ -121,7 +153,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing(cluster, easy_digits, tmp_p
     def kill_one():
         while not list(tmp_path.glob("*.json")):
             time.sleep(0.005)
-        os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+        psutil.Process(next(iter(cluster.workers.values())).pid).kill()
 
     killer = threading.Thread(target=kill_one)
     killer.start()
@@ -223,11 +255,14 @@ class _running:  # noqa: N801, a context manager
         self.command, self.options = command, options
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, start_new_session=True, **self.options)
+        self.process = psutil.Popen(self.command, **self.options)
 
     def __exit__(self, *_):
-        os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(timeout=HANGS)
+        family = [self.process, *self.process.children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        assert psutil.wait_procs(family, timeout=HANGS)[1] == []
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ import pytest
 import mnistkit
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(.*)$")
 
@@ -25,20 +25,12 @@ def requirements(lines) -> dict[str, str]:
 
 
 def declared() -> dict[str, str]:
-    return requirements(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"])
-
-
-def pinned() -> dict[str, str]:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    return requirements(line for line in lines if line and not line.startswith("#"))
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    extras = PROJECT["optional-dependencies"]
+    return requirements(PROJECT["dependencies"] + extras["lab"] + extras["test"])
 
 
 def test_conda_environment_holds_the_same_packages_and_versions():
-    text = (ROOT / "environment.yml").read_text().split("dependencies:")[1]
+    text = (ROOT / "environment.yml").read_text("utf-8").split("dependencies:")[1]
     conda = requirements(re.findall(r"^ +- ([a-z][^:#\n]*?)\s*(?:#.*)?$", text, flags=re.M))
     assert conda.pop("python") == PROJECT["requires-python"]
     conda.pop("pip")
@@ -46,16 +38,9 @@ def test_conda_environment_holds_the_same_packages_and_versions():
     assert conda == expected
 
 
-@pytest.mark.parametrize("name", sorted(declared()))
-def test_every_package_is_pinned_within_its_range(name):
-    least, exact = declared()[name], pinned()[name]
-    assert exact.startswith("==")
-    assert numbers(exact) >= numbers(least), f"{name} {exact} is below {least}"
-
-
 def test_constraints_name_versions_and_no_address():
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
-        assert re.match(r"^(#.*|[A-Za-z0-9._-]+==[0-9][\w.]*)?$", line), line
+    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
+        assert re.match(r"^(#.*|[a-z0-9-]+==[0-9][\w.]*( ; [\w<>=!.*'() ]+)?)?$", line), line
 
 
 def test_every_name_of_the_face_exists():
@@ -73,7 +58,7 @@ def test_import_is_lazy():
 
 
 def imports_of(module: Path) -> set[str]:
-    tree = ast.parse(module.read_text())
+    tree = ast.parse(module.read_text("utf-8"))
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "mnistkit":
@@ -96,7 +81,7 @@ BELOW = ["errors", "storage", "progress", "checks"]
         ("checks", []),
         ("memory", []),
         ("sources", BELOW),
-        ("data", [*BELOW, "sources"]),
+        ("data", [*BELOW, "devices", "sources"]),
         ("models", [*BELOW, "transfer"]),
         ("metrics", BELOW),
         ("devices", []),
@@ -191,6 +176,7 @@ BELOW = ["errors", "storage", "progress", "checks"]
                 "archive",
                 "book",
                 "data",
+                "doctor",
                 "effects",
                 "experiments",
                 "measuring",
@@ -199,10 +185,13 @@ BELOW = ["errors", "storage", "progress", "checks"]
                 "records",
                 "scoreboard",
                 "study",
+                "suite",
                 "sweeps",
                 "trained",
             ],
         ),
+        ("doctor", [*BELOW, "devices", "sources", "transfer"]),
+        ("suite", [*BELOW, "doctor"]),
     ],
 )
 def test_data_flows_one_way(module, may_import):
@@ -221,23 +210,3 @@ def test_exercises_stand_on_the_library_and_nothing_on_them(room):
 def test_every_module_has_its_place_in_the_plan():
     planned = {args[0] for mark in test_data_flows_one_way.pytestmark for args in mark.args[1]}
     assert planned == set(MODULES)
-
-
-def test_lab_opens_copies_and_overwrites_no_answer(tmp_path):
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    for name in ("01_data.ipynb", "02_linear.ipynb", "GLOSSARY.md"):
-        (tmp_path / "notebooks" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "notebooks" / name).write_text("as it comes")
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "01_data.ipynb").write_text("my answers")
-    jupyter = tmp_path / "jupyter"
-    jupyter.write_text('#!/bin/sh\necho "opened: $*"\n')
-    jupyter.chmod(0o755)
-    (tmp_path / "stamp").touch()
-    command = ["make", "-s", "-o", "stamp", "lab", "STAMP=stamp", "BIN=."]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[-1] == "opened: lab work"
-    found = {path.name: path.read_text() for path in (tmp_path / "work").iterdir()}
-    assert found.pop("01_data.ipynb") == "my answers"
-    assert found == dict.fromkeys(["02_linear.ipynb", "GLOSSARY.md"], "as it comes")

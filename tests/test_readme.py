@@ -12,7 +12,7 @@ from mnistkit.storage import replace_between_marks
 from tests.benchmarks import report
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_links_and_pictures_exist():
@@ -30,7 +30,7 @@ def test_library_example_runs(monkeypatch, capsys):
 def test_speeds_are_those_of_the_stored_results(tmp_path):
     """If this fails: `make bench PUBLISH=1` measures and writes them."""
     copy = tmp_path / "README.md"
-    copy.write_text(README)
+    copy.write_text(README, "utf-8")
     assert not replace_between_marks(copy, "speed", report.to_markdown(*report.read()))
 
 

@@ -78,7 +78,7 @@ def test_the_readme_is_replaced_between_its_marks_only(published, tmp_path):
                     "<!-- beyond -->\n<!-- end of beyond -->\nafter\n")  # fmt: skip
     assert scoreboard.update_readme(path, published)
     assert not scoreboard.update_readme(path, published), "a second time changes nothing"
-    text = path.read_text()
+    text = path.read_text("utf-8")
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "stale words" not in text
@@ -92,7 +92,7 @@ def test_the_readme_is_replaced_between_its_marks_only(published, tmp_path):
 def test_the_readme_shows_the_published_runs(published, tmp_path):
     """If this fails: `mnistkit scoreboard --runs ... --publish` writes README and table."""
     copy = tmp_path / "README.md"
-    copy.write_text((ROOT / "README.md").read_text())
+    copy.write_bytes((ROOT / "README.md").read_bytes())
     assert not scoreboard.update_readme(copy, published)
 
 

@@ -47,7 +47,7 @@ def test_the_series_is_whole(path):
 
 def test_normalising_changes_nothing(path):
     own = nbformat.read(path, as_version=4)  # it is changed in place
-    assert path.read_text() == nbformat.writes(normalize(own), version=4) + "\n"
+    assert path.read_text("utf-8") == nbformat.writes(normalize(own), version=4) + "\n"
 
 
 def test_is_small_and_valid(path):

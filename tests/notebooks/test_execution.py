@@ -14,7 +14,13 @@ from scipy import stats
 
 from mnistkit import exercises, load_digits, run_grid
 from mnistkit.archive import full_plan, read_table
-from mnistkit.notebooks import check_parameters, execute, find_notebooks, parameter_defaults
+from mnistkit.notebooks import (
+    FIRST_LOOK,
+    check_parameters,
+    execute,
+    find_notebooks,
+    parameter_defaults,
+)
 from mnistkit.records import Record, read_records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,12 +29,7 @@ WEIGHTS = os.environ.get("MNISTKIT_MOBILENET")  # as the caller set it, before a
 EXACT = "nbval-check-output"
 NAMES = [path.stem for path in find_notebooks()]
 
-# Other than the defaults, and short: what an instructor would do for a shorter class.
-SHORT = {
-    "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1, "control_size": 100,
-    "grid_epochs": 1, "check_seeds": 1, "corrupted": 20, "mobilenet_digits": 10,
-    "mobilenet_train": 40,
-}  # fmt: skip
+SHORT = FIRST_LOOK | {"limit": 200, "corrupted": 20, "mobilenet_digits": 10}
 # What an exercise asks for beyond that: eight seeds, or fewer pictures for a slow network.
 SHORT_OWN = {"02_linear_vs_relu": {"seeds": 8}, "05_mobilenet_transfer": {"limit": 50}}
 
@@ -101,7 +102,7 @@ def test_runs_on_a_small_sample_with_other_parameters(
     """With all exercises solved, from the root or its own folder; nbval runs them untouched."""
     monkeypatch.chdir(ROOT / "notebooks" if name == "02_linear_vs_relu" else ROOT)
     notebook = solve(find_notebooks([name])[0], tmp_path_factory.mktemp("solved"))
-    recorded = run_short(notebook, tmp_path, source="sample", limit=200)
+    recorded = run_short(notebook, tmp_path, source="sample")
     for cell in exercise_cells(tmp_path / notebook.name):
         last = "\n".join(map(text_of, cell.outputs)).strip().splitlines()[-1]
         assert re.match(r"\d\.\d right: ", last), last
