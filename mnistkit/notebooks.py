@@ -129,7 +129,7 @@ def execute(
                 kernel_name=KERNEL,
                 progress_bar=progress,
                 cwd=_folder().parent,
-                config=_local_transport(sockets),
+                config=local_transport(sockets),
                 execution_timeout=round(60 * cell_limit),
             )
     except PapermillExecutionError as error:
@@ -198,7 +198,7 @@ def _merged_streams(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
     return merged
 
 
-def _local_transport(folder: str) -> Config:
+def local_transport(folder: str) -> Config:
     """Talk to the kernel through sockets in `folder`, which nobody else can reach."""
     if os.name == "nt":
         return Config()

@@ -9,6 +9,7 @@ import torch
 
 from mnistkit import extractor
 from mnistkit.extractor import fold_batch_norm, fuse_relu6, preprocess
+from tests.bfloat16 import NEEDS_BFLOAT16
 
 IMAGES = torch.randint(0, 256, (5, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
 
@@ -39,7 +40,9 @@ def test_folding_batch_norm_changes_nothing_but_rounding(mobilenet):
     assert left == []
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=NEEDS_BFLOAT16)]
+)
 def test_fusing_relu6_changes_nothing(mobilenet, dtype):
     inputs = (30 * preprocess(IMAGES)).to(dtype)  # so bright that some maps go beyond 6
     folded = fold_batch_norm(mobilenet.features).to(dtype)

@@ -10,6 +10,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -112,26 +113,43 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def setup(project, index, tmp_path):
-    """Run install.py as on a machine with or without a GPU, and with or without the CPU index."""
+def machine(index, tmp_path):
+    """Environment variables as on a machine with or without a GPU and the CPU index."""
     (tmp_path / "bin").mkdir()
 
-    def start(*options: str, gpu: bool = False, cpu_index: bool = True) -> subprocess.Popen:
+    def variables(gpu: bool, cpu_index: bool) -> dict[str, str]:
         stub = tmp_path / "bin" / "nvidia-smi"
         stub.unlink(missing_ok=True)
         if gpu:
             stub.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA T4 (UUID: GPU-1)'\n")
             stub.chmod(0o755)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")} | {
+        return {
             "PATH": str(tmp_path / "bin"),
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": f"{index}/registry",
             "MNISTKIT_TORCH_INDEX": f"{index}/cpu" if cpu_index else f"{index}/nothing",
             "no_proxy": "*",
         }
+
+    return variables
+
+
+def load_install(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    import install
+
+    return install
+
+
+@pytest.fixture
+def setup(project, machine):
+    """Run install.py for real, in the small project."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+
+    def start(*options: str, gpu: bool = False, cpu_index: bool = True) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, str(project / "install.py"), *options],
-            cwd=project, env=environment, text=True, stdout=subprocess.PIPE,
+            [sys.executable, str(project / "install.py"), *options], cwd=project,
+            env=usual | machine(gpu, cpu_index), text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
@@ -164,6 +182,7 @@ def test_without_a_gpu_the_small_build_is_taken_and_a_second_call_says_nothing(s
     assert setup("--cpu", cpu_index=False) == (0, ""), "what is whole needs no index"
 
 
+@pytest.mark.full
 @NO_GPU
 def test_without_the_index_the_big_one_is_taken_and_a_damaged_one_built_anew(setup, project):
     code, said = setup(cpu_index=False)
@@ -183,6 +202,7 @@ def test_without_the_index_the_big_one_is_taken_and_a_damaged_one_built_anew(set
     assert installed(project) == CUDA
 
 
+@pytest.mark.full
 def test_with_a_gpu_the_big_one_is_taken_and_later_wishes_are_followed(setup, project):
     code, said = setup(gpu=True)
     assert code == 0, said
@@ -202,15 +222,41 @@ def test_with_a_gpu_the_big_one_is_taken_and_later_wishes_are_followed(setup, pr
     assert installed(project) == ["2.15.0+cpu", "0.29.3+cpu"]
 
 
-def test_cuda_asked_for_needs_no_gpu_and_no_index(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    import install
+@pytest.mark.parametrize(
+    ("gpu", "cpu_index", "forced", "kind", "reason"),
+    [
+        (True, True, None, "cuda", "this machine has an NVIDIA GPU"),
+        (True, False, None, "cuda", "this machine has an NVIDIA GPU"),
+        pytest.param(False, True, None, "cpu", "there is no NVIDIA GPU", marks=NO_GPU),
+        pytest.param(False, False, None, "cuda", "but http.* does not answer", marks=NO_GPU),
+        (True, True, "cpu", "cpu", "CPU_ONLY=1 asks for it"),
+        (False, True, "cuda", "cuda", "CUDA=1 asks for it"),
+        (False, False, "cuda", "cuda", "CUDA=1 asks for it"),
+    ],
+)
+def test_the_build_that_is_chosen(machine, monkeypatch, gpu, cpu_index, forced, kind, reason):
+    for name, value in machine(gpu, cpu_index).items():
+        monkeypatch.setenv(name, value)
+    build = load_install(monkeypatch).choose_build(forced, None)
+    assert build.kind == kind
+    assert re.search(reason, build.reason)
 
-    for name in ("has_nvidia_gpu", "why_no_cpu_index"):
-        monkeypatch.setattr(install, name, lambda: pytest.fail("asked in vain"))
-    assert install.choose_build("cuda", None).kind == "cuda"
+
+def test_a_driver_that_does_not_answer_is_no_gpu(machine, monkeypatch, tmp_path):
+    for name, value in machine(True, True).items():
+        monkeypatch.setenv(name, value)
+    stub = tmp_path / "bin" / "nvidia-smi"
+    stub.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed' >&2\nexit 9\n")
+    install = load_install(monkeypatch)
+    assert install.has_nvidia_gpu() == Path("/proc/driver/nvidia").exists()
+
+
+def test_where_there_is_one_build_no_other_is_asked_for(monkeypatch):
+    install = load_install(monkeypatch)
     monkeypatch.setattr(install.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(install, "why_no_cpu_index", lambda: pytest.fail("asked in vain"))
     assert install.choose_build(None, None).kind == "plain"
+    assert install.choose_build("cpu", None).kind == "plain"
     with pytest.raises(install.SetupError, match="no PyTorch with CUDA for macOS"):
         install.choose_build("cuda", None)
 
@@ -270,9 +316,7 @@ def test_every_python_since_3_8_can_read_it():
 
 
 def test_a_full_disk_is_named_before_anything_is_downloaded(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(ROOT))
-    import install
-
+    install = load_install(monkeypatch)
     usage = shutil.disk_usage(tmp_path)._replace(free=3 * 10**9)
     monkeypatch.setattr(install.shutil, "disk_usage", lambda _: usage)
     monkeypatch.setattr(install, "run", lambda _: pytest.fail("something was installed"))

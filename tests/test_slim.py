@@ -72,8 +72,16 @@ assert predict_image(model, "photo.png").probabilities.shape == (10,)
 save_checkpoint(model, "v0.pth", architecture="V0", test_accuracy=0.5)
 assert load_checkpoint("v0.pth")
 plot_confusion_matrix(confusion_matrix(torch.tensor([0, 1]), torch.tensor([0, 1])))
-runs = run_grid({"V0": Recipe("V0", epochs=1)}, range(2), digits, test=True, folder="runs")
+runs = run_grid({"V0": Recipe("V0", epochs=1)}, range(2), digits, test=True, folder="runs", jobs=1)
 assert summarize(runs, "test_accuracy")["n"].tolist() == [2]
+from mnistkit.cli import main
+open("plan.yaml", "w").write("base: {model: V0, epochs: 1}\\ngrid: {learning_rate: [0.1, 0.2]}")
+main("sweep plan.yaml --seeds 0-1 --limit 100 --jobs 1".split(), standalone_mode=False)
+assert open("runs/sweeps/plan/runs.csv").read().count("\\n") == 5
+try:
+    main(["doctor", "--quiet"])
+except SystemExit as end:
+    assert end.code == 1
 loaded = [name for name in sys.modules if name.split(".")[0] in LAB]
 assert not loaded, loaded
 print("all done")
@@ -86,9 +94,10 @@ def test_the_packages_of_the_lab_are_not_there(python, tmp_path):
         assert f"No module named '{name}'" in result.stderr
 
 
-def test_it_imports_trains_predicts_and_saves(python, tmp_path):
+def test_it_imports_trains_predicts_saves_sweeps_and_knows_what_is_missing(python, tmp_path):
     result = python(f"LAB = {LAB}\n{WORK}", folder=tmp_path)
     assert result.returncode == 0, result.stderr
+    assert "wrong  notebooks   are not in" in result.stdout
     assert result.stdout.splitlines()[-1] == "all done"
 
 
@@ -100,20 +109,3 @@ def test_a_command_for_notebooks_says_what_to_install(python, tmp_path, command)
     assert "needs nbformat, which is not installed" in result.stderr
     assert "pip install 'mnistkit[lab]'" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_doctor_says_what_is_missing(python, tmp_path):
-    result = python(COMMAND, "doctor", "--quiet", folder=tmp_path)
-    assert result.returncode == 1
-    assert "wrong  notebooks   are not in" in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
-
-
-def test_sweep_needs_no_notebook_packages(python, tmp_path):
-    (tmp_path / "plan.yaml").write_text(
-        "base: {model: V0, epochs: 1}\ngrid: {learning_rate: [0.1]}"
-    )
-    options = ["--seeds", "0-1", "--limit", "100", "--jobs", "1"]
-    result = python(COMMAND, "sweep", "plan.yaml", *options, folder=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert (tmp_path / "runs" / "sweeps" / "plan" / "runs.csv").is_file()

@@ -18,7 +18,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from mnistkit.notebooks import KERNEL, _local_transport, find_notebooks
+from mnistkit.notebooks import KERNEL, find_notebooks, local_transport
 
 SAMPLE = Path(__file__).with_name("sample.cfg")
 SKIPPED = {"image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json"}
@@ -47,7 +47,7 @@ def run_all_cells(notebook: NotebookNode, folder: Path) -> NotebookNode:
             cell.outputs = []  # nbclient would leave those of an empty cell
     with tempfile.TemporaryDirectory(prefix="mnistkit-") as sockets:
         NotebookClient(
-            fresh, kernel_name=KERNEL, config=_local_transport(sockets), allow_errors=True,
+            fresh, kernel_name=KERNEL, config=local_transport(sockets), allow_errors=True,
             skip_cells_with_tag="", timeout=600, startup_timeout=120,
         ).execute(cwd=str(folder))  # fmt: skip
     return fresh
@@ -98,4 +98,4 @@ def compared(outputs: list[NotebookNode], sanitize: dict[str, str]) -> dict[str,
 
 def read_patterns(path: Path) -> dict[str, str]:
     """Read a file that nbval takes as --nbval-sanitize-with."""
-    return dict(re.findall("^regex: (.*)\n^replace: (.*)", path.read_text(), flags=re.M))
+    return dict(re.findall("^regex: (.*)\n^replace: (.*)", path.read_text("utf-8"), flags=re.M))
