@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
 import torch
+from torch import nn
 
-_ROUNDS = 7  # measurements of each number of threads
-_SHORTEST = 0.004  # seconds; what is quicker is repeated, since a clock reading would blur it
-_WORTH = 0.9  # more threads are taken if they need at most this share of the time
+_WORTH = 1.3  # bfloat16 is taken where a product in it is so many times as fast; machines
+# were seen at 0.5 and at 2 and more, so that noise does not decide
+_SIZE = 512  # of the square matrices of that product
+_ROUNDS = 6  # how often it is timed in each precision: ten to thirty milliseconds in all
+_PRECISIONS = (torch.float32, torch.bfloat16)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -44,7 +46,7 @@ def describe_device(device: torch.device) -> str:
         words = [f"{device} ({torch.cuda.get_device_name(device)})"]
     elif device.type == "cpu":
         threads = torch.get_num_threads()
-        words.append("1 thread" if threads == 1 else f"up to {threads} threads")
+        words.append("1 thread" if threads == 1 else f"{threads} threads for convolutions")
     low = supports_bfloat16(device)
     words.append("float32, convolutions in bfloat16" if low else "float32")
     if device.type == "cpu" and torch.backends.mps.is_available():
@@ -59,9 +61,10 @@ def announce_device() -> None:
 
 
 def supports_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 natively; where it does not, it only slows down.
+    """Whether bfloat16 is worth while: the device has it, and multiplies in it much faster.
 
-    MNISTKIT_BFLOAT16=0 switches it off everywhere.
+    Some processors have it and are slower in it than in float32, so a product is timed on
+    the CPU, once in a process. MNISTKIT_BFLOAT16=0 switches it off everywhere.
     """
     if os.environ.get("MNISTKIT_BFLOAT16") == "0":
         return False
@@ -70,7 +73,40 @@ def supports_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu":
         return False
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(has for name, has in capabilities.items() if name.endswith("bf16"))
+    native = any(has for name, has in capabilities.items() if name.endswith("bf16"))
+    return native and bfloat16_gain() >= _WORTH
+
+
+@cache
+def bfloat16_gain() -> float:
+    """How many times as fast a large product is in bfloat16 as in float32, on this CPU.
+
+    The quickest of several, in turn, so that another busy program does not decide; on one
+    thread, so that their number does not either. Measured once in a process.
+    """
+    factors = {dtype: torch.ones(_SIZE, _SIZE, dtype=dtype) for dtype in _PRECISIONS}
+    seconds = dict.fromkeys(_PRECISIONS, float("inf"))
+    with thread_count(1):
+        for _ in range(_ROUNDS):
+            for dtype, factor in factors.items():
+                started = time.perf_counter()
+                factor @ factor
+                seconds[dtype] = min(seconds[dtype], time.perf_counter() - started)
+    return seconds[torch.float32] / seconds[torch.bfloat16]
+
+
+def choose_threads(model: nn.Module) -> int:
+    """How many threads to train a model with: all for convolutions, one for anything else.
+
+    A small matrix product is no quicker on several, and with another busy program beside it
+    several times slower: each operation waits for the slowest thread.
+    """
+    return torch.get_num_threads() if has_convolutions(model) else 1
+
+
+def has_convolutions(model: nn.Module) -> bool:
+    """Whether a model looks at neighbours: then threads, bfloat16 and channels last pay."""
+    return any(isinstance(layer, nn.Conv2d) for layer in model.modules())
 
 
 @contextmanager
@@ -82,36 +118,3 @@ def thread_count(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def choose_threads(step: Callable[[], object], counts: Sequence[int] | None = None) -> int:
-    """Measure a step with each number of threads, in turn; return what to compute it with.
-
-    step: is called some dozens of times, so it must bear repeating.
-    counts: by default one thread and all that PyTorch uses now. More threads are chosen
-        only if they save a tenth of the time: what they save little on, they disturb.
-    """
-    counts = sorted({1, torch.get_num_threads()} if counts is None else set(counts))
-    if len(counts) == 1:
-        return counts[0]
-    samples: dict[int, list[float]] = {count: [] for count in counts}
-    repeats = 1
-    for _ in range(_ROUNDS + 1):
-        for count in counts:
-            with thread_count(count):
-                samples[count].append(_seconds(step, repeats))
-        shortest = min(times[-1] for times in samples.values())
-        repeats = max(1, round(_SHORTEST / shortest))
-    medians = {count: statistics.median(times[1:]) for count, times in samples.items()}
-    best = counts[0]
-    for count in counts[1:]:
-        if medians[count] < _WORTH * medians[best]:
-            best = count
-    return best
-
-
-def _seconds(step: Callable[[], object], repeats: int) -> float:
-    started = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    return (time.perf_counter() - started) / repeats

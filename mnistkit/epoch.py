@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mnistkit.checks import check_batch, check_model, explaining
-from mnistkit.devices import supports_bfloat16
+from mnistkit.devices import has_convolutions, supports_bfloat16
 from mnistkit.errors import unknown_name
 from mnistkit.settings import LossFunction, choose_loss
 from mnistkit.tally import Evaluation, Tally
@@ -96,11 +96,6 @@ def evaluate(
     finally:
         model.train(was_training)
     return tally.result()
-
-
-def has_convolutions(model: nn.Module) -> bool:
-    """Whether a model looks at neighbours: then bfloat16 and channels last pay."""
-    return any(isinstance(layer, nn.Conv2d) for layer in model.modules())
 
 
 def choose_autocast(model: nn.Module, precision: str) -> torch.autocast:

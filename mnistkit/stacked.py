@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from mnistkit.checks import check_loader, check_model
 from mnistkit.data import make_loader
+from mnistkit.devices import choose_threads, thread_count
 from mnistkit.errors import TrainingError
 from mnistkit.progress import progress_bar
 from mnistkit.settings import LossFunction, check_settings, choose_loss, choose_optimizer
@@ -76,8 +77,9 @@ def fit_stack(
         check_settings(epochs=epochs, learning_rate=rate)
     stack = _Stack(models, choose_loss(loss), choose_optimizer(optimizer), rates, weight_decay)
     orders = _orders(train_loader, seeds[:1] if share_batches else seeds)
-    histories = [History() for _ in models]
-    with progress_bar(epochs * len(train_loader), "training", "batch", shown=progress) as bar:
+    histories = [History(threads=choose_threads(models[0])) for _ in models]
+    bar = progress_bar(epochs * len(train_loader), "training", "batch", shown=progress)
+    with bar, thread_count(choose_threads(models[0])):
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
             batches = _batches(train_loader, orders)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +16,10 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from mnistkit.checks import check_batch, check_loader, check_model
+from mnistkit.checks import check_loader, check_model
 from mnistkit.data import move_loader
-from mnistkit.devices import choose_device, choose_threads, thread_count
-from mnistkit.epoch import (
-    choose_autocast,
-    evaluate,
-    has_convolutions,
-    train_one_epoch,
-    training_step,
-)
+from mnistkit.devices import choose_device, choose_threads, has_convolutions, thread_count
+from mnistkit.epoch import evaluate, train_one_epoch
 from mnistkit.errors import TrainingError
 from mnistkit.progress import progress_bar
 from mnistkit.settings import (
@@ -39,8 +32,6 @@ from mnistkit.settings import (
 )
 
 __all__ = ["History", "evaluate", "fit", "train_one_epoch"]
-
-_THREADS: dict[tuple, int] = {}  # what `fit` has measured: its choice does not change later
 
 
 @dataclass
@@ -122,10 +113,10 @@ def fit(
             machine and thread count, a run repeats bit for bit.
         device: "auto", or a PyTorch device name.
         precision: "float32"; "bfloat16" for the forward pass (weights stay float32); or
-            "auto": bfloat16 for a model with convolutions where the machine has it.
-        threads: of the processor; "auto" measures a few steps of a copy on one thread and
-            on all, and takes one where more would not save a tenth: small models are often
-            no slower on one. It is kept in `History.threads`.
+            "auto": bfloat16 for a model with convolutions where the machine is much faster
+            in it.
+        threads: of the processor; "auto" takes all for a model with convolutions and one
+            for any other: see `devices.choose_threads`. It is kept in `History.threads`.
         log_every: keep the loss of every so many batches in `History.batches`.
         after_epoch: called with the model after each epoch; what it returns joins the
             epoch's row. Its time does not count.
@@ -155,7 +146,7 @@ def fit(
     train_loader = move_loader(train_loader, device)
     if validation_loader is not None:
         validation_loader = move_loader(validation_loader, device)
-    threads = _choose_threads(threads, model, train_loader, loss_fn, make_optimizer, precision)
+    threads = choose_threads(model) if threads == "auto" else threads
     optimizer = make_optimizer(model.parameters())
     batches = epochs * len(train_loader)
     steps = batches if scheduler_step == "batch" else epochs
@@ -229,29 +220,6 @@ def _batch_recorder(
             history.batches.append((epoch, number, loss.item()))
 
     return record
-
-
-def _choose_threads(
-    threads: int | str, model: nn.Module, loader: DataLoader, loss_fn, make_optimizer, precision
-) -> int:
-    """Settle the number of threads; what was measured once in a process is not measured again."""
-    available = torch.get_num_threads()
-    if threads != "auto":
-        return threads
-    if next(model.parameters()).device.type != "cpu" or available == 1:
-        return available
-    inputs, labels = check_batch(next(iter(loader)), model)
-    key = (str(model), tuple(inputs.shape), precision, available)
-    if key not in _THREADS:
-        try:
-            twin = copy.deepcopy(model).train()
-        except RuntimeError:  # PyTorch copies no tensors that were computed from others
-            return available
-        optimizer, autocast = make_optimizer(twin.parameters()), choose_autocast(twin, precision)
-        _THREADS[key] = choose_threads(
-            lambda: training_step(twin, inputs, labels, loss_fn, optimizer, autocast)
-        )
-    return _THREADS[key]
 
 
 def _reseed(loader: DataLoader, seed: int) -> None:

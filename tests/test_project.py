@@ -104,7 +104,7 @@ BELOW = ["errors", "storage", "progress", "checks"]
         ("draw", [*BELOW, "canvas", "plotting", "prediction", "strokes"]),
         ("checkpoints", [*BELOW, "models"]),
         ("transfer", [*BELOW, "data", "devices", "extractor", "sources"]),
-        ("stacked", [*BELOW, "data", "settings", "tally", "training"]),
+        ("stacked", [*BELOW, "data", "devices", "settings", "tally", "training"]),
         ("recipes", BELOW),
         ("results", [*BELOW, "data", "models", "recipes"]),
         ("parallel", BELOW),

@@ -105,7 +105,7 @@ class Bench:
         return theirs
 
     def threads(self) -> None:
-        """An epoch on one thread, against all: what `fit` measures before it chooses."""
+        """An epoch on one thread, against all: why `fit` takes one for some and all for others."""
         train, every = self.digits.train[:12_000], torch.get_num_threads()
         for name, batch_size in (("V1", 32), ("A baseline", 64), ("V2", 32), ("E CNN", 64)):
             epoch = partial(self._epoch_on, name, train.loader(batch_size, shuffle=True))
