@@ -77,9 +77,9 @@ def fuse_relu6(folded: nn.Module) -> nn.Module:
 
     The numbers are the same. A map is then written once, not written, read and written
     again: on the CPU, in bfloat16, a sixth of the time. It is oneDNN's operation that
-    `torch.compile` uses as well; where PyTorch lacks it, nothing is changed.
+    `torch.compile` uses as well; where it cannot be had, nothing is changed.
     """
-    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+    if not can_fuse(next(folded.parameters()).dtype):
         return folded
     for block in list(folded.modules()):
         for (name, layer), (next_name, following) in pairwise(_acting_children(block)):
@@ -87,6 +87,19 @@ def fuse_relu6(folded: nn.Module) -> nn.Module:
                 setattr(block, name, _ConvolutionReLU6(layer))
                 setattr(block, next_name, nn.Identity())
     return folded
+
+
+def can_fuse(dtype: torch.dtype) -> bool:
+    """Whether PyTorch has the fused operation, and this processor can do it in `dtype`.
+
+    In bfloat16 it needs avx512, and says so only when it is called.
+    """
+    maps = torch.zeros(1, 1, 1, 1, dtype=dtype)
+    try:
+        _ConvolutionReLU6(nn.Conv2d(1, 1, 1, dtype=dtype))(maps)
+    except (AttributeError, RuntimeError):
+        return False
+    return True
 
 
 class _ConvolutionReLU6(nn.Module):

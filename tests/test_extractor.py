@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from mnistkit import extractor
-from mnistkit.extractor import fold_batch_norm, fuse_relu6, preprocess
-from tests.bfloat16 import NEEDS_BFLOAT16
+from mnistkit.extractor import can_fuse, fold_batch_norm, fuse_relu6, preprocess
 
 IMAGES = torch.randint(0, 256, (5, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
 
@@ -41,7 +40,16 @@ def test_folding_batch_norm_changes_nothing_but_rounding(mobilenet):
 
 
 @pytest.mark.parametrize(
-    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=NEEDS_BFLOAT16)]
+    "dtype",
+    [
+        torch.float32,
+        pytest.param(
+            torch.bfloat16,
+            marks=pytest.mark.skipif(
+                not can_fuse(torch.bfloat16), reason="this processor fuses nothing in bfloat16"
+            ),
+        ),
+    ],
 )
 def test_fusing_relu6_changes_nothing(mobilenet, dtype):
     inputs = (30 * preprocess(IMAGES)).to(dtype)  # so bright that some maps go beyond 6
@@ -51,6 +59,16 @@ def test_fusing_relu6_changes_nothing(mobilenet, dtype):
         fused = fuse_relu6(folded)
         assert not any(isinstance(m, torch.nn.ReLU6) for m in fused.modules())
         torch.testing.assert_close(fused(inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_where_the_processor_refuses_the_fused_operation_nothing_is_changed(mobilenet, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("bf16 path needs the cpu support avx512bw")
+
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(_convolution_pointwise=refuse))
+    folded = fold_batch_norm(mobilenet.features)
+    before = str(folded)
+    assert str(fuse_relu6(folded)) == before
 
 
 def test_without_the_fused_operation_nothing_is_changed(mobilenet, monkeypatch):

@@ -10,7 +10,6 @@ from mnistkit.errors import WeightsError
 from mnistkit.extractor import preprocess
 from mnistkit.models import count_parameters
 from mnistkit.transfer import extract_features, freeze, load_mobilenet
-from tests.bfloat16 import NEEDS_BFLOAT16
 
 IMAGES = torch.randint(0, 256, (5, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
 
@@ -29,7 +28,6 @@ def test_features_are_those_of_the_whole_network(mobilenet):
     assert torch.allclose(features.float(), expected, atol=2e-3)
 
 
-@NEEDS_BFLOAT16
 def test_bfloat16_features_are_close(mobilenet):
     expected = plainly(mobilenet, IMAGES)
     features = extract_features(mobilenet, IMAGES, bfloat16=True).float()
