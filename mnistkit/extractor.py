@@ -52,7 +52,7 @@ def build_extractor(features: nn.Module, bfloat16: bool, compiled: bool = False)
         if translated is not None:
             return translated
     if device.type == "cpu" and torch.backends.mkldnn.is_available():
-        folded = fuse_relu6(folded)
+        folded = fuse_relu6(folded.to(dtype))
     return _Extractor(folded, device, dtype)
 
 
