@@ -39,7 +39,7 @@ lab: setup
 book: setup
 	$(BIN)/mnistkit book
 
-# PUBLISH=1 puts the results into the README; MNISTKIT_BFLOAT16=0 measures without bfloat16.
+# PUBLISH=1 puts the results into tests/benchmarks/README.md; MNISTKIT_BFLOAT16=0 measures without bfloat16.
 bench: setup
 	TQDM_DISABLE=1 $(BIN)/python -m tests.benchmarks $(if $(PUBLISH),--publish)
 

@@ -184,7 +184,7 @@ def book(source: Path | None, output_dir: Path) -> None:
               help="Which digits --rerun measures on.")  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print a table in Markdown.")
 @click.option("--publish", is_flag=True,
-              help="Let these runs come with mnistkit, and put them into README.md.")  # fmt: skip
+              help="Let these runs come with mnistkit, and update the pages.")  # fmt: skip
 def scoreboard(
     rerun: bool, add: bool, folder: Path | None, source: str, markdown: bool, publish: bool
 ) -> None:
@@ -371,9 +371,9 @@ def _publish(runs, missing: Sequence[str]) -> None:
             do=f"`{archive.COMMAND}` measures what is missing",
         )
     archive.write_table(runs)
-    board.update_readme(project_root() / "README.md", runs)
+    board.update_pages(project_root(), runs)
     kept = f"{len(runs.frame)} runs are now in {archive.TABLE.name}"
-    click.echo(f"{kept}, and README.md shows them\n", err=True)
+    click.echo(f"{kept}, and both README.md show them\n", err=True)
 
 
 def _refuse_source_twice(parameters, source: str) -> None:

@@ -19,6 +19,9 @@ from mnistkit.checks import check_number
 # older recipes, and with them all stored runs, stay what they were.
 _ADDED_LATER = ("scheduler_step", "precision", "augment", "label_smoothing", "averaging")
 
+# Which model, and which batches it is shown: every other field is a setting of `fit`.
+_NOT_OF_FIT = ("model", "options", "batch_size", "normalized")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -72,6 +75,11 @@ class Recipe:
     def __hash__(self) -> int:
         """Hash by the digest."""
         return hash(self.digest)
+
+    @property
+    def fit_settings(self) -> dict[str, object]:
+        """Every setting of `training.fit` that the recipe makes, by its name there."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_OF_FIT}
 
     @property
     def digest(self) -> str:

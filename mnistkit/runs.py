@@ -59,11 +59,7 @@ def train_recipe(recipe: Recipe, digits: Digits, seed: int = 0, **fit_options):
             (digits.validation, _EVALUATION_BATCH, False),
         )
     )
-    names = ("epochs", "optimizer", "learning_rate", "weight_decay", "loss", "scheduler",
-             "scheduler_step", "precision", "augment", "label_smoothing",
-             "averaging")  # fmt: skip
-    settings = {name: getattr(recipe, name) for name in names}
-    return model, fit(model, train, validation, seed=seed, **settings, **fit_options)
+    return model, fit(model, train, validation, seed=seed, **recipe.fit_settings, **fit_options)
 
 
 def run_one(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -90,7 +91,7 @@ def _unclaimed(runs: Runs) -> dict[str, str]:
 
 
 def to_markdown(runs: Runs) -> str:
-    """The scoreboard as the README shows it."""
+    """The scoreboard as a table for a page."""
     head = ["| | claim | published | here | n | verdict | why |", "|---|---|---|---|---|---|---|"]
     columns = ["claim", "published", "here", "n", "verdict", "why"]
     table = scoreboard(runs)[columns].astype(str)
@@ -121,10 +122,32 @@ def describe(runs: Runs) -> str:
     )
 
 
-def update_readme(path: str | os.PathLike, runs: Runs) -> bool:
-    """Put scoreboard and ladder between their marks in a file; returns whether that changed it."""
-    parts = {"scoreboard": to_markdown(runs), "beyond": beyond.to_markdown(runs)}
-    return any([replace_between_marks(path, name, text) for name, text in parts.items()])
+def headline(runs: Runs) -> str:
+    """How the claims came out, as the first page shows it: one row a verdict."""
+    by_verdict: dict[str, list[str]] = {}
+    for finding in findings(runs):
+        by_verdict.setdefault(finding.verdict, []).append(finding.claim.id)
+    rows = [
+        f"| {verdict} | {len(ids)} | {', '.join(ids)} |"
+        for verdict, ids in sorted(by_verdict.items(), key=lambda item: -len(item[1]))
+    ]
+    return "\n".join([f"| of {len(CLAIMS)} claims | | |", "|---|---|---|", *rows])
+
+
+def update_pages(root: str | os.PathLike, runs: Runs) -> bool:
+    """Put what is generated between its marks in the project's pages; whether that changed one."""
+    texts = {
+        "README.md": {"headline": headline(runs)},
+        "mnistkit/README.md": {
+            "scoreboard": to_markdown(runs),
+            "beyond": beyond.to_markdown(runs),
+        },
+    }
+    return any([
+        replace_between_marks(Path(root) / page, mark, text)
+        for page, marks in texts.items()
+        for mark, text in marks.items()
+    ])  # fmt: skip
 
 
 def _line(finding: Finding) -> str:

@@ -20,7 +20,7 @@ from mnistkit.models import MODELS
 from mnistkit.notebooks import normalize_file
 from mnistkit.recipes import Recipe
 from mnistkit.results import identify, read_result, result_path, write_result
-from mnistkit.scoreboard import update_readme
+from mnistkit.scoreboard import update_pages
 from mnistkit.sources import QMNIST_FILES, read_idx
 from mnistkit.storage import UNFINISHED
 from mnistkit.sweeps import read_sweep
@@ -83,9 +83,11 @@ def test_the_published_runs_with_crlf_are_read_and_their_checksums_fit(tmp_path)
     assert read_table(table).frame.equals(read_table().frame)
 
 
-def test_a_readme_with_crlf_is_up_to_date_if_its_words_are(tmp_path):
-    readme = with_crlf(copy(ROOT / "README.md", tmp_path))
-    assert not update_readme(readme, read_table())
+def test_pages_with_crlf_are_up_to_date_if_their_words_are(tmp_path):
+    with_crlf(copy(ROOT / "README.md", tmp_path))
+    (tmp_path / "mnistkit").mkdir()
+    with_crlf(copy(ROOT / "mnistkit" / "README.md", tmp_path / "mnistkit"))
+    assert not update_pages(tmp_path, read_table())
 
 
 def test_a_sweep_of_a_windows_editor_is_read(tmp_path):
@@ -121,7 +123,7 @@ from mnistkit.book import write_book
 from mnistkit.experiments import run_grid
 from mnistkit.notebooks import find_notebooks, normalize_file
 from mnistkit.recipes import Recipe
-from mnistkit.scoreboard import update_readme
+from mnistkit.scoreboard import update_pages
 from mnistkit.sweeps import read_sweep
 from mnistkit.trained import trained_model
 from mnistkit.data import Digits
@@ -139,9 +141,10 @@ trained_model(Recipe("V0", epochs=1), digits, folder=out / "models", progress=Fa
 runs = read_table()
 write_table(runs, out / "scoreboard.csv")
 read_table(out / "scoreboard.csv")
-readme = out / "README.md"
-readme.write_bytes((root / "README.md").read_bytes().replace(b"reproduced", b"stale"))
-assert update_readme(readme, runs)
+(out / "mnistkit").mkdir()
+for page in ("README.md", "mnistkit/README.md"):
+    (out / page).write_bytes((root / page).read_bytes().replace(b"reproduced", b"stale"))
+assert update_pages(out, runs)
 notebook = find_notebooks(["06"])[0]
 changed = out / notebook.name
 changed.write_bytes(notebook.read_bytes().replace(b'"cell-01"', b'"another"'))

@@ -72,28 +72,42 @@ def test_the_runs_are_described_with_data_machine_and_threads(published):
     assert "features on" not in scoreboard.describe(without(published, "MobileNetV2 features", 0))
 
 
-def test_the_readme_is_replaced_between_its_marks_only(published, tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text("before\n<!-- scoreboard -->\nstale words\n<!-- end of scoreboard -->\n"
-                    "<!-- beyond -->\n<!-- end of beyond -->\nafter\n")  # fmt: skip
-    assert scoreboard.update_readme(path, published)
-    assert not scoreboard.update_readme(path, published), "a second time changes nothing"
-    text = path.read_text("utf-8")
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "stale words" not in text
-    assert text.count("\n| ") == len(CLAIMS) + 1 + len(LADDER) + 2
-    path.write_text("no marks")
+def test_pages_are_replaced_between_their_marks_only(published, tmp_path):
+    first, library = tmp_path / "README.md", tmp_path / "mnistkit" / "README.md"
+    library.parent.mkdir()
+    first.write_text("before\n<!-- headline -->\nstale words\n<!-- end of headline -->\nafter\n")
+    library.write_text("before\n<!-- scoreboard -->\nstale words\n<!-- end of scoreboard -->\n"
+                       "<!-- beyond -->\n<!-- end of beyond -->\nafter\n")  # fmt: skip
+    assert scoreboard.update_pages(tmp_path, published)
+    assert not scoreboard.update_pages(tmp_path, published), "a second time changes nothing"
+    for page, rows in ((first, 5), (library, len(CLAIMS) + 1 + len(LADDER) + 2)):
+        text = page.read_text("utf-8")
+        assert text.startswith("before\n")
+        assert text.endswith("\nafter\n")
+        assert "stale words" not in text
+        assert text.count("\n| ") == rows
+    library.write_text("no marks")
     with pytest.raises(ValueError, match=r"README\.md must hold"):
-        scoreboard.update_readme(path, published)
-    assert path.read_text() == "no marks"
+        scoreboard.update_pages(tmp_path, published)
+    assert library.read_text() == "no marks"
 
 
-def test_the_readme_shows_the_published_runs(published, tmp_path):
-    """If this fails: `mnistkit scoreboard --runs ... --publish` writes README and table."""
-    copy = tmp_path / "README.md"
-    copy.write_bytes((ROOT / "README.md").read_bytes())
-    assert not scoreboard.update_readme(copy, published)
+def test_the_headline_counts_every_claim_once(published):
+    rows = scoreboard.headline(published).splitlines()[2:]
+    counts = [int(row.split("|")[2]) for row in rows]
+    ids = [name for row in rows for name in re.findall(r"[A-E]\d", row)]
+    assert counts == sorted(counts, reverse=True)
+    assert sum(counts) == len(ids) == len(CLAIMS)
+    assert set(ids) == {claim.id for claim in CLAIMS}
+    assert "| not reproduced | 1 | E2 |" in rows
+
+
+def test_the_pages_show_the_published_runs(published, tmp_path):
+    """If this fails: `mnistkit scoreboard --runs ... --publish` writes table and pages."""
+    for page in ("README.md", "mnistkit/README.md"):
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        (tmp_path / page).write_bytes((ROOT / page).read_bytes())
+    assert not scoreboard.update_pages(tmp_path, published)
 
 
 # --- the command ----------------------------------------------------------------------------

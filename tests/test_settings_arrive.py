@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -241,3 +241,17 @@ def test_all_at_once_leaves_no_field_at_its_default():
     recipes = [Recipe(**settings) for settings in TOGETHER.values()]
     same = [n for n in FIELDS if all(getattr(r, n) == getattr(default, n) for r in recipes)]
     assert same == []
+
+
+@dataclass(frozen=True, eq=False)
+class LoggedRecipe(Recipe):
+    """A recipe with one field more, a setting that `fit` knows already."""
+
+    log_every: int | None = None
+
+
+def test_a_field_that_is_added_reaches_fit_without_being_named_anywhere_else(easy_digits):
+    _, silent = train_recipe(LoggedRecipe("V0", epochs=1), easy_digits, device="cpu")
+    _, logged = train_recipe(LoggedRecipe("V0", epochs=1, log_every=4), easy_digits, device="cpu")
+    assert silent.batches == []
+    assert [number for _, number, _ in logged.batches] == [4, 8]

@@ -4,7 +4,7 @@ Repeats are interleaved and medians compared, so that what disturbs the machine 
 both sides: the ratios mean something, the seconds are of one machine and one day. It takes
 the digits that `load_digits` finds; MNISTKIT_SOURCE=sample needs no network.
 MNISTKIT_BFLOAT16=0 measures what a machine without bfloat16 would do. With --publish the
-results go beside this file, and into the README.
+results go beside this file, and into README.md there.
 """
 
 from __future__ import annotations
@@ -244,7 +244,9 @@ def _run(code: str) -> None:
 
 
 @click.command()
-@click.option("--publish", is_flag=True, help="Keep the results, and put them into README.md.")
+@click.option(
+    "--publish", is_flag=True, help="Keep the results beside this file, with a page."
+)
 def main(publish: bool) -> None:
     """Measure everything, print it, and write it to runs/benchmarks.json."""
     os.environ["TQDM_DISABLE"] = "1"

@@ -1,4 +1,4 @@
-"""The published results of the benchmark, as the README shows them."""
+"""The published results of the benchmark, as README.md beside this file shows them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from mnistkit.storage import replace_between_marks
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+README = HERE / "README.md"
 # With bfloat16 and without: two runs on one machine.
 PUBLISHED = {True: HERE / "results.json", False: HERE / "results_float32.json"}
 
 
 def publish(results: dict) -> None:
-    """Keep results beside this file, and show them in the README once both are there.
+    """Keep results beside this file, and show them in README.md once both are there.
 
     Raises ValueError for results of anything but full MNIST.
     """

@@ -1,7 +1,7 @@
 """How a sweep grows: what a run costs, and what it costs to send it away, on this machine.
 
 `python -m tests.benchmarks.scaling` measures, with nothing else running, and prints a table
-of what 1,000 and 100,000 runs would take; with `--publish` it also goes into the README.
+of what 1,000 and 100,000 runs would take; with `--publish` it also goes into mnistkit/README.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mnistkit.results import describe_machine
 from mnistkit.storage import replace_between_marks
 
 STORED = Path(__file__).with_name("growth.json")
-README = Path(__file__).resolve().parents[2] / "README.md"
+README = Path(__file__).resolve().parents[2] / "mnistkit" / "README.md"
 MARK = "growth"
 CALLS = 2000  # of nothing, to see what a call costs
 RUN = Recipe("A baseline", epochs=5)
