@@ -33,12 +33,12 @@ PYTEST = ["pytest", "-n", "2"]
 STEPS = {
     "lint": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
-    "tests": [*PYTEST, "--dist", "worksteal", "-m", "not full and not browser", "--durations=30"],
+    "tests": [*PYTEST, "--dist", "worksteal", "-m", "not full and not browser"],
     "browser": [*PYTEST, "-rs", "--dist", "loadfile", "-m", "browser",
                 "tests/test_browser.py", "tests/test_book.py"],
     "outputs of the notebooks": [*PYTEST, *NBVAL],
 }  # fmt: skip
-FULL_STEPS = {"tests on full MNIST": ["pytest", "-m", "full", "--durations=10"]}
+FULL_STEPS = {"tests on full MNIST": ["pytest", "-rs", "-m", "full", "--durations=10"]}
 
 
 def run_suite(*, full: bool = False) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +26,18 @@ def _quiet_and_alone(monkeypatch):
     monkeypatch.setenv("MNISTKIT_MOBILENET", "random")
     monkeypatch.setenv("TQDM_DISABLE", "1")
     torch.manual_seed(0)
+
+
+_STARTED = time.monotonic()
+
+
+@pytest.fixture(autouse=True)
+def _within_the_time_that_is_given(request):
+    """Begin no test of the full set after `MNISTKIT_FULL_MINUTES`, if that is set."""
+    minutes = os.environ.get("MNISTKIT_FULL_MINUTES")
+    late = minutes and time.monotonic() - _STARTED > 60 * float(minutes)
+    if late and request.node.get_closest_marker("full"):
+        pytest.skip(f"{minutes} minutes are over, as MNISTKIT_FULL_MINUTES says")
 
 
 def make_split(count: int, seed: int = 0) -> Split:

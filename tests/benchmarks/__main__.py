@@ -244,9 +244,7 @@ def _run(code: str) -> None:
 
 
 @click.command()
-@click.option(
-    "--publish", is_flag=True, help="Keep the results beside this file, with a page."
-)
+@click.option("--publish", is_flag=True, help="Keep the results beside this file, with a page.")
 def main(publish: bool) -> None:
     """Measure everything, print it, and write it to runs/benchmarks.json."""
     os.environ["TQDM_DISABLE"] = "1"
