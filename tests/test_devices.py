@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -69,28 +70,31 @@ def test_a_stack_of_small_models_gets_one_thread_as_each_would_alone(easy_digits
     assert set(during) == {1}
 
 
-FIT_IN_A_PROCESS = """
-import hashlib, torch
+FIT = """
+import hashlib
 from mnistkit import build_model, fit, load_digits
-digits = load_digits("sample", limit=400)
-for name in ("D deep", "V2"):
-    model = build_model(name, seed=0)
-    fit(model, digits.train.loader(64, shuffle=True), digits.validation.loader(100), epochs=1)
-    weights = b"".join(p.detach().numpy().tobytes() for p in model.parameters())
-    print(hashlib.sha256(weights).hexdigest())
+
+def digests():
+    digits = load_digits("sample", limit=400)
+    for name in ("D deep", "V2"):
+        model = build_model(name, seed=0)
+        train = digits.train.loader(64, shuffle=True)
+        fit(model, train, digits.validation.loader(100), epochs=1, device="cpu")
+        weights = b"".join(p.detach().numpy().tobytes() for p in model.parameters())
+        yield hashlib.sha256(weights).hexdigest()
 """
 
 
-def test_the_default_fit_repeats_bit_for_bit_in_another_process(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    command = [sys.executable, "-c", FIT_IN_A_PROCESS]
-    processes = [  # side by side, so that each is disturbed by the other
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    first, second = (process.communicate()[0].splitlines() for process in processes)
-    assert first == second
-    assert len(first) == 3
-    assert first[1] != first[2]
+def test_the_default_fit_repeats_bit_for_bit_in_another_process():
+    """While both run side by side, so that each is disturbed by the other."""
+    command = [sys.executable, "-c", f"{FIT}\nprint(*digests())"]
+    two_threads = os.environ | {"OMP_NUM_THREADS": "2"}
+    there = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=two_threads)
+    exec(FIT, here := {})
+    with thread_count(2):
+        mine = list(here["digests"]())
+    assert there.communicate()[0].split()[-2:] == mine
+    assert mine[0] != mine[1]
 
 
 @pytest.mark.parametrize("threads", [0, 1.5, True, "all"])
