@@ -1,93 +1,20 @@
-"""Digit classification with PyTorch: the library that the notebooks of the series import."""
+"""Digit classification with PyTorch: the library that the notebooks of the series import.
+
+What a notebook uses, and where to read it, each module from its top:
+
+    01_data                data, sources, plotting
+    02_linear_vs_relu      models, training, epoch, stacked, metrics
+    03_mlp_tuning_qmnist   recipes, experiments, sweeps, effects
+    04_cnn                 models, augmentation, checkpoints, trained, draw, photos
+    05_mobilenet_transfer  transfer, extractor
+    06_scoreboard          claims, verdicts, study, archive, scoreboard, beyond
+    07_trust               calibration, corruptions, disputed
+
+`mnistkit.` and Tab lists the public names; each is loaded when it is first asked for.
+"""
 
 import lazy_loader
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=[
-        "archive",
-        "augmentation",
-        "beyond",
-        "book",
-        "calibration",
-        "charts",
-        "checkpoints",
-        "checks",
-        "claims",
-        "corruptions",
-        "curves",
-        "data",
-        "devices",
-        "disputed",
-        "draw",
-        "effects",
-        "epoch",
-        "errors",
-        "exercises",
-        "experiments",
-        "extractor",
-        "measuring",
-        "memory",
-        "metrics",
-        "models",
-        "notebooks",
-        "parallel",
-        "photos",
-        "plotting",
-        "prediction",
-        "recipes",
-        "records",
-        "results",
-        "runs",
-        "scoreboard",
-        "settings",
-        "sources",
-        "stacked",
-        "storage",
-        "strokes",
-        "study",
-        "sweeps",
-        "tally",
-        "trained",
-        "training",
-        "transfer",
-        "verdicts",
-    ],
-    submod_attrs={
-        "augmentation": ["affine", "random_affine"],
-        "calibration": ["calibration_table", "reliability"],
-        "charts": ["plot_class_distribution", "plot_comparison", "plot_confusion_matrix",
-                   "plot_histogram", "plot_intervals", "plot_tradeoff"],
-        "checkpoints": ["load_checkpoint", "load_model", "load_state", "save_checkpoint",
-                        "save_model", "save_state"],
-        "corruptions": ["CORRUPTIONS", "corrupt"],
-        "curves": ["plot_corruptions", "plot_history", "plot_interaction", "plot_reliability",
-                   "plot_sweep"],
-        "data": ["CLASS_NAMES", "MNIST_MEAN", "MNIST_STD", "Digits", "Split", "find_source",
-                 "load_digits", "make_loader", "normalize", "to_float", "unnormalize"],
-        "disputed": ["DISPUTED_LABELS", "split_off_disputed"],
-        "draw": ["draw_digit"],
-        "effects": ["importance", "interaction"],
-        "experiments": ["Recipe", "paired_difference", "run_experiment", "run_grid", "summarize",
-                        "train_recipe"],
-        "extractor": ["preprocess"],
-        "metrics": ["accuracy", "confusion_matrix", "interval_of_mean", "mcnemar",
-                    "most_confused", "per_class_accuracy"],
-        "models": ["CNN", "MLP", "MODELS", "MNISTModelV0", "MNISTModelV1", "MNISTModelV2",
-                   "build_model", "count_parameters", "layer_table", "model_table"],
-        "photos": ["find_digit"],
-        "plotting": ["alt_text", "plot_image", "plot_images", "plot_mistakes", "plot_predictions",
-                     "show_figure", "use_style"],
-        "prediction": ["make_predictions", "predict_image"],
-        "records": ["record"],
-        "scoreboard": ["print_verdicts"],
-        "stacked": ["fit_stack"],
-        "storage": ["output_folder"],
-        "sweeps": ["combine", "read_sweep"],
-        "trained": ["trained_model"],
-        "training": ["evaluate", "fit", "train_one_epoch"],
-        "transfer": ["extract_features", "freeze", "load_mobilenet"],
-    },
-)  # fmt: skip
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

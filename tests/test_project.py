@@ -48,9 +48,23 @@ def test_every_name_of_the_face_exists():
         assert getattr(mnistkit, name) is not None
 
 
+def test_the_face_lists_public_names_and_no_modules_but_the_exercises():
+    assert dir(mnistkit) == sorted(mnistkit.__all__)
+    assert set(dir(mnistkit)) & set(MODULES) == set()
+    assert {"fit", "load_digits", "build_model", "exercises"} <= set(dir(mnistkit))
+
+
+def test_help_leads_from_every_notebook_to_modules_that_exist():
+    rows = re.findall(r"^ {4}(\d\d_\w+) +(.+)$", mnistkit.__doc__, flags=re.M)
+    notebooks = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    assert [name for name, _ in rows] == notebooks
+    for _, modules in rows:
+        assert set(modules.split(", ")) <= set(MODULES)
+
+
 def test_import_is_lazy():
     code = (
-        "import mnistkit, sys; "
+        "import mnistkit, sys; dir(mnistkit); "
         "loaded = [m for m in ('torch', 'torchvision', 'sklearn', 'pandas') if m in sys.modules]; "
         "sys.exit(str(loaded) if loaded else 0)"
     )

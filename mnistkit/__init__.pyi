@@ -1,0 +1,100 @@
+# The public names, for editors, type checkers and mnistkit/__init__.py, which loads each
+# module when one of its names is first asked for.
+
+from . import exercises as exercises
+from .augmentation import affine as affine, random_affine as random_affine
+from .calibration import calibration_table as calibration_table, reliability as reliability
+from .charts import (
+    plot_class_distribution as plot_class_distribution,
+    plot_comparison as plot_comparison,
+    plot_confusion_matrix as plot_confusion_matrix,
+    plot_histogram as plot_histogram,
+    plot_intervals as plot_intervals,
+    plot_tradeoff as plot_tradeoff,
+)
+from .checkpoints import (
+    load_checkpoint as load_checkpoint,
+    load_model as load_model,
+    load_state as load_state,
+    save_checkpoint as save_checkpoint,
+    save_model as save_model,
+    save_state as save_state,
+)
+from .corruptions import CORRUPTIONS as CORRUPTIONS, corrupt as corrupt
+from .curves import (
+    plot_corruptions as plot_corruptions,
+    plot_history as plot_history,
+    plot_interaction as plot_interaction,
+    plot_reliability as plot_reliability,
+    plot_sweep as plot_sweep,
+)
+from .data import (
+    CLASS_NAMES as CLASS_NAMES,
+    Digits as Digits,
+    MNIST_MEAN as MNIST_MEAN,
+    MNIST_STD as MNIST_STD,
+    Split as Split,
+    find_source as find_source,
+    load_digits as load_digits,
+    make_loader as make_loader,
+    normalize as normalize,
+    to_float as to_float,
+    unnormalize as unnormalize,
+)
+from .disputed import DISPUTED_LABELS as DISPUTED_LABELS, split_off_disputed as split_off_disputed
+from .draw import draw_digit as draw_digit
+from .effects import importance as importance, interaction as interaction
+from .experiments import (
+    Recipe as Recipe,
+    paired_difference as paired_difference,
+    run_experiment as run_experiment,
+    run_grid as run_grid,
+    summarize as summarize,
+    train_recipe as train_recipe,
+)
+from .extractor import preprocess as preprocess
+from .metrics import (
+    accuracy as accuracy,
+    confusion_matrix as confusion_matrix,
+    interval_of_mean as interval_of_mean,
+    mcnemar as mcnemar,
+    most_confused as most_confused,
+    per_class_accuracy as per_class_accuracy,
+)
+from .models import (
+    CNN as CNN,
+    MLP as MLP,
+    MNISTModelV0 as MNISTModelV0,
+    MNISTModelV1 as MNISTModelV1,
+    MNISTModelV2 as MNISTModelV2,
+    MODELS as MODELS,
+    build_model as build_model,
+    count_parameters as count_parameters,
+    layer_table as layer_table,
+    model_table as model_table,
+)
+from .photos import find_digit as find_digit
+from .plotting import (
+    alt_text as alt_text,
+    plot_image as plot_image,
+    plot_images as plot_images,
+    plot_mistakes as plot_mistakes,
+    plot_predictions as plot_predictions,
+    show_figure as show_figure,
+    use_style as use_style,
+)
+from .prediction import make_predictions as make_predictions, predict_image as predict_image
+from .records import record as record
+from .scoreboard import print_verdicts as print_verdicts
+from .stacked import fit_stack as fit_stack
+from .storage import output_folder as output_folder
+from .sweeps import combine as combine, read_sweep as read_sweep
+from .trained import trained_model as trained_model
+from .training import evaluate as evaluate, fit as fit, train_one_epoch as train_one_epoch
+from .transfer import (
+    extract_features as extract_features,
+    freeze as freeze,
+    load_mobilenet as load_mobilenet,
+)
+
+__version__: str
