@@ -52,7 +52,7 @@ def main() -> None:
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
               help="Which digits; auto takes the first that can be had.")  # fmt: skip
 @click.option("--first-look", is_flag=True,
-              help="Everything once in some three minutes, on few digits.")  # fmt: skip
+              help="Everything once, on few digits, in a few minutes.")  # fmt: skip
 @click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
               help="Where executed notebooks and their files go [default: runs; for a first "
                    "look runs/first-look].")  # fmt: skip

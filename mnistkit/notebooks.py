@@ -28,9 +28,9 @@ from mnistkit.storage import project_root, write_atomically
 KERNEL = "python3"
 # The shortest run that shows all there is: each cell with something in it, and no number good.
 FIRST_LOOK = {
-    "limit": 1000, "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1,
-    "grid_digits": 1000, "grid_epochs": 1, "check_seeds": 1, "train_size": 200,
-    "control_size": 100, "corrupted": 100, "mobilenet_digits": 20, "mobilenet_train": 40,
+    "limit": 200, "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1,
+    "grid_digits": 200, "grid_epochs": 1, "check_seeds": 1, "train_size": 200,
+    "control_size": 100, "corrupted": 20, "mobilenet_digits": 10, "mobilenet_train": 40,
 }  # fmt: skip
 CELL_LIMIT = 60  # minutes that a cell may take before it is taken to hang
 

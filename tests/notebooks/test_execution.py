@@ -29,7 +29,7 @@ WEIGHTS = os.environ.get("MNISTKIT_MOBILENET")  # as the caller set it, before a
 EXACT = "nbval-check-output"
 NAMES = [path.stem for path in find_notebooks()]
 
-SHORT = FIRST_LOOK | {"limit": 200, "corrupted": 20, "mobilenet_digits": 10}
+SHORT = FIRST_LOOK
 # What an exercise asks for beyond that: eight seeds, or fewer pictures for a slow network.
 SHORT_OWN = {"02_linear_vs_relu": {"seeds": 8}, "05_mobilenet_transfer": {"limit": 50}}
 
