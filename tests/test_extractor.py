@@ -71,6 +71,12 @@ def test_where_the_processor_refuses_the_fused_operation_nothing_is_changed(mobi
     assert str(fuse_relu6(folded)) == before
 
 
+def test_asking_whether_it_can_fuse_leaves_the_random_state_alone():
+    before = torch.get_rng_state()
+    can_fuse(torch.float32)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_without_the_fused_operation_nothing_is_changed(mobilenet, monkeypatch):
     monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())
     folded = fold_batch_norm(mobilenet.features)
