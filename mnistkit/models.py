@@ -397,6 +397,36 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
     return pd.DataFrame(rows)
 
 
+# What decides a layer's outputs beside its weights, by PyTorch's names and our own.
+_SETTINGS = (
+    "in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride",
+    "padding", "padding_mode", "dilation", "groups", "ceil_mode", "num_features", "eps",
+    "momentum", "affine", "track_running_stats", "p", "negative_slope", "min_val", "max_val",
+    "dim", "start_dim", "end_dim", "outputs",
+)  # fmt: skip
+
+
+def describe_layers(model: nn.Module) -> list[dict]:
+    """Say of each layer where it is, its class, its settings, and the shapes of its weights.
+
+    It is what tells one architecture from another, and not `str(model)`, whose form is
+    PyTorch's and may change with its version. What a `forward` does with the layers is not in it.
+    """
+    return [
+        {
+            "name": name,
+            "class": type(layer).__name__,
+            "settings": {s: getattr(layer, s) for s in _SETTINGS if hasattr(layer, s)},
+            "shapes": {
+                key: list(tensor.shape)
+                for held in (layer.named_parameters, layer.named_buffers)
+                for key, tensor in held(recurse=False)
+            },
+        }
+        for name, layer in model.named_modules()
+    ]
+
+
 def _checked_widths(
     name: str, values: Sequence[int], count: range | None = None
 ) -> tuple[int, ...]:

@@ -9,11 +9,23 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
+import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
+from mnistkit.augmentation import random_affine
 from mnistkit.checks import check_number
+
+# What a recipe can name, in a sweep's file and in its own written form.
+SCHEDULERS = {
+    name: getattr(lr_scheduler, name)
+    for name in ("ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR",
+                 "ExponentialLR", "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR",
+                 "StepLR")
+}  # fmt: skip
+AUGMENTATIONS = {"random_affine": random_affine}
+_OFFERED = (torch.optim, torch.nn.functional)  # where else a name is PyTorch's own
 
 # Left out of a recipe's written form while they have their default, so that the digests of
 # older recipes, and with them all stored runs, stay what they were.
@@ -120,8 +132,18 @@ def _plain(value: object, name: str) -> object:
             "with": _plain(value.keywords, name),
         }
     if (inspect.isclass(value) or inspect.isroutine(value)) and "<" not in value.__qualname__:
-        return f"{value.__module__}.{value.__qualname__}"
+        return _name_of(value)
     raise ValueError(
         f"{name} is {value!r}, which has no name that a result file could hold; "
         "use a scheduler of PyTorch, or functools.partial(StepLR, step_size=3)"
     )
+
+
+def _name_of(call: Callable) -> str:
+    """Its name in a registry or in PyTorch, wherever it is defined; else with its module."""
+    for known, offered in (SCHEDULERS | AUGMENTATIONS).items():
+        if call is offered:
+            return known
+    if any(getattr(place, call.__name__, None) is call for place in _OFFERED):
+        return call.__name__
+    return f"{call.__module__}.{call.__qualname__}"

@@ -20,13 +20,13 @@ import torch
 
 from mnistkit.data import Digits
 from mnistkit.errors import ResultError
-from mnistkit.models import build_model
+from mnistkit.models import build_model, describe_layers
 from mnistkit.recipes import Recipe
 from mnistkit.storage import write_atomically
 
 # Raised when the layout of the files changes, and when the same recipe, seed and digits no
 # longer train the same model: an older result is then not taken for one of today.
-FORMAT = 1
+FORMAT = 2
 _AGAIN = "delete that file: the next run measures it again"
 
 
@@ -48,8 +48,7 @@ def identify(recipe: Recipe, seed: int, digits: Digits) -> dict:
 
 def layers_digest(recipe: Recipe) -> str:
     """Twelve hexadecimal digits that change with the layers of the recipe's model."""
-    layers = str(build_model(recipe.model, **recipe.options))
-    return hashlib.sha256(layers.encode()).hexdigest()[:12]
+    return _digest(describe_layers(build_model(recipe.model, **recipe.options)))[:12]
 
 
 def result_path(folder: str | os.PathLike, run: Mapping) -> Path:

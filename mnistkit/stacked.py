@@ -22,6 +22,7 @@ from mnistkit.checks import check_loader, check_model
 from mnistkit.data import make_loader
 from mnistkit.devices import choose_threads, thread_count
 from mnistkit.errors import TrainingError
+from mnistkit.models import describe_layers
 from mnistkit.progress import progress_bar
 from mnistkit.settings import LossFunction, check_settings, choose_loss, choose_optimizer
 from mnistkit.tally import Evaluation
@@ -204,10 +205,8 @@ def _check_models(models: Sequence[nn.Module]) -> None:
         raise ValueError("no models were given: there is nothing to train")
     for model in models:
         check_model(model)
-    shapes = [{name: p.shape for name, p in model.named_parameters()} for model in models]
-    if any(str(model) != str(models[0]) for model in models) or shapes.count(shapes[0]) < len(
-        models
-    ):
+    layers = [describe_layers(model) for model in models]
+    if layers.count(layers[0]) < len(models):
         raise ValueError("the models of a stack must be of one architecture")
     for layer in models[0].modules():
         if isinstance(layer, _UNSTACKABLE) or list(layer.buffers(recurse=False)):

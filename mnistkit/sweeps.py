@@ -14,25 +14,16 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from torch.optim import lr_scheduler
 
-from mnistkit import augmentation
 from mnistkit.errors import SweepError, unknown_name
 from mnistkit.experiments import check_recipe
 from mnistkit.models import MODELS
-from mnistkit.recipes import Recipe
+from mnistkit.recipes import AUGMENTATIONS, SCHEDULERS, Recipe
 
 _FIELDS = tuple(field.name for field in fields(Recipe))
 _MOST = 100_000  # combinations
 _PARTS = ("base", "grid", "recipes")
 _EXAMPLE = "a file looks like `{base: {model: A baseline}, grid: {optimizer: [sgd, adam]}}`"
-SCHEDULERS = {
-    name: getattr(lr_scheduler, name)
-    for name in ("ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR",
-                 "ExponentialLR", "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR",
-                 "StepLR")
-}  # fmt: skip
-AUGMENTATIONS = {"random_affine": augmentation.random_affine}
 
 
 @dataclass(frozen=True)
