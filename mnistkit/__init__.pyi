@@ -3,7 +3,7 @@
 
 from . import exercises as exercises
 from .augmentation import affine as affine, random_affine as random_affine
-from .calibration import calibration_table as calibration_table, reliability as reliability
+from .trust.calibration import calibration_table as calibration_table, reliability as reliability
 from .charts import (
     plot_class_distribution as plot_class_distribution,
     plot_comparison as plot_comparison,
@@ -20,7 +20,7 @@ from .checkpoints import (
     save_model as save_model,
     save_state as save_state,
 )
-from .corruptions import CORRUPTIONS as CORRUPTIONS, corrupt as corrupt
+from .trust.corruptions import CORRUPTIONS as CORRUPTIONS, corrupt as corrupt
 from .curves import (
     plot_corruptions as plot_corruptions,
     plot_history as plot_history,
@@ -41,10 +41,13 @@ from .data import (
     to_float as to_float,
     unnormalize as unnormalize,
 )
-from .disputed import DISPUTED_LABELS as DISPUTED_LABELS, split_off_disputed as split_off_disputed
-from .draw import draw_digit as draw_digit
-from .effects import importance as importance, interaction as interaction
-from .experiments import (
+from .trust.disputed import (
+    DISPUTED_LABELS as DISPUTED_LABELS,
+    split_off_disputed as split_off_disputed,
+)
+from .handwriting.draw import draw_digit as draw_digit
+from .experiments.anova import importance as importance, interaction as interaction
+from .experiments.grid import (
     Recipe as Recipe,
     paired_difference as paired_difference,
     run_experiment as run_experiment,
@@ -73,7 +76,7 @@ from .models import (
     layer_table as layer_table,
     model_table as model_table,
 )
-from .photos import find_digit as find_digit
+from .handwriting.photo import find_digit as find_digit
 from .plotting import (
     alt_text as alt_text,
     plot_image as plot_image,
@@ -84,12 +87,12 @@ from .plotting import (
     use_style as use_style,
 )
 from .prediction import make_predictions as make_predictions, predict_image as predict_image
-from .records import record as record
-from .scoreboard import print_verdicts as print_verdicts
-from .stacked import fit_stack as fit_stack
-from .storage import output_folder as output_folder
-from .sweeps import combine as combine, read_sweep as read_sweep
-from .trained import trained_model as trained_model
+from .notebooks.records import record as record
+from .study.report import print_verdicts as print_verdicts
+from .experiments.stack import fit_stack as fit_stack
+from .utils.storage import output_folder as output_folder
+from .experiments.sweep import combine as combine, read_sweep as read_sweep
+from .study.trained import trained_model as trained_model
 from .training import evaluate as evaluate, fit as fit, train_one_epoch as train_one_epoch
 from .transfer import (
     extract_features as extract_features,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from mnistkit.checks import check_number
+from mnistkit.utils.validation import check_number
 
 _DEGREE = torch.pi / 180
 

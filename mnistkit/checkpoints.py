@@ -16,7 +16,7 @@ from torch import nn
 
 from mnistkit.errors import CheckpointError, StorageError
 from mnistkit.models import build_model
-from mnistkit.storage import write_atomically
+from mnistkit.utils.storage import write_atomically
 
 _KEYS = ("model_state_dict", "model_architecture", "test_accuracy")
 

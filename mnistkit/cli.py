@@ -65,8 +65,8 @@ def run(names: Sequence[str], parameters, source: str, first_look: bool,
 
     Exit code 1 if a notebook failed, 2 if something was refused before anything ran.
     """
-    from mnistkit.notebooks import check_parameters, find_notebooks, first_look_parameters
-    from mnistkit.storage import output_folder
+    from mnistkit.notebooks.execute import check_parameters, find_notebooks, first_look_parameters
+    from mnistkit.utils.storage import output_folder
 
     output_dir = output_dir or Path("runs") / ("first-look" if first_look else "")
     try:
@@ -100,7 +100,7 @@ def doctor(quiet: bool) -> None:
 
     Exit code 1 if `mnistkit run` would fail.
     """
-    from mnistkit.doctor import examine, would_run
+    from mnistkit.notebooks.doctor import examine, would_run
 
     findings = examine(network=not quiet)
     runs = would_run(findings)
@@ -117,7 +117,7 @@ def test(full: bool) -> None:
 
     Exit code 1 if a check failed, 2 if something is missing to check with.
     """
-    from mnistkit.suite import run_suite
+    from mnistkit.notebooks.suite import run_suite
 
     try:
         failed = run_suite(full=full)
@@ -130,7 +130,7 @@ def test(full: bool) -> None:
 @main.command()
 def lab() -> None:
     """Open JupyterLab with copies of the notebooks in work/, where answers stay."""
-    from mnistkit.notebooks import copy_to_work
+    from mnistkit.notebooks.execute import copy_to_work
 
     try:
         folder = copy_to_work()
@@ -147,7 +147,7 @@ def lab() -> None:
               help="Write to this folder instead of in place.")  # fmt: skip
 def normalize(paths: Sequence[Path], into: Path | None) -> None:
     """Bring executed notebooks into the form in which they are committed."""
-    from mnistkit.notebooks import normalize_file
+    from mnistkit.notebooks.execute import normalize_file
 
     for path in paths:
         click.echo(f"{'normalised' if normalize_file(path, into) else 'unchanged '}  {path.name}")
@@ -160,7 +160,7 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
               default="build/book", show_default=True, help="Where the pages go.")  # fmt: skip
 def book(source: Path | None, output_dir: Path) -> None:
     """Write the series as web pages that can be read without a network."""
-    from mnistkit.book import write_book
+    from mnistkit.notebooks.book import write_book
 
     try:
         found = sorted(source.glob("[0-9][0-9]_*.ipynb")) if source else ()
@@ -193,8 +193,8 @@ def scoreboard(
     Without options, from the runs that come with mnistkit. Exit code 1 if runs are missing,
     2 if something was refused.
     """
-    from mnistkit import archive
-    from mnistkit import scoreboard as board
+    from mnistkit.study import report as board
+    from mnistkit.study import runs as archive
 
     try:
         if rerun and add:
@@ -275,8 +275,8 @@ def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int |
     all share. Stopped at any moment, the same command goes on where it was.
     """
     from mnistkit.data import load_digits
-    from mnistkit.experiments import count_stored, run_grid
-    from mnistkit.sweeps import parse_seeds, read_sweep
+    from mnistkit.experiments.grid import count_stored, run_grid
+    from mnistkit.experiments.sweep import parse_seeds, read_sweep
 
     folder = folder or Path("runs") / "sweeps" / file.stem
     try:
@@ -298,9 +298,9 @@ def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int |
 
 
 def _report_sweep(plan, runs, folder: Path, value: str) -> None:
-    from mnistkit.effects import importance
-    from mnistkit.experiments import summarize
-    from mnistkit.storage import write_atomically
+    from mnistkit.experiments.anova import importance
+    from mnistkit.experiments.grid import summarize
+    from mnistkit.utils.storage import write_atomically
 
     summary = summarize(runs, value).sort_values("mean", ascending=False)
     click.echo(f"\n{value.replace('_', ' ')} in %, the best of {len(summary)}")
@@ -325,8 +325,8 @@ def _report_sweep(plan, runs, folder: Path, value: str) -> None:
 
 def _trained(model: str, source: str):
     from mnistkit.data import load_digits
-    from mnistkit.study import COMPACT, FAST
-    from mnistkit.trained import model_files, trained_model
+    from mnistkit.study.plan import COMPACT, FAST
+    from mnistkit.study.trained import model_files, trained_model
 
     digits = load_digits(source, validation_size=0)
     recipe = {"CompactCNN": COMPACT, "FastCNN": FAST}[model]
@@ -344,14 +344,14 @@ def _bars(probabilities: Sequence[float], width: int = 40) -> str:
 
 
 def _runs(folder: Path | None):
-    from mnistkit import archive
+    from mnistkit.study import runs as archive
 
     return archive.read_folder(folder) if folder else archive.read_table()
 
 
 def _measure(folder: Path, source: str, known=None) -> None:
     """Run the study, or what is not among the known runs, and say what it is at."""
-    from mnistkit.measuring import measure, measure_lacking
+    from mnistkit.study.measure import measure, measure_lacking
 
     started = time.perf_counter()
     lines = measure_lacking(known, folder, source) if known is not None else measure(folder, source)
@@ -361,9 +361,9 @@ def _measure(folder: Path, source: str, known=None) -> None:
 
 
 def _publish(runs, missing: Sequence[str]) -> None:
-    from mnistkit import archive
-    from mnistkit import scoreboard as board
-    from mnistkit.storage import project_root
+    from mnistkit.study import report as board
+    from mnistkit.study import runs as archive
+    from mnistkit.utils.storage import project_root
 
     if missing:
         raise ResultError(
@@ -402,7 +402,7 @@ _FIRST_LOOK_NOTE = (
 
 
 def _execute_all(plan, output_dir: Path, cell_limit: float):
-    from mnistkit.notebooks import execute
+    from mnistkit.notebooks.execute import execute
 
     os.environ["TQDM_DISABLE"] = "1"  # bars of training would fill the notebooks' outputs
     results = []
@@ -418,7 +418,7 @@ def _execute_all(plan, output_dir: Path, cell_limit: float):
 
 
 def _print_records(results) -> None:
-    from mnistkit.records import record_table
+    from mnistkit.notebooks.records import record_table
 
     for result in results:
         if result.records:

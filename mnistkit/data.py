@@ -19,11 +19,11 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from mnistkit import sources
-from mnistkit.checks import check_whole
-from mnistkit.devices import announce_device
 from mnistkit.errors import DataError, DownloadError, unknown_name
-from mnistkit.storage import data_root
+from mnistkit.utils import sources
+from mnistkit.utils.devices import announce_device
+from mnistkit.utils.storage import data_root
+from mnistkit.utils.validation import check_whole
 
 MNIST_MEAN = 0.1307  # of the 60,000 training images, with pixels in [0, 1]
 MNIST_STD = 0.3081

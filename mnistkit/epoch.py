@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mnistkit.checks import check_batch, check_model, explaining
-from mnistkit.devices import has_convolutions, supports_bfloat16
 from mnistkit.errors import unknown_name
 from mnistkit.settings import LossFunction, choose_loss
 from mnistkit.tally import Evaluation, Tally
+from mnistkit.utils.devices import has_convolutions, supports_bfloat16
+from mnistkit.utils.validation import check_batch, check_model, explaining
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 

@@ -11,7 +11,7 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from mnistkit.checks import check_number, check_whole, describe
+from mnistkit.utils.validation import check_number, check_whole, describe
 
 CLASSES = 10
 

@@ -18,8 +18,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from mnistkit.checks import check_number, check_whole, explaining
 from mnistkit.errors import unknown_name
+from mnistkit.utils.validation import check_number, check_whole, explaining
 
 PIXELS, CLASSES = 28 * 28, 10
 INPUT_SHAPE = (1, 28, 28)

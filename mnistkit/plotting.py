@@ -22,10 +22,10 @@ from matplotlib.figure import Figure
 from PIL.PngImagePlugin import PngInfo
 
 from mnistkit.errors import needs_package
-from mnistkit.storage import project_root, write_atomically
+from mnistkit.utils.storage import project_root, write_atomically
 
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
-_STYLE = Path(__file__).with_name("mnistkit.mplstyle")
+_STYLE = Path(__file__).parent / "utils" / "mnistkit.mplstyle"
 _words: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
 
 

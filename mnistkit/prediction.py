@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mnistkit.checks import check_inputs, check_model, explaining
 from mnistkit.data import normalize
-from mnistkit.photos import find_digit
+from mnistkit.handwriting.photo import find_digit
+from mnistkit.utils.validation import check_inputs, check_model, explaining
 
 _BATCH = 256  # a CNN's activations stay small: quicker than 1,024 at once, with less memory
 

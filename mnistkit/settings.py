@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from mnistkit.checks import check_number, check_whole
 from mnistkit.errors import unknown_name
+from mnistkit.utils.validation import check_number, check_whole
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 

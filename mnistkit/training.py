@@ -16,12 +16,9 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from mnistkit.checks import check_loader, check_model
 from mnistkit.data import move_loader
-from mnistkit.devices import choose_device, choose_threads, has_convolutions, thread_count
 from mnistkit.epoch import evaluate, train_one_epoch
 from mnistkit.errors import TrainingError
-from mnistkit.progress import progress_bar
 from mnistkit.settings import (
     LossFunction,
     check_settings,
@@ -30,6 +27,9 @@ from mnistkit.settings import (
     make_schedule,
     smooth_labels,
 )
+from mnistkit.utils.devices import choose_device, choose_threads, has_convolutions, thread_count
+from mnistkit.utils.progress import progress_bar
+from mnistkit.utils.validation import check_loader, check_model
 
 __all__ = ["History", "evaluate", "fit", "train_one_epoch"]
 

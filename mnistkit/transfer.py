@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from mnistkit.data import Digits, Split
-from mnistkit.devices import choose_device, supports_bfloat16
 from mnistkit.errors import WeightsError
 from mnistkit.extractor import IMAGE_SIZE, build_extractor
-from mnistkit.progress import progress_bar
-from mnistkit.sources import DOWNLOAD_TIMEOUT, socket_timeout
-from mnistkit.storage import write_atomically
+from mnistkit.utils.devices import choose_device, supports_bfloat16
+from mnistkit.utils.progress import progress_bar
+from mnistkit.utils.sources import DOWNLOAD_TIMEOUT, socket_timeout
+from mnistkit.utils.storage import write_atomically
 
 FEATURES = 1280
 RANDOM = "random weights"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from mnistkit import sources
 from mnistkit.data import Digits, Split
+from mnistkit.utils import sources
 
 COUNTS = {"train": 300, "test": 100}
 

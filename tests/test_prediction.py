@@ -15,7 +15,7 @@ from mnistkit.data import normalize
 from mnistkit.errors import PictureError
 from mnistkit.models import CNN, build_model
 from mnistkit.prediction import make_predictions, predict_image
-from tests.drawn_digits import draw_mask, on_paper
+from tests.handwriting.drawn_digits import draw_mask, on_paper
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistkit.storage import replace_between_marks
+from mnistkit.utils.storage import replace_between_marks
 from tests.benchmarks import report
 
 ROOT = Path(__file__).resolve().parents[1]

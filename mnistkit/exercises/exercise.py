@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnistkit.checks import describe
 from mnistkit.metrics import Interval
+from mnistkit.utils.validation import describe
 
 
 def what(value: object) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from mnistkit.exercises.exercise import call, exercise, number, parts, told_apart, what, wrong_if
-from mnistkit.recipes import Recipe
+from mnistkit.experiments.recipe import Recipe
 
 
 @exercise(

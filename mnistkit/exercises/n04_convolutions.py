@@ -17,7 +17,7 @@ from mnistkit.exercises.exercise import (
     word,
     wrong_if,
 )
-from mnistkit.recipes import Recipe
+from mnistkit.experiments.recipe import Recipe
 
 
 @exercise(

@@ -37,9 +37,9 @@ from mnistkit import (
     run_grid,
 )
 from mnistkit.data import Digits
-from mnistkit.experiments import train_recipe
+from mnistkit.experiments.grid import train_recipe
 from mnistkit.extractor import build_extractor
-from mnistkit.study import FAST, SEEDS, judging_plan
+from mnistkit.study.plan import FAST, SEEDS, judging_plan
 from mnistkit.transfer import FEATURES, FeatureSplit, features_path
 from tests.benchmarks import limits, report, usual
 

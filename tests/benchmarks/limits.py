@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mnistkit.devices import choose_device, supports_bfloat16
-from mnistkit.results import describe_machine
+from mnistkit.experiments.results import describe_machine
+from mnistkit.utils.devices import choose_device, supports_bfloat16
 
 SIZE = 2048
 

@@ -6,7 +6,7 @@ import json
 from datetime import date
 from pathlib import Path
 
-from mnistkit.storage import replace_between_marks
+from mnistkit.utils.storage import replace_between_marks
 
 HERE = Path(__file__).parent
 README = HERE / "README.md"

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from mnistkit import Recipe, load_digits, run_grid
 from mnistkit.data import Digits
-from mnistkit.experiments import count_stored
-from mnistkit.parallel import run_in_parallel
-from mnistkit.results import describe_machine
-from mnistkit.storage import replace_between_marks
+from mnistkit.experiments.grid import count_stored
+from mnistkit.experiments.parallel import run_in_parallel
+from mnistkit.experiments.results import describe_machine
+from mnistkit.utils.storage import replace_between_marks
 
 STORED = Path(__file__).with_name("growth.json")
 README = Path(__file__).resolve().parents[2] / "mnistkit" / "README.md"

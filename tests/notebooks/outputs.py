@@ -1,7 +1,7 @@
 """A second checker of the notebooks' outputs, which stands by for nbval.
 
 It needs nbclient alone and finds what nbval's lax mode finds; test_outputs.py holds it to that.
-`pytest -n 2 tests/notebooks/outputs.py` runs it; mnistkit/suite.py has it in store.
+`pytest -n 2 tests/notebooks/outputs.py` runs it; mnistkit/notebooks/suite.py has it in store.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from mnistkit.notebooks import KERNEL, find_notebooks, local_transport
+from mnistkit.notebooks.execute import KERNEL, find_notebooks, local_transport
 
 SAMPLE = Path(__file__).with_name("sample.cfg")
 SKIPPED = {"image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json"}

@@ -11,9 +11,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mnistkit.notebooks import normalize, parameter_defaults
-from mnistkit.records import read_records
-from mnistkit.scoreboard import verdict_lines
+from mnistkit.notebooks.execute import normalize, parameter_defaults
+from mnistkit.notebooks.records import read_records
+from mnistkit.study.report import verdict_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

@@ -13,15 +13,15 @@ import pytest
 from scipy import stats
 
 from mnistkit import exercises, load_digits, run_grid
-from mnistkit.archive import full_plan, read_table
-from mnistkit.notebooks import (
+from mnistkit.notebooks.execute import (
     FIRST_LOOK,
     check_parameters,
     execute,
     find_notebooks,
     parameter_defaults,
 )
-from mnistkit.records import Record, read_records
+from mnistkit.notebooks.records import Record, read_records
+from mnistkit.study.runs import full_plan, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 MNIST = Path(os.environ.get("MNISTKIT_DATA", ROOT / "data")) / "MNIST" / "raw"

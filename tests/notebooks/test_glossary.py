@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mnistkit.notebooks import find_notebooks
+from mnistkit.notebooks.execute import find_notebooks
 
 GLOSSARY = Path(__file__).resolve().parents[2] / "notebooks" / "GLOSSARY.md"
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*.*?: .+? \(\[(\d\d)\]\((\d\d_\w+\.ipynb)\)\)$")

@@ -14,8 +14,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from mnistkit import suite
-from mnistkit.notebooks import find_notebooks
+from mnistkit.notebooks import suite
+from mnistkit.notebooks.execute import find_notebooks
 from tests.notebooks import outputs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,1 @@
+"""Recipes run over seeds and grids, stored, stacked, and what their factors do."""

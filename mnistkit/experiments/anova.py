@@ -1,0 +1,113 @@
+"""What each factor of a sweep does: shares of variance, and how factors depend on each other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mnistkit.metrics import interval_of_mean
+from mnistkit.utils.validation import check_columns
+
+_HIGHER, _NOISE = "three or more together", "seeds"
+
+
+def importance(
+    runs: pd.DataFrame, factors: Sequence[str], value: str = "validation_accuracy"
+) -> pd.DataFrame:
+    """Share of the runs' variance that each factor explains, alone and in pairs.
+
+    Analysis of variance of a complete grid (Fisher, 1925), as it is used for
+    hyper-parameters by Hutter, Hoos and Leyton-Brown, 2014. The last row, "seeds", is what
+    runs of one combination differ by; an effect much smaller than that is luck.
+
+    runs: one row a run, with a column a factor, every combination equally often.
+    Returns columns share (they sum to 1) and p, the probability of so much by the seeds
+    alone (NaN with one seed); the largest share first, "seeds" last.
+
+    Raises ValueError for an unknown column, runs without a value, a grid with holes.
+    """
+    factors = list(factors)
+    _check_complete(runs, factors, value)
+    total = float(((runs[value] - runs[value].mean()) ** 2).sum())
+    cells = _between(runs, factors, value)
+    alone = {(factor,): _between(runs, [factor], value) for factor in factors}
+    pairs = {
+        pair: _between(runs, list(pair), value) - alone[pair[:1]] - alone[pair[1:]]
+        for pair in itertools.combinations(factors, 2)
+    }
+    levels = {factor: runs[factor].nunique() for factor in factors}
+    rows = [
+        (" x ".join(effect), squares, int(np.prod([levels[factor] - 1 for factor in effect])))
+        for effect, squares in (alone | pairs).items()
+    ]
+    if len(factors) > 2:
+        rest = int(np.prod(list(levels.values()))) - 1 - sum(degrees for *_, degrees in rows)
+        rows.append((_HIGHER, cells - sum(squares for _, squares, _ in rows), rest))
+    freedom = len(runs) - int(np.prod(list(levels.values())))
+    noise = max(total - cells, 0.0)
+    rows = sorted(rows, key=lambda row: -row[1])
+    table = pd.DataFrame(
+        {
+            name: {"share": max(squares, 0.0) / total, "p": _p(squares, degrees, noise, freedom)}
+            for name, squares, degrees in rows
+        }
+        | {_NOISE: {"share": noise / total, "p": np.nan}}
+    ).T
+    return table.rename_axis("effect")
+
+
+def interaction(
+    runs: pd.DataFrame, x: str, line: str, value: str = "validation_accuracy"
+) -> pd.DataFrame:
+    """Mean at each pair of levels of two factors, over all others; for `plot_interaction`.
+
+    Returns columns x, line, mean, low, high: a 95 % interval over seeds, each of them
+    averaged over the other factors first. Levels keep the order of the runs.
+    """
+    check_columns(runs, [x, line, "seed", value])
+    by_seed = runs.groupby([x, line, "seed"], sort=False)[value].mean()
+    rows = [
+        {"x": levels[0], "line": levels[1]} | vars(interval_of_mean(values))
+        for levels, values in by_seed.groupby(level=[0, 1], sort=False)
+    ]
+    return pd.DataFrame(rows)[["x", "line", "mean", "low", "high"]]
+
+
+def _between(runs: pd.DataFrame, factors: list[str], value: str) -> float:
+    """Sum of squares between the groups that these factors make."""
+    groups = runs.groupby(factors)[value]
+    return float((groups.size() * (groups.mean() - runs[value].mean()) ** 2).sum())
+
+
+def _p(squares: float, degrees: int, noise: float, freedom: int) -> float:
+    if freedom == 0 or degrees == 0:
+        return float("nan")
+    if noise == 0:
+        return 0.0 if squares > 0 else 1.0
+    return float(stats.f.sf(max(squares, 0.0) / degrees / (noise / freedom), degrees, freedom))
+
+
+def _check_complete(runs: pd.DataFrame, factors: Sequence[str], value: str) -> None:
+    if not factors:
+        raise ValueError("importance needs at least one factor")
+    check_columns(runs, [*factors, value])
+    diverged = runs[runs[value].isna()]
+    if len(diverged):
+        first = ", ".join(f"{factor} {diverged.iloc[0][factor]}" for factor in factors)
+        raise ValueError(
+            f"{len(diverged)} runs have no {value} (they diverged), the first with {first}: "
+            "leave that level out"
+        )
+    counts = runs.groupby(list(factors)).size()
+    combinations = int(np.prod([runs[factor].nunique() for factor in factors]))
+    if len(counts) < combinations or counts.nunique() > 1:
+        raise ValueError(
+            f"the grid has holes: {len(counts)} of {combinations} combinations, "
+            f"{counts.min()} to {counts.max()} runs each; run what is missing"
+        )
+    if not ((runs[value] - runs[value].mean()) ** 2).sum() > 0:
+        raise ValueError(f"all runs have the same {value}: nothing varies")

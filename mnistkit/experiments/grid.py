@@ -1,0 +1,222 @@
+"""A run is a recipe with a seed; an experiment is a recipe over several seeds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mnistkit.data import Digits
+from mnistkit.errors import unknown_name
+from mnistkit.experiments.parallel import run_in_parallel
+from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.results import identify, result_path, write_result
+from mnistkit.experiments.run import check_recipe, pack_digits, run_one, stored_result, train_recipe
+from mnistkit.metrics import Interval, interval_of_mean
+from mnistkit.utils.progress import progress_bar
+from mnistkit.utils.storage import remove_leftovers
+from mnistkit.utils.validation import check_columns, check_seeds, check_whole
+
+__all__ = [
+    "Experiment",
+    "Recipe",
+    "check_recipe",
+    "count_stored",
+    "paired_difference",
+    "run_experiment",
+    "run_grid",
+    "summarize",
+    "train_recipe",
+]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe over seeds: its runs, one row a seed, and what they come to.
+
+    accuracy: mean, deviation, worst, n and a 95 % interval of the mean; on test if the
+    experiment was told to measure there, else on validation.
+    """
+
+    runs: pd.DataFrame
+    accuracy: Interval
+
+
+def run_experiment(
+    recipe: Recipe, seeds: Sequence[int], digits: Digits, *, test: bool = False, **options
+) -> Experiment:
+    """Repeat a recipe over seeds and summarise; options as in `run_grid`."""
+    runs = run_grid({recipe.model: recipe}, seeds, digits, test=test, **options)
+    value = "test_accuracy" if test else "validation_accuracy"
+    return Experiment(runs, interval_of_mean(runs[value]))
+
+
+def run_grid(
+    recipes: Mapping[str, Recipe],
+    seeds: Sequence[int],
+    digits: Digits,
+    *,
+    test: bool = False,
+    folder: str | os.PathLike | None = None,
+    keep_models: bool = False,
+    jobs: int = -1,
+    scheduler: str | None = None,
+) -> pd.DataFrame:
+    """Train every recipe with every seed, in parallel processes of one CPU thread each.
+
+    Nothing is run before all recipes have been checked. With a folder a grid may be stopped
+    at any moment, and goes on from there when it is called again: what was finished is kept.
+
+    Args:
+        recipes: by the name that the rows will carry.
+        seeds: each decides initial weights, order of batches and dropout of one run, so
+            that runs of two recipes with the same seed can be paired.
+        digits: the same for all.
+        test: measure on test too. Leave it False while anything is still to be chosen.
+        folder: keep each run's result there as a file as soon as it is done, and read
+            those that are there instead of running them again; see `results`.
+        keep_models: add columns model and history, the trained models themselves.
+        jobs: processes; -1 for one a core. The numbers do not depend on it.
+        scheduler: address of a Dask scheduler, whose workers then train instead of this
+            machine; see `parallel`. Results come back here, and into `folder`.
+
+    Returns one row a run: name, seed, validation_accuracy, validation_loss (if there are
+    validation digits), test_accuracy, test_loss (if asked for), parameters, seconds; in the
+    order of recipes, then seeds. A run whose loss is no longer a number is said aloud and
+    has NaN, so that its mean is NaN.
+
+    Raises ValueError for nothing to run, a recipe that cannot be trained, or both folder
+    and keep_models: models are not kept in files. Raises ResultError for a result that is
+    damaged or of other data; WorkerError for a cluster that is not there or not fit.
+    """
+    _check_recipes(recipes)
+    plan = _plan(recipes, check_seeds(seeds))
+    if not plan:
+        raise ValueError("nothing to run: give at least one recipe and one seed")
+    if folder and keep_models:
+        raise ValueError("give folder or keep_models: a result that is read brings no model")
+    if not isinstance(digits, Digits):
+        raise ValueError(f"digits is {digits!r}, expected what load_digits gives")
+    measured = _read_stored(plan, digits, folder, test) if folder else {}
+    missing = [place for place in range(len(plan)) if place not in measured]
+    if missing:
+        if jobs != -1:
+            check_whole("jobs", jobs)
+        computers = {"jobs": jobs, "scheduler": scheduler}
+        measured |= _run_all(plan, missing, digits, test, folder, keep_models, computers)
+    rows = [_row(*plan[place], measured[place], test) for place in range(len(plan))]
+    return pd.DataFrame(rows)
+
+
+def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.DataFrame:
+    """One row a name, in order: mean, 95 % interval of it, deviation, worst, n.
+
+    Raises ValueError for a column that is not there: runs without validation digits have no
+    validation accuracy.
+    """
+    check_columns(runs, ["name", value])
+    intervals = {
+        name: interval_of_mean(group[value]) for name, group in runs.groupby("name", sort=False)
+    }
+    return pd.DataFrame.from_dict({name: vars(i) for name, i in intervals.items()}, orient="index")
+
+
+def paired_difference(
+    runs: pd.DataFrame,
+    better: str,
+    than: str,
+    value: str = "validation_accuracy",
+    level: float = 0.95,
+) -> Interval:
+    """Interval, 95 % unless `level` says otherwise, of `better` minus `than`, paired by seed.
+
+    A run that diverged makes it NaN. Raises UnknownNameError for a name that no run has, and
+    ValueError if the two do not share the same seeds.
+    """
+    check_columns(runs, ["name", "seed", value])
+    for name in (better, than):
+        if name not in set(runs["name"]):
+            raise unknown_name("name of runs", name, runs["name"].unique())
+    table = runs.pivot(index="seed", columns="name", values=value)
+    ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
+    if ran[0] != ran[1]:
+        raise ValueError(f"{better!r} and {than!r} have not been run with the same seeds")
+    pair = table.loc[sorted(ran[0]), [better, than]]
+    return interval_of_mean(pair[better] - pair[than], level)
+
+
+def count_stored(
+    recipes: Mapping[str, Recipe], seeds: Sequence[int], digits: Digits, folder: str | os.PathLike
+) -> int:
+    """How many runs of a grid have a result in the folder."""
+    plan = _plan(recipes, seeds)
+    return sum(result_path(folder, run).exists() for run in _identities(plan, digits))
+
+
+def _plan(recipes: Mapping[str, Recipe], seeds: Sequence[int]) -> list[tuple[str, Recipe, int]]:
+    return [(name, recipe, int(seed)) for name, recipe in recipes.items() for seed in seeds]
+
+
+def _identities(plan, digits: Digits) -> list[dict]:
+    """What `identify` says of each run; once a recipe, since it builds the model."""
+    known: dict[int, dict] = {}
+    for _, recipe, seed in plan:
+        if id(recipe) not in known:
+            known[id(recipe)] = identify(recipe, seed, digits)
+    return [known[id(recipe)] | {"seed": seed} for _, recipe, seed in plan]
+
+
+def _check_recipes(recipes: Mapping[str, Recipe]) -> None:
+    if not isinstance(recipes, Mapping):
+        raise ValueError(f"recipes is a {type(recipes).__name__}, expected recipes by name")
+    for name, recipe in recipes.items():
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"{name!r} is {recipe!r}, expected a Recipe")
+        try:
+            check_recipe(recipe)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+
+def _read_stored(plan, digits: Digits, folder, test: bool) -> dict[int, dict]:
+    """Results that are there already, by place in the plan."""
+    remove_leftovers(folder)
+    found = {}
+    for place, run in enumerate(_identities(plan, digits)):
+        content = stored_result(run, folder, test)
+        if content:
+            found[place] = content["measured"]
+    return found
+
+
+def _run_all(
+    plan, places, digits: Digits, test, folder, keep_models, computers: Mapping
+) -> dict[int, dict]:
+    """Run what is at these places of the plan, side by side.
+
+    Processes of this machine write their results themselves, so that none is lost if this
+    one dies. Workers of a cluster may not see the folder, so here it is done for them.
+    """
+    near = None if computers["scheduler"] else folder
+    rows = [(*plan[place][1:], test, near, keep_models) for place in places]
+    done, measured = run_in_parallel(run_one, rows, pack_digits(digits), **computers), {}
+    with progress_bar(len(plan), "training", "run", done=len(plan) - len(places)) as bar:
+        for number, (result, machine) in done:
+            place = places[number]
+            if folder and not near:
+                run = identify(*plan[place][1:], digits)
+                write_result(folder, run, result, machine)
+            measured[place] = result
+            bar.update()
+    return measured
+
+
+def _row(name: str, recipe: Recipe, seed: int, measured: dict, test: bool) -> dict:
+    """One row of the frame; a failure is said."""
+    if "failure" in measured:
+        print(f"{name}, seed {seed}: {measured['failure']}")
+        measured = {"validation_accuracy": float("nan")} | measured
+    hidden = ("epochs",) if test else ("epochs", "test_accuracy", "test_loss")
+    return {"name": name, "seed": seed} | {k: v for k, v in measured.items() if k not in hidden}

@@ -1,0 +1,149 @@
+"""A recipe: all that decides how a model is trained, but for the seed and the data."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
+
+from mnistkit.augmentation import random_affine
+from mnistkit.utils.validation import check_number
+
+# What a recipe can name, in a sweep's file and in its own written form.
+SCHEDULERS = {
+    name: getattr(lr_scheduler, name)
+    for name in ("ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR",
+                 "ExponentialLR", "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR",
+                 "StepLR")
+}  # fmt: skip
+AUGMENTATIONS = {"random_affine": random_affine}
+_OFFERED = (torch.optim, torch.nn.functional)  # where else a name is PyTorch's own
+
+# Left out of a recipe's written form while they have their default, so that the digests of
+# older recipes, and with them all stored runs, stay what they were.
+_ADDED_LATER = ("scheduler_step", "precision", "augment", "label_smoothing", "averaging")
+
+# Which model, and which batches it is shown: every other field is a setting of `fit`.
+_NOT_OF_FIT = ("model", "options", "batch_size", "normalized")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A value: two recipes are equal, and have the same digest, if they train alike.
+
+    model: a name in `models.MODELS`; options replace those of the registry.
+    scheduler, augment: a PyTorch scheduler and a function of `augmentation`, or a
+        `functools.partial` of one.
+    The others are as in `training.fit`.
+    """
+
+    model: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    epochs: int = 5
+    batch_size: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    loss: str = "cross_entropy"
+    scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    normalized: bool = False
+    scheduler_step: str = "epoch"
+    precision: str = "auto"
+    augment: Callable[[Tensor], Tensor] | None = None
+    label_smoothing: float = 0.0
+    averaging: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Copy the options, and make 1 and 1.0 the same rate.
+
+        Raises ValueError for a rate that is no number, and for augment with normalized: what
+        moves in from outside a picture is 0, which is paper only while images are not
+        normalised.
+        """
+        if self.augment and self.normalized:
+            raise ValueError("augment needs images in [0, 1]: leave normalized False")
+        if not isinstance(self.options, Mapping):
+            raise ValueError(f"options is {self.options!r}, expected values by name")
+        object.__setattr__(self, "options", dict(self.options))
+        for name in ("learning_rate", "weight_decay", "label_smoothing", "averaging"):
+            object.__setattr__(self, name, check_number(name, getattr(self, name)))
+        if not isinstance(self.normalized, bool):
+            raise ValueError(f"normalized is {self.normalized!r}, expected True or False")
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is trained, not how it was written: lists and tuples are alike."""
+        if not isinstance(other, Recipe):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        """Hash by the digest."""
+        return hash(self.digest)
+
+    @property
+    def fit_settings(self) -> dict[str, object]:
+        """Every setting of `training.fit` that the recipe makes, by its name there."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_OF_FIT}
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that stay the same across processes and machines."""
+        return recipe_digest(self.to_dict())
+
+    def to_dict(self) -> dict:
+        """Return all fields as JSON can hold them.
+
+        Raises ValueError for a scheduler or an option that has no name of its own, such
+        as a lambda: nobody could tell later what it did.
+        """
+        return {
+            f.name: _plain(getattr(self, f.name), f.name)
+            for f in fields(self)
+            if f.name not in _ADDED_LATER or getattr(self, f.name) != f.default
+        }
+
+
+def recipe_digest(fields: Mapping) -> str:
+    """Digest of a recipe in the form of `Recipe.to_dict`, as a result file holds it."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _plain(value: object, name: str) -> object:
+    """Turn a value into plain JSON; a callable into its name and arguments."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, name) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v, name) for v in value]
+    if isinstance(value, functools.partial):
+        call = _plain(value.func, name)
+        return {
+            "call": call,
+            "args": _plain(value.args, name),
+            "with": _plain(value.keywords, name),
+        }
+    if (inspect.isclass(value) or inspect.isroutine(value)) and "<" not in value.__qualname__:
+        return _name_of(value)
+    raise ValueError(
+        f"{name} is {value!r}, which has no name that a result file could hold; "
+        "use a scheduler of PyTorch, or functools.partial(StepLR, step_size=3)"
+    )
+
+
+def _name_of(call: Callable) -> str:
+    """Its name in a registry or in PyTorch, wherever it is defined; else with its module."""
+    for known, offered in (SCHEDULERS | AUGMENTATIONS).items():
+        if call is offered:
+            return known
+    if any(getattr(place, call.__name__, None) is call for place in _OFFERED):
+        return call.__name__
+    return f"{call.__module__}.{call.__qualname__}"

@@ -1,0 +1,226 @@
+"""Many copies of one small model, trained as one stack with `torch.func`.
+
+A small model leaves a processor idle: most of a step is spent on starting operations, not
+on arithmetic. A stack of 64 models starts as many operations as one model does. Each
+member has its own initial weights, its own order of batches and, if wished, its own
+learning rate, and becomes what it would have become alone, but for rounding.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+from mnistkit.data import make_loader
+from mnistkit.errors import TrainingError
+from mnistkit.models import describe_layers
+from mnistkit.settings import LossFunction, check_settings, choose_loss, choose_optimizer
+from mnistkit.tally import Evaluation
+from mnistkit.training import History, evaluate
+from mnistkit.utils.devices import choose_threads, thread_count
+from mnistkit.utils.progress import progress_bar
+from mnistkit.utils.validation import check_loader, check_model
+
+_UNSTACKABLE = (nn.Dropout, nn.modules.batchnorm._BatchNorm)
+_CHECK_EVERY = 50  # steps between looks at whether the losses are still numbers
+
+
+def fit_stack(
+    models: Sequence[nn.Module],
+    train_loader: DataLoader,
+    validation_loader: DataLoader | None = None,
+    *,
+    epochs: int = 5,
+    optimizer: str | Callable[..., Optimizer] = "adam",
+    learning_rate: float | Sequence[float] = 1e-3,
+    weight_decay: float = 0.0,
+    loss: str | LossFunction = "cross_entropy",
+    seeds: Sequence[int] | None = None,
+    share_batches: bool = False,
+    progress: bool = True,
+) -> list[History]:
+    """Train models of one architecture side by side, on the CPU, in float32.
+
+    Args:
+        models: each with its own weights, from `build_model(name, seed=...)`; they are
+            trained in place. Dropout, batch norm and other random or running state cannot
+            be stacked.
+        train_loader: shuffled, as `make_loader` gives it, over a dataset that takes a
+            tensor of indices. It says which digits and how many in a batch.
+        validation_loader, epochs, optimizer, weight_decay, loss, progress: as in `fit`.
+        learning_rate: of all, or one for each model.
+        seeds: fix each member's order of batches, as `fit(seed=...)` would alone; by
+            default 0, 1, 2, ...
+        share_batches: show all members the same batches, those of the first seed: about
+            twice as fast, and only the initial weights differ.
+
+    Returns one History a model; an epoch's seconds are the stack's, divided by its members.
+
+    Raises:
+        TrainingError: a member's loss is no longer a number; names member, epoch and batch.
+        ValueError: models that are not alike or cannot be stacked, seeds or rates that are
+            not as many as the models, or a name or number out of range.
+    """
+    seeds = list(range(len(models)) if seeds is None else seeds)
+    check_loader("train_loader", train_loader)
+    rates = _one_each("learning_rate", learning_rate, len(models))
+    _check_models(models)
+    if len(seeds) != len(models):
+        raise ValueError(f"{len(seeds)} seeds for {len(models)} models: give one for each")
+    for rate in set(rates):
+        check_settings(epochs=epochs, learning_rate=rate)
+    stack = _Stack(models, choose_loss(loss), choose_optimizer(optimizer), rates, weight_decay)
+    orders = _orders(train_loader, seeds[:1] if share_batches else seeds)
+    histories = [History(threads=choose_threads(models[0])) for _ in models]
+    bar = progress_bar(epochs * len(train_loader), "training", "batch", shown=progress)
+    with bar, thread_count(choose_threads(models[0])):
+        for epoch in range(1, epochs + 1):
+            started = time.perf_counter()
+            batches = _batches(train_loader, orders)
+            trained = stack.train_one_epoch(batches, epoch, bar.update)
+            stack.write_back(models)
+            validated = [_validate(model, validation_loader, loss) for model in models]
+            seconds = (time.perf_counter() - started) / len(models)
+            for member, history in enumerate(histories):
+                row = {"epoch": epoch, **trained[member], **validated[member]}
+                history.rows.append(row | {"learning_rate": rates[member], "seconds": seconds})
+    return histories
+
+
+class _Stack:
+    """The members' weights, one more axis in front, and the optimizer that moves them all."""
+
+    def __init__(self, models, loss_fn: LossFunction, make_optimizer, rates, weight_decay):
+        weights, _ = stack_module_state(list(models))
+        self.weights = {name: w.detach().clone() for name, w in weights.items()}
+        self.skeleton = copy.deepcopy(models[0]).to("meta")  # structure without weights
+        self.loss_fn = loss_fn
+        # One rate is the optimizer's own. Several scale its step: all optimizers here move
+        # each weight by the rate times something that does not depend on it.
+        alike = len(set(rates)) == 1
+        self.rates = None if alike else torch.tensor(rates)
+        rate = rates[0] if alike else 1.0
+        parameters = list(self.weights.values())
+        self.optimizer = make_optimizer(parameters, lr=rate, weight_decay=weight_decay)
+
+    def train_one_epoch(self, batches, epoch: int, after_batch) -> list[dict[str, float]]:
+        """Show every member one pass of its batches; mean loss and accuracy of each."""
+        loss, right, count = 0.0, 0, 0
+        for number, (inputs, labels) in enumerate(batches, start=1):
+            shared = labels.ndim == 1
+            step = vmap(
+                grad_and_value(self._loss, has_aux=True),
+                in_dims=(0, None, None) if shared else (0, 0, 0),
+            )
+            gradients, (losses, outputs) = step(self.weights, inputs, labels)
+            self._move(gradients)
+            size = labels.shape[-1]
+            loss = loss + losses.double() * size
+            right = right + (outputs.argmax(dim=-1) == labels).sum(dim=-1)
+            count += size
+            if number % _CHECK_EVERY == 0:
+                _check_finite(loss, epoch, number)
+            after_batch()
+        _check_finite(loss, epoch, number)
+        means = zip((loss / count).tolist(), (right / count).tolist(), strict=True)
+        return [{"train_loss": mean, "train_accuracy": share} for mean, share in means]
+
+    def _loss(self, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor):
+        outputs = functional_call(self.skeleton, weights, (inputs,))
+        return self.loss_fn(outputs, labels), outputs
+
+    def _move(self, gradients: dict[str, Tensor]) -> None:
+        for name, weight in self.weights.items():
+            weight.grad = gradients[name]
+        if self.rates is None:
+            self.optimizer.step()
+            return
+        before = {name: weight.clone() for name, weight in self.weights.items()}
+        self.optimizer.step()
+        for name, weight in self.weights.items():
+            rates = self.rates.view(-1, *[1] * (weight.ndim - 1))
+            weight.copy_(before[name] + rates * (weight - before[name]))
+
+    def write_back(self, models: Sequence[nn.Module]) -> None:
+        """Give each model its member's weights."""
+        with torch.no_grad():
+            for member, model in enumerate(models):
+                for name, parameter in model.named_parameters():
+                    parameter.copy_(self.weights[name][member])
+
+
+def _orders(loader: DataLoader, seeds: Sequence[int]) -> list[DataLoader]:
+    """For each seed the order of digits, epoch by epoch, that `fit` with that seed would draw."""
+    if getattr(loader.sampler, "batch_size", None) is None or loader.generator is None:
+        raise ValueError("the loader is not one of make_loader(dataset, batch_size, shuffle=True)")
+    if not isinstance(loader.sampler.sampler, RandomSampler):
+        raise ValueError("the loader does not shuffle: make it with shuffle=True")
+    places = _Places(len(loader.dataset))
+    return [make_loader(places, len(places), shuffle=True, seed=seed) for seed in seeds]
+
+
+class _Places(Dataset):
+    """A dataset of nothing but places, to draw the order of batches from."""
+
+    def __init__(self, count: int):
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, places: Tensor) -> Tensor:
+        return places
+
+
+def _batches(loader: DataLoader, orders: Sequence[DataLoader]) -> Iterator[tuple[Tensor, Tensor]]:
+    """(inputs, labels) of one epoch: M x B x ... in M orders, or B x ... in the only one."""
+    order = torch.stack([places for order in orders for places in order]).squeeze(0)
+    for places in order.split(loader.sampler.batch_size, dim=-1):
+        yield loader.dataset[places]
+
+
+def _validate(model: nn.Module, loader: DataLoader | None, loss) -> dict[str, float]:
+    if loader is None:
+        return {}
+    result: Evaluation = evaluate(model, loader, loss)
+    return {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
+
+
+def _one_each(name: str, value: float | Sequence[float], count: int) -> list[float]:
+    values = list(value) if isinstance(value, Sequence) else [value] * count
+    if len(values) != count:
+        raise ValueError(f"{len(values)} values of {name} for {count} models: give one for each")
+    return [float(v) for v in values]
+
+
+def _check_models(models: Sequence[nn.Module]) -> None:
+    if isinstance(models, str) or not models:
+        raise ValueError("no models were given: there is nothing to train")
+    for model in models:
+        check_model(model)
+    layers = [describe_layers(model) for model in models]
+    if layers.count(layers[0]) < len(models):
+        raise ValueError("the models of a stack must be of one architecture")
+    for layer in models[0].modules():
+        if isinstance(layer, _UNSTACKABLE) or list(layer.buffers(recurse=False)):
+            raise ValueError(
+                f"{type(layer).__name__} has random or running state, which a stack cannot "
+                "keep apart; train these models with run_grid"
+            )
+
+
+def _check_finite(losses: Tensor, epoch: int, batch: int) -> None:
+    lost = (~torch.isfinite(losses)).nonzero().flatten().tolist()
+    if lost:
+        raise TrainingError(
+            f"member {lost[0]}: the loss is no longer a number, at or before epoch {epoch}, "
+            f"batch {batch} ({len(lost)} of {len(losses)} members)",
+            do="lower the learning rate",
+        )

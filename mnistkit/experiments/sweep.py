@@ -1,0 +1,257 @@
+"""A sweep: recipes in all combinations of what is varied, from a file or from Python."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from mnistkit.errors import SweepError, unknown_name
+from mnistkit.experiments.grid import check_recipe
+from mnistkit.experiments.recipe import AUGMENTATIONS, SCHEDULERS, Recipe
+from mnistkit.models import MODELS
+
+_FIELDS = tuple(field.name for field in fields(Recipe))
+_MOST = 100_000  # combinations
+_PARTS = ("base", "grid", "recipes")
+_EXAMPLE = "a file looks like `{base: {model: A baseline}, grid: {optimizer: [sgd, adam]}}`"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Recipes by name, and the level of each factor that a name stands for.
+
+    levels: indexed by name, one column a factor, each level as a word.
+    """
+
+    recipes: dict[str, Recipe]
+    levels: pd.DataFrame
+
+    def label(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of `run_grid` with the factors as columns, after name and seed."""
+        factors = self.levels.loc[runs["name"]].reset_index(drop=True)
+        rest = runs.drop(columns=["name", "seed"]).reset_index(drop=True)
+        return pd.concat([runs[["name", "seed"]].reset_index(drop=True), factors, rest], axis=1)
+
+
+def combine(base: Mapping[str, object], grid: Mapping[str, object]) -> Sweep:
+    """Make a recipe of each combination of the grid's levels.
+
+    base: what all recipes have: fields of `Recipe`, or options of the model.
+    grid: by factor, either a list of values of the field (or option) of that name, or a
+        mapping from a level's name to all that it changes: `{"optimizer": {"SGD": {"optimizer":
+        "sgd", "learning_rate": 0.3}, "Adam": {}}}`.
+
+    A level overrides `base`. Raises SweepError for a grid that is not clear, or with a recipe
+    that could not be trained; it names it.
+    """
+    if not grid:
+        raise SweepError("a grid needs at least one factor with its levels", do=_EXAMPLE)
+    factors = {str(name): _levels(str(name), choices) for name, choices in grid.items()}
+    _check_grid(factors)
+    base, recipes, rows = _flat(base), {}, []
+    for combination in itertools.product(*(levels.items() for levels in factors.values())):
+        levels = dict(zip(factors, (level for level, _ in combination), strict=True))
+        name = ", ".join(f"{factor} {level}" for factor, level in levels.items())
+        recipes[name] = make_recipe(base | _join(change for _, change in combination), name)
+        rows.append(levels)
+    return Sweep(recipes, pd.DataFrame(rows, index=list(recipes)))
+
+
+def read_sweep(path: str | os.PathLike) -> Sweep:
+    """Read a sweep from a YAML file with `grid` or `recipes`, and `base` for what all share.
+
+    recipes: by name, what each has beside the base; then the only factor is the recipe.
+    Raises SweepError for a file that cannot be read or does not say what to run.
+    """
+    content = _read_yaml(Path(path))
+    for part in content:
+        if part not in _PARTS:
+            raise _in_file(path, unknown_name("part of a sweep", part, _PARTS))
+    base, grid, recipes = (_mapping(content.get(part), part, path) for part in _PARTS)
+    if bool(grid) == bool(recipes):
+        raise SweepError("a sweep has either a grid or recipes", where=path, do=_EXAMPLE)
+    try:
+        if grid:
+            return combine(base, grid)
+        named = {str(name): _mapping(own, str(name)) for name, own in recipes.items()}
+        made = {name: make_recipe(_flat(base) | _flat(own), name) for name, own in named.items()}
+        return Sweep(made, pd.DataFrame({"recipe": list(made)}, index=list(made)))
+    except (SweepError, ValueError) as error:
+        raise _in_file(path, error) from error
+
+
+def make_recipe(settings: Mapping[str, object], name: str = "") -> Recipe:
+    """Build a recipe from fields of `Recipe` and options of its model, mixed.
+
+    A scheduler or an augmentation is a mapping with its name and arguments: `{"name":
+    "StepLR", "step_size": 1}`. Raises SweepError with the name for what cannot be trained.
+    """
+    try:
+        recipe = _to_recipe(_flat(settings))
+        check_recipe(recipe)
+    except (SweepError, ValueError) as error:
+        raise SweepError(f"{name}: {error}" if name else str(error)) from error
+    return recipe
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Read "0-9", "0,3,7" or a mixture, as a list of different seeds of 0 or more.
+
+    Raises SweepError for anything else.
+    """
+    seeds: list[int] = []
+    for part in str(text).split(","):
+        found = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part, flags=re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last < first + _MOST:
+            raise SweepError(
+                f"the seeds {text!r} are no list of numbers", do="say 0-9, or 0,3,7, for instance"
+            )
+        seeds += range(first, last + 1)
+    if len(set(seeds)) < len(seeds):
+        raise SweepError(f"the seeds {text!r} name one twice", do="name each once")
+    return seeds
+
+
+def _to_recipe(given: dict[str, object]) -> Recipe:
+    model = given.get("model")
+    if model is None:
+        raise SweepError("no model is named", do="say `model: A baseline`, for instance")
+    if not isinstance(model, str) or model not in MODELS:
+        raise unknown_name("model", model, MODELS)
+    known = inspect.signature(MODELS[model].build).parameters
+    options = {}
+    for setting in [key for key in given if key not in _FIELDS]:
+        if setting not in known:
+            raise unknown_name("setting", setting, [*_FIELDS, *known])
+        options[setting] = given.pop(setting)
+    for setting, kinds in (("scheduler", SCHEDULERS), ("augment", AUGMENTATIONS)):
+        if given.get(setting) is not None:
+            given[setting] = _named_call(setting, given[setting], kinds)
+    return Recipe(**given, options=options)
+
+
+def _flat(settings: Mapping[str, object]) -> dict[str, object]:
+    """Put the options of the model among the other settings."""
+    flat = {str(name): value for name, value in _mapping(settings, "a recipe").items()}
+    options = _mapping(flat.pop("options", None), "options")
+    return flat | {str(name): value for name, value in options.items()}
+
+
+def _levels(factor: str, choices: object) -> dict[str, dict]:
+    """What each level of a factor changes, by the level's name."""
+    if isinstance(choices, Mapping):
+        levels = {str(level): _flat(_mapping(change, str(level)))
+                  for level, change in choices.items()}  # fmt: skip
+    elif isinstance(choices, list | tuple | range):
+        levels = {_word(value): {factor: value} for value in choices}
+        if len(levels) < len(choices):
+            raise SweepError(f"the factor {factor!r} has a level twice", do="leave one out")
+    else:
+        raise SweepError(
+            f"the factor {factor!r} is {choices!r}, expected a list of its levels",
+            do=f"what does not vary goes into base: `base: {{{factor}: {choices}}}`",
+        )
+    if not levels:
+        raise SweepError(f"the factor {factor!r} has no levels", do="name at least one")
+    return levels
+
+
+def _check_grid(factors: Mapping[str, Mapping[str, Mapping]]) -> None:
+    size = math.prod(len(levels) for levels in factors.values())
+    if size > _MOST:
+        raise SweepError(
+            f"the grid has {size:,} combinations, more than {_MOST:,}",
+            do="vary fewer factors at a time",
+        )
+    owner: dict[str, str] = {}
+    for factor, levels in factors.items():
+        for setting in {setting for change in levels.values() for setting in change}:
+            if owner.setdefault(setting, factor) != factor:
+                raise SweepError(
+                    f"{setting} is set by two factors, {owner[setting]!r} and {factor!r}",
+                    do="make one factor of them, with a level for each combination",
+                )
+
+
+def _join(changes: Iterable[Mapping]) -> dict[str, object]:
+    return {setting: value for change in changes for setting, value in change.items()}
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "-".join(_word(part) for part in value)
+    if isinstance(value, Mapping):
+        return " ".join(_word(part) for part in value.values())
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _named_call(setting: str, value: object, kinds: Mapping[str, Callable]) -> Callable:
+    """Find a scheduler or an augmentation by its name, and give it its arguments."""
+    if callable(value):
+        return value
+    call = dict(value) if isinstance(value, Mapping) else {"name": value}
+    name = call.pop("name", None)
+    if not isinstance(name, str) or name not in kinds:
+        raise unknown_name(setting, name, kinds)
+    try:
+        inspect.signature(kinds[name]).bind_partial(**call)
+    except TypeError as error:
+        raise SweepError(f"{setting} {name}: {error}") from error
+    return partial(kinds[name], **call)
+
+
+def _mapping(value: object, what: str, path: object = None) -> Mapping:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise SweepError(
+            f"{what} is {value!r}, expected names with values", where=path, do=_EXAMPLE
+        )
+    return value
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML as people read it: 1e-3 is a number, and a name given twice is a mistake."""
+
+    def construct_mapping(self, node, deep=False):
+        """Build a mapping whose keys all differ."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} stands here twice", node.value[place][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _read_yaml(path: Path) -> dict:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+    except OSError as error:
+        raise SweepError(f"{path.name} cannot be read: {error.strerror}", where=path) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        words = " ".join(str(error).split())
+        raise SweepError(f"{path.name} is not YAML: {words}", where=path, do=_EXAMPLE) from error
+    if not content:
+        raise SweepError(f"{path.name} is empty", where=path, do=_EXAMPLE)
+    return dict(_mapping(content, path.name, path))
+
+
+def _in_file(path: object, error: Exception) -> SweepError:
+    return SweepError(f"{error}", where=path)

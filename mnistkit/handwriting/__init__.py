@@ -1,0 +1,1 @@
+"""Digits from outside MNIST: photos, strokes, a canvas to draw on."""

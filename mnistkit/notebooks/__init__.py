@@ -1,0 +1,1 @@
+"""The series itself: executed, recorded, checked, and made into a book."""

@@ -1,0 +1,140 @@
+"""The reading edition: executed notebooks as pages that need no network and no script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistkit.errors import NotebookError, needs_package
+from mnistkit.notebooks.execute import find_notebooks
+from mnistkit.utils.storage import output_folder, write_atomically
+
+with needs_package("the book", "lab"):
+    import nbformat
+    from bs4 import BeautifulSoup
+    from jinja2 import Environment, FileSystemLoader
+    from nbconvert import HTMLExporter
+
+_HERE = Path(__file__).parent
+_MINUTES = re.compile(r"About (\d+ minutes?) on a two-core laptop")
+_NUMBER = re.compile(r"[-+±]?[\d.,]+( %| s| points)?|NaN|")
+_LINK = re.compile(r"^(\d\d_\w+|GLOSSARY)\.(?:ipynb|md)(#.*)?$")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One notebook as a page: its file's stem, title, minutes, and the HTML of its cells."""
+
+    stem: str
+    title: str
+    minutes: str
+    body: str
+
+
+def write_book(folder: str | Path, notebooks: Sequence[Path] = ()) -> Path:
+    """Write the index, a page for each notebook and the glossary; return the index's path.
+
+    notebooks: executed ones, by default the series' own. Each page holds its pictures and its
+    style. Raises NotebookError for a notebook that has not been executed.
+    """
+    pages = [_page(path) for path in notebooks or find_notebooks()]
+    glossary = _glossary({page.stem for page in pages})
+    folder = output_folder(folder)
+    _write(folder / "index.html", _render("index", title="mnistkit", pages=pages, page=None))
+    text = _render("page", title=glossary.title, pages=pages, page=glossary)
+    _write(folder / f"{glossary.stem}.html", text)
+    for place, page in enumerate(pages):
+        before = pages[place - 1] if place else None
+        after = pages[place + 1] if place + 1 < len(pages) else None
+        text = _render("page", title=page.title, pages=pages, page=page, before=before, after=after)
+        _write(folder / f"{page.stem}.html", text)
+    return folder / "index.html"
+
+
+def _page(path: Path) -> Page:
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if not any(cell.outputs for cell in code):
+        raise NotebookError(
+            f"{path.name} has not been executed, so there is nothing to read",
+            where=path.parent,
+            do="execute it first: `mnistkit run`, then `mnistkit book --from runs`",
+        )
+    first = notebook.cells[0].source
+    minutes = _MINUTES.search(first)
+    return Page(path.stem, first.splitlines()[0].lstrip("# "), minutes[1] if minutes else "",
+                _body(notebook, {p.stem for p in path.parent.glob("*.ipynb")}))  # fmt: skip
+
+
+def _glossary(known: set[str]) -> Page:
+    words = (find_notebooks()[0].parent / "GLOSSARY.md").read_text(encoding="utf-8")
+    cell = nbformat.v4.new_markdown_cell(words, id="glossary")  # else a random one
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    return Page("glossary", "Glossary", "", _body(notebook, known))
+
+
+def _body(notebook: nbformat.NotebookNode, known: set[str]) -> str:
+    """Return the notebook's cells as HTML, with nbconvert, and made fit for all readers.
+
+    known: stems of the notebooks that are pages; links to others stay as they are.
+    """
+    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True,
+                            exclude_output_prompt=True, exclude_anchor_links=True)  # fmt: skip
+    soup = BeautifulSoup(exporter.from_notebook_node(notebook)[0], "html.parser")
+    _mend_tables(soup)
+    _mend_regions(soup)
+    for link in soup.find_all("a", href=_LINK):
+        stem, place = _LINK.match(link["href"]).groups()
+        if stem in known | {"GLOSSARY"}:
+            link["href"] = f"{stem.lower()}.html{place or ''}"
+    for style in soup.find_all(["style", "script"]):
+        style.decompose()
+    return str(soup)
+
+
+def _mend_tables(soup) -> None:
+    """Say which cells are headers, and of what; an empty header is no header."""
+    for table in soup.find_all("table"):
+        del table["border"]
+        for cell in table.find_all("th"):
+            if not cell.get_text(strip=True):
+                cell.name = "td"
+            else:
+                cell["scope"] = "col" if cell.find_parent("thead") else "row"
+        for style in table.find_all(style=True):
+            del style["style"]
+        _align(table)
+
+
+def _align(table) -> None:
+    """Mark the columns that hold numbers: these stand to the right, words to the left."""
+    rows = [row.find_all(["td", "th"]) for row in table.find_all("tr")]
+    body = [row for row in rows if row and row[0].find_parent("tbody")]
+    for place in range(max(map(len, rows), default=0)):
+        cells = [row[place].get_text(strip=True) for row in body if place < len(row)]
+        if cells and all(_NUMBER.fullmatch(text) for text in cells):
+            for row in rows:
+                if place < len(row):
+                    row[place]["class"] = "number"
+
+
+def _mend_regions(soup) -> None:
+    """Let keys scroll what is wider than the page."""
+    for number, wide in enumerate(soup.find_all(["pre", "table"]), 1):
+        words = "code or its output" if wide.name == "pre" else "table"
+        box = soup.new_tag("div", attrs={"class": "wide", "tabindex": "0", "role": "region",
+                                         "aria-label": f"{words}, {number}"})  # fmt: skip
+        wide.wrap(box)
+
+
+def _render(template: str, **values: object) -> str:
+    rooms = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True)
+    style = (_HERE / "book.css").read_text(encoding="utf-8")
+    return rooms.get_template("book.html.j2").render(kind=template, style=style, **values)
+
+
+def _write(path: Path, text: str) -> None:
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,279 @@
+"""The notebook files: found, their parameters checked, executed, brought into one form."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mnistkit.errors import NotebookError, needs_package, suggestion
+
+with needs_package("executing notebooks", "lab"):
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbformat import NotebookNode
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
+from mnistkit.notebooks.memory import PeakMemory
+from mnistkit.notebooks.records import Record, read_records
+from mnistkit.utils.storage import project_root, write_atomically
+
+KERNEL = "python3"
+# The shortest run that shows all there is: each cell with something in it, and no number good.
+FIRST_LOOK = {
+    "limit": 200, "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1,
+    "grid_digits": 200, "grid_epochs": 1, "check_seeds": 1, "train_size": 200,
+    "control_size": 100, "corrupted": 20, "mobilenet_digits": 10, "mobilenet_train": 40,
+}  # fmt: skip
+CELL_LIMIT = 60  # minutes that a cell may take before it is taken to hang
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How one notebook's run ended: where it lies, how long it took, what it recorded.
+
+    memory: bytes that its processes held at most.
+    failure: empty, or one line that names the cell and the error.
+    """
+
+    name: str
+    path: Path
+    seconds: float
+    failure: str = ""
+    records: list[Record] = field(default_factory=list)
+    memory: int = 0
+
+
+def find_notebooks(names: Sequence[str] = ()) -> list[Path]:
+    """Return the series' notebooks in order, or those named: "03", "3" or "03_mlp...".
+
+    Raises NotebookError for a name that fits none, with the nearest right one.
+    """
+    folder = _folder()
+    known = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    if not names:
+        return list(known.values())
+    return sorted({known[_match(name, list(known))] for name in names})
+
+
+def check_parameters(
+    notebooks: Sequence[Path], values: Mapping[str, object]
+) -> dict[Path, dict[str, object]]:
+    """Give each notebook those parameters that it has, in the type that it expects.
+
+    values: by name; text, as typed in a terminal, is read as the type of the default.
+
+    Raises NotebookError, before anything runs, for a name that no notebook has (with the
+    nearest right one), or a value that cannot be read as that type.
+    """
+    declared = {path: papermill.inspect_notebook(path) for path in notebooks}
+    known = {name for found in declared.values() for name in found}
+    for name in values:
+        if name not in known:
+            raise NotebookError(
+                f"unknown parameter {name!r}{suggestion(name, known)}",
+                where=", ".join(path.stem for path in notebooks),
+                do=f"choose one of: {', '.join(sorted(known))}",
+            )
+    return {
+        path: {n: _typed(n, v, found[n], path) for n, v in values.items() if n in found}
+        for path, found in declared.items()
+    }
+
+
+def first_look_parameters(notebooks: Sequence[Path]) -> dict[str, object]:
+    """Return the values of `FIRST_LOOK` that some of the notebooks have."""
+    known = {name for path in notebooks for name in parameter_defaults(path)}
+    return {name: value for name, value in FIRST_LOOK.items() if name in known}
+
+
+def parameter_defaults(notebook: Path) -> dict[str, object]:
+    """Read the names and default values in a notebook's `parameters` cell."""
+    inspected = papermill.inspect_notebook(notebook)
+    return {name: ast.literal_eval(entry["default"]) for name, entry in inspected.items()}
+
+
+def execute(
+    notebook: Path,
+    parameters: Mapping[str, object],
+    output_dir: Path,
+    *,
+    progress: bool = True,
+    cell_limit: float = CELL_LIMIT,
+) -> Execution:
+    """Execute a notebook with papermill into `output_dir`, with the project as its folder.
+
+    Its own files go to a folder of its name there. A failure is returned, not raised; the
+    partly executed notebook is kept. cell_limit: minutes for each cell; one that takes
+    longer is a failure.
+    """
+    output_dir.mkdir(parents=True, exist_ok=True)
+    path = output_dir / notebook.name
+    parameters = dict(parameters)
+    if "output_dir" in parameter_defaults(notebook):
+        parameters.setdefault("output_dir", str(output_dir / notebook.stem))
+    started, failure = time.perf_counter(), ""
+    try:
+        with tempfile.TemporaryDirectory(prefix="mnistkit-") as sockets, PeakMemory() as peak:
+            papermill.execute_notebook(
+                notebook,
+                path,
+                parameters,
+                kernel_name=KERNEL,
+                progress_bar=progress,
+                cwd=_folder().parent,
+                config=local_transport(sockets),
+                execution_timeout=round(60 * cell_limit),
+            )
+    except PapermillExecutionError as error:
+        failure = f"cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        failure = f"a cell took more than {cell_limit:g} minutes; --cell-limit allows more"
+    except DeadKernelError:
+        failure = "its kernel died, perhaps for want of memory"
+    except Exception as error:  # a kernel can die in as many ways as there are
+        failure = f"{type(error).__name__}: {error}"
+    seconds, records = time.perf_counter() - started, [] if failure else read_records(path)
+    return Execution(notebook.stem, path, seconds, failure, records, peak.bytes)
+
+
+def normalize(notebook: NotebookNode) -> NotebookNode:
+    """Bring an executed notebook into the one form that is committed.
+
+    Sequential ids and counts, no timing, no widget state, no papermill marks, and of the
+    metadata only tags and alt texts. Normalising twice changes nothing.
+    """
+    cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
+    code_cells = [cell for cell in cells if cell.cell_type == "code"]
+    for place, cell in enumerate(cells, start=1):
+        cell["id"] = f"cell-{place:02d}"
+        tags = _tags(cell)
+        cell["metadata"] = NotebookNode(tags=tags) if tags else NotebookNode()
+        cell.pop("attachments", None)
+    for count, cell in enumerate(code_cells, start=1):
+        cell["execution_count"] = count if cell.source.strip() else None
+        cell["outputs"] = _merged_streams(cell.outputs)
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output["execution_count"] = count
+            if "metadata" in output:
+                output["metadata"] = _image_metadata(output["metadata"])
+    metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": KERNEL},
+        "language_info": {"name": "python"},
+    }
+    clean = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
+    nbformat.validate(clean)
+    return clean
+
+
+def normalize_file(path: Path, into: Path | None = None) -> bool:
+    """Normalise a notebook file, in place or into a folder; returns whether that changed it."""
+    target = into / path.name if into else path
+    before = target.read_bytes() if target.exists() else b""
+    after = nbformat.writes(normalize(nbformat.read(path, as_version=4)), version=4) + "\n"
+    if after.encode() == before:  # bytes: other line ends are a change, too
+        return False
+    with write_atomically(target) as temporary:
+        temporary.write_text(after, encoding="utf-8", newline="\n")
+    return True
+
+
+def _merged_streams(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Join what was printed in a row: where a kernel breaks it up is chance."""
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        last = merged[-1] if merged else {}
+        if output.output_type == "stream" and last.get("name") == output.name:
+            last["text"] += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
+def local_transport(folder: str) -> Config:
+    """Talk to the kernel through sockets in `folder`, which nobody else can reach."""
+    if os.name == "nt":
+        return Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/k"}})
+
+
+def _image_metadata(metadata: Mapping) -> NotebookNode:
+    alts = {k: {"alt": v["alt"]} for k, v in metadata.items() if "alt" in (v or {})}
+    return nbformat.from_dict(alts)
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def copy_to_work() -> Path:
+    """Copy notebooks and glossary to work/ in the project; what is there already stays.
+
+    A learner's answers belong into copies: delete one, and it is made anew. Returns work/.
+    """
+    source = _folder()
+    work = source.parent / "work"
+    work.mkdir(exist_ok=True)
+    for path in [*source.glob("*.ipynb"), source / "GLOSSARY.md"]:
+        if not (work / path.name).exists():
+            shutil.copyfile(path, work / path.name)
+    return work
+
+
+def _folder() -> Path:
+    for root in (project_root(), Path(__file__).resolve().parents[2]):
+        if (root / "notebooks" / "01_data.ipynb").is_file():
+            return root / "notebooks"
+    raise NotebookError(
+        "the series' notebooks are not here",
+        where=os.getcwd(),
+        do="change to the folder of the project, the one that holds notebooks/",
+    )
+
+
+def _match(name: str, stems: Sequence[str]) -> str:
+    wanted = Path(name).name.removesuffix(".ipynb")
+    for stem in stems:
+        number, _, title = stem.partition("_")
+        if wanted in (stem, number, title, number.lstrip("0")):
+            return stem
+    raise NotebookError(
+        f"unknown notebook {name!r}{suggestion(wanted, stems)}",
+        do=f"choose one of: {', '.join(stems)}",
+    )
+
+
+def _typed(name: str, value: object, declared: Mapping, notebook: Path) -> object:
+    """Read a value as the type of its default; None where the comment says "None for"."""
+    default = ast.literal_eval(declared["default"])
+    optional = default is None or "None for" in declared["help"]
+    typed_in = isinstance(value, str) and not isinstance(default, str)
+    read = _literal(value) if typed_in else value
+    if type(default) is float and type(read) is int:
+        read = float(read)
+    expected = int if default is None else type(default)
+    if type(read) is not expected and not (optional and read is None):
+        also = " or None" if optional else ""
+        raise NotebookError(
+            f"parameter {name!r} is {value!r}, expected {expected.__name__}{also}, "
+            f"like {default!r}",
+            where=notebook.name,
+        )
+    return read
+
+
+def _literal(text: str) -> object:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

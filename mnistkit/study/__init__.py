@@ -1,0 +1,1 @@
+"""The five READMEs put to the test: plan, runs, claims, rules, scoreboard."""

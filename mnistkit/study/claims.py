@@ -1,0 +1,271 @@
+"""The claims of the five published READMEs, what each rests on, and the verdict on each.
+
+How a verdict follows from runs is said in `verdicts`; which runs there are, in `study`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mnistkit.errors import unknown_name
+from mnistkit.models import build_model, count_parameters
+from mnistkit.study.rules import (
+    UNDECIDED,
+    AllOf,
+    Beats,
+    Counts,
+    Exceeds,
+    IsOneDraw,
+    Quicker,
+    Reaches,
+    Rule,
+    Runs,
+    points,
+    spread,
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One published sentence that can be tested.
+
+    id: the README's letter and a number. published: the number as printed, or "direction".
+    measured: how it is put to the test. rule: how the verdict follows. explain: from the
+    runs, one line that says why; needs: experiments that only the explanation uses.
+    """
+
+    id: str
+    statement: str
+    published: str
+    measured: str
+    rule: Rule
+    explain: Callable[[Runs], str]
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a claim. here: what was measured; n: runs of each experiment."""
+
+    claim: Claim
+    verdict: str
+    here: str
+    n: int
+    data: str
+    why: str
+
+
+def judge(claim: Claim, runs: Runs, planned: Mapping[str, int]) -> Finding:
+    """Give the verdict on a claim.
+
+    planned: how many runs each experiment must have. With fewer, or on the sample, or where
+    one diverged, the verdict is undecided, and `why` says so.
+    """
+    names = claim.rule.names
+    n = min((len(runs.of(name)) for name in names if planned[name] > 1), default=0)
+    data = runs.sources(names)
+    if short := _short(names, runs, planned):
+        return Finding(claim, UNDECIDED, "-", n, data, short)
+    verdict, here = claim.rule.judge(runs)
+    if data.startswith("sample"):
+        return Finding(claim, UNDECIDED, here, n, data, "needs full MNIST")
+    why = _short(claim.needs, runs, planned) or claim.explain(runs)
+    return Finding(claim, verdict, here, n, data, why)
+
+
+def _short(names: Sequence[str], runs: Runs, planned: Mapping[str, int]) -> str:
+    """Name the first experiment that lacks runs, or nothing."""
+    for name in names:
+        found = len(runs.of(name))
+        if found < planned[name]:
+            return f"{found} of {planned[name]} runs of {name} are there"
+    return ""
+
+
+def find_claims(ids: Sequence[str]) -> list[Claim]:
+    """Return claims by id, in the order given. Raises UnknownNameError for an unknown one."""
+    known = {claim.id: claim for claim in CLAIMS}
+    for name in ids:
+        if name not in known:
+            raise unknown_name("claim", name, known)
+    return [known[name] for name in ids]
+
+
+# --- why: each line is computed from runs ---------------------------------------------------
+
+
+def _passes(name: str, published: float) -> Callable[[Runs], str]:
+    """After which epoch the mean passes the published number."""
+
+    def explain(runs: Runs) -> str:
+        means = runs.by_epoch(name).mean(axis=0)
+        reached = (means >= published).nonzero()[0]
+        if len(reached) == 0:
+            return f"in {len(means)} epochs its mean comes to {100 * means.max():.2f} % at most"
+        return f"its mean passes {100 * published:g} % after epoch {reached[0] + 1} of {len(means)}"
+
+    return explain
+
+
+def _sgd(runs: Runs) -> str:
+    rate = runs.rate("A SGD")
+    return f"at rate {rate:g}, chosen on validation; the README's is not known"
+
+
+def _sgd_sigmoid(runs: Runs) -> str:
+    low = spread(runs.accuracy("A SGD 0.1 sigmoid"))
+    return f"at A3's rate {runs.rate('A SGD sigmoid'):g}; at 0.1 it is {low}: the rate decides"
+
+
+def _optimizers(runs: Runs) -> str:
+    rates = (runs.rate(name) for name in ("A SGD", "A Adam"))
+    return "SGD at {:g}, Adam at {:g}, each chosen on validation".format(*rates)
+
+
+def _losses(runs: Runs) -> str:
+    same = points(runs.difference("A baseline", "A log-softmax + NLL"))
+    return f"NLLLoss on raw logits is a bug; after log-softmax the difference is {same}"
+
+
+def _activations(runs: Runs) -> str:
+    names = {"leaky_relu": "LeakyReLU", "tanh": "tanh", "sigmoid": "sigmoid"}
+    means = {n: runs.accuracy(f"A {key}").mean for key, n in names.items()}
+    means["ReLU"] = runs.accuracy("A baseline").mean
+    order = sorted(means, key=means.get, reverse=True)
+    return "by their means: " + " > ".join(f"{n} {100 * means[n]:.2f}" for n in order)
+
+
+def _dropout(runs: Runs) -> str:
+    last = runs.by_epoch("A dropout 0.2").shape[1]
+    return f"with dropout 0.2 and 0.5, after {last} epochs"
+
+
+def _lottery(runs: Runs) -> str:
+    values = 100 * runs.of("V1")["test_accuracy"]
+    fixed = spread(runs.accuracy("V1 corrected"))
+    return (
+        f"one draw of a wide spread, {values.min():.0f} to {values.max():.0f} %; "
+        f"without the ReLU on the logits {fixed}"
+    )
+
+
+def _v0(runs: Runs) -> str:
+    rows = runs.of("V0")
+    return f"loss {rows['test_loss'].mean():.3f}; {rows['seconds'].median():.1f} s of training"
+
+
+def _v2(runs: Runs) -> str:
+    values = 100 * runs.of("V2")["test_accuracy"]
+    return f"single runs from {values.min():.2f} to {values.max():.2f} %"
+
+
+def _relu_on_logits(runs: Runs) -> str:
+    gain = points(runs.difference("V1 corrected", "V0"))
+    return f"it is the ReLU on the logits: without it V1 gains {gain} on V0"
+
+
+def _first_epoch(name: str) -> Callable[[Runs], str]:
+    def explain(runs: Runs) -> str:
+        scores = runs.by_epoch(name)
+        first = f"after one epoch the worst run has {100 * scores[:, 0].min():.2f} %"
+        return f"{first}; {scores.shape[1]} epochs here"
+
+    return explain
+
+
+def _softmax(runs: Runs) -> str:
+    cost = points(runs.difference("E CNN corrected", "E CNN"))
+    fixed = spread(runs.accuracy("E CNN corrected"))
+    return f"without its softmax {fixed}, {cost}, paired"
+
+
+def _mobilenet(runs: Runs) -> str:
+    weights = runs.sources(["MobileNetV2 head"]).partition(", ")[2]
+    return f"{_passes('MobileNetV2 head', 0.9589)(runs)}; {weights}"
+
+
+def _head(_: Runs) -> str:
+    return f"with its 1,000 classes; with 10 it has {_mobilenet_size(10):,}"
+
+
+def _worth_its_time(_: Runs) -> str:
+    return "over E's MLP, over MobileNetV2; its seconds: all features once, and a head"
+
+
+def _nothing(_: Runs) -> str:
+    return ""
+
+
+def _mobilenet_size(classes: int) -> int:
+    return count_parameters(build_model("MobileNetV2", classes=classes))
+
+
+def _deep_size() -> int:
+    return count_parameters(build_model("D deep"))
+
+
+_ADAM = "5 epochs, Adam 0.001, batches of 64"
+_COURSE = "3 epochs, SGD 0.1, batches of 32"
+
+CLAIMS = (
+    Claim("A1", "784-128-64-10 with ReLU reaches 96.43 %", "96.43 %", f"mean; {_ADAM}",
+          Reaches.about("A baseline", 0.9643), _passes("A baseline", 0.9643)),
+    Claim("A2", "784-256-64-10 is better, with 97.24 %", "97.24 %",
+          f"mean, and paired difference; {_ADAM}",
+          AllOf((Reaches.about("A wide", 0.9724), Beats((("A wide", "A baseline"),)))),
+          _passes("A wide", 0.9724)),
+    Claim("A3", "the best run, SGD with ReLU, reaches 96.70 %", "96.70 %",
+          "mean; 5 epochs, SGD at its best rate on validation",
+          Reaches.about("A SGD", 0.9670), _sgd),
+    Claim("A4", "the worst run, SGD with sigmoid, reaches 92.77 %", "92.77 %",
+          "mean; 5 epochs, SGD at A3's rate",
+          Reaches.about("A SGD sigmoid", 0.9277), _sgd_sigmoid,
+          ("A SGD 0.1 sigmoid",)),
+    Claim("A5", "SGD beats Adam", "direction", "paired difference; 5 epochs, each at its best rate",
+          Beats((("A SGD", "A Adam"),)), _optimizers),
+    Claim("A6", "cross-entropy on logits beats NLLLoss", "direction", f"paired difference; {_ADAM}",
+          Beats((("A baseline", "A NLL on raw logits"),)), _losses,
+          ("A log-softmax + NLL",)),
+    Claim("A7", "ReLU > LeakyReLU > tanh > sigmoid", "order", f"three paired differences; {_ADAM}",
+          Beats((("A baseline", "A leaky_relu"), ("A leaky_relu", "A tanh"),
+                 ("A tanh", "A sigmoid"))), _activations),
+    Claim("A8", "no dropout beats dropout", "direction", f"two paired differences; {_ADAM}",
+          Beats((("A baseline", "A dropout 0.2"), ("A baseline", "A dropout 0.5"))), _dropout),
+    Claim("B1", "a simple MLP reaches 95 to 97 %", "95-97 %",
+          "mean; 10 epochs, Adam 0.001, dropout 0.2",
+          Reaches("B MLP", 0.95, 0.97), _first_epoch("B MLP")),
+    Claim("B2", "a CNN exceeds 98 %", "> 98 %", "mean; 3 epochs of the README's 10-15",
+          Exceeds("B CNN", 0.98), _first_epoch("B CNN")),
+    Claim("C1", "V0 reaches 91.94 %", "91.94 %", f"mean; {_COURSE}",
+          Reaches.about("V0", 0.9194), _v0),
+    Claim("C2", "V1 reaches 73.27 %", "73.27 %", f"the middle 95 % of runs; {_COURSE}",
+          IsOneDraw("V1", 0.7327), _lottery,
+          ("V1 corrected",)),
+    Claim("C3", "V2 reaches 98.57 %", "98.57 %", f"mean; {_COURSE}",
+          Reaches.about("V2", 0.9857), _v2),
+    Claim("C4", "V1 is worse than V0", "direction", f"paired difference; {_COURSE}",
+          Beats((("V0", "V1"),)), _relu_on_logits,
+          ("V1 corrected",)),
+    Claim("D1", "the deep MLP exceeds 90 %", "> 90 %", "mean; 25 epochs, all of its regularisation",
+          Exceeds("D deep", 0.90), _first_epoch("D deep")),
+    Claim("D2", "it has about 500,000 parameters or more", ">= 500,000", "counted",
+          Counts(_deep_size, 500_000, float("inf")), _nothing),
+    Claim("D3", "a larger network is not needed", "implied", "is even the worst run above 90 %?",
+          Exceeds("D deep", 0.90, every=True), _first_epoch("D deep")),
+    Claim("E1", "an MLP with 100 hidden units reaches 97.44 %", "97.44 %", f"mean; {_ADAM}",
+          Reaches.about("E MLP", 0.9744), _passes("E MLP", 0.9744)),
+    Claim("E2", "the CNN reaches 98.97 %", "98.97 %", "mean; 3 epochs, Adam 0.003 falling",
+          Reaches.about("E CNN", 0.9897), _softmax,
+          ("E CNN corrected",)),
+    Claim("E3", "the frozen MobileNetV2 reaches 95.89 %", "95.89 %",
+          "mean; 5 epochs of the head, on stored features",
+          Reaches.about("MobileNetV2 head", 0.9589), _mobilenet),
+    Claim("E4", "MobileNetV2 has about 3.5 million parameters", "3.5 M", "counted, to 0.05 M",
+          Counts(lambda: _mobilenet_size(1000), 3.45e6, 3.55e6), _head),
+    Claim("E5", "MobileNetV2 is slow and worse; the CNN is best", "direction",
+          "two paired differences, and seconds of training",
+          AllOf((Beats((("E CNN", "E MLP"), ("E CNN", "MobileNetV2 head"))),
+                 Quicker("E CNN", ("MobileNetV2 features", "MobileNetV2 head")))),
+          _worth_its_time),
+)  # fmt: skip

@@ -1,0 +1,160 @@
+"""Runs what the study plans and has no result yet, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from mnistkit.data import Digits, load_digits
+from mnistkit.errors import DataError, ResultError
+from mnistkit.experiments.grid import Recipe, run_grid
+from mnistkit.experiments.parallel import run_in_parallel
+from mnistkit.experiments.results import (
+    describe_machine,
+    identify,
+    read_result,
+    result_path,
+    write_result,
+)
+from mnistkit.models import Ensemble, count_parameters
+from mnistkit.study.plan import (
+    COMPACT,
+    ENSEMBLE,
+    FEATURES,
+    MEMBERS,
+    VALIDATION_SIZE,
+    Entry,
+    beyond_plan,
+    choose_rates,
+    judging_plan,
+    tuning_plan,
+)
+from mnistkit.study.rules import Runs
+from mnistkit.study.trained import measure_on_test, trained_model
+from mnistkit.transfer import RANDOM, feature_digits, freeze, load_mobilenet, name_features
+from mnistkit.utils.devices import choose_device, thread_count
+from mnistkit.utils.progress import progress_bar
+
+
+def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
+    """Run whatever of the study has no result in `folder` yet; yield a line before each part.
+
+    Raises DataError or DownloadError if the source cannot be had: there is no falling back,
+    since its results would be of other data than was asked for.
+    """
+    digits = _load(source)
+    yield "learning rates, on validation"
+    rates = choose_rates(_run(tuning_plan(), digits["split"], folder))
+    yield ", ".join(f"{name} {rate:g}" for name, rate in rates.items()) + " chosen"
+    yield from _measure_entries([*judging_plan(rates), *beyond_plan()], digits, folder)
+    yield f"{ENSEMBLE.name}, {len(ENSEMBLE.seeds)} of them"
+    _measure_ensembles(digits["whole"], folder)
+
+
+def measure_lacking(runs: Runs, folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
+    """Run what the study plans and these runs lack, at the rates that they chose.
+
+    For a recipe that is new in the plan, or changed; results go into `folder`, as those of
+    `measure`. Raises ResultError if the digits of these runs cannot be had.
+    """
+    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
+    plan = [*judging_plan(choose_rates(runs.frame)), *beyond_plan()]
+    lacking = [e for e in plan if {(e.name, seed) for seed in e.seeds} - there]
+    if lacking:
+        yield from _measure_entries(lacking, _load_same(source, runs), folder)
+
+
+def _load(source: str) -> dict[str, Digits]:
+    """The digits of each kind of entry that trains on images."""
+    return {
+        "whole": load_digits(source, validation_size=0),
+        "split": load_digits(source, validation_size=VALIDATION_SIZE),
+    }
+
+
+def _load_same(source: str, runs: Runs) -> dict[str, Digits]:
+    """The same, but no other digits than those that these runs are of."""
+    needs = f"what joins the {len(runs.frame)} runs that are there has to be of the same digits"
+    files = "the four files of MNIST belong into MNISTKIT_DATA, or data/, under MNIST/raw"
+    try:
+        digits = _load(source)
+    except DataError as error:
+        raise ResultError(f"{needs}: {str(error).splitlines()[0]}", do=files) from error
+    if not {part.digest for part in digits.values()} <= set(runs.frame["data"]):
+        raise ResultError(f"{needs}, and these are others ({digits['whole']})", do=files)
+    return digits
+
+
+def _measure_entries(
+    entries: Sequence[Entry], digits: Mapping[str, Digits], folder
+) -> Iterator[str]:
+    for entry in entries:
+        yield f"{entry.name}, {len(entry.seeds)} seeds"
+        if entry.data == "features":
+            yield from _measure_heads(entry, digits["whole"], folder)
+        elif entry.kept:
+            _train_and_keep(entry, digits["whole"], folder)
+        else:
+            _run([entry], digits[entry.data], folder)
+
+
+def _run(entries: Sequence[Entry], digits: Digits, folder) -> pd.DataFrame:
+    """Run entries that have seeds and data in common."""
+    recipes = {entry.name: entry.recipe for entry in entries}
+    return run_grid(recipes, entries[0].seeds, digits, test=entries[0].test, folder=folder)
+
+
+def _measure_heads(heads: Entry, whole: Digits, folder) -> Iterator[str]:
+    """Compute features of all digits, once and timed, and train heads on them.
+
+    Where all results are there, no feature is computed: they are only verified.
+    """
+    model, weights = load_mobilenet()
+    if weights == RANDOM:
+        yield "MobileNetV2 is left out: its claims are about ImageNet weights"
+        return
+    features = name_features(whole, weights)
+    once = identify(FEATURES.recipe, 0, features)
+    runs = [identify(heads.recipe, seed, features) for seed in heads.seeds]
+    if not all(result_path(folder, run).exists() for run in [*runs, once]):
+        yield f"{FEATURES.name}, {len(whole.train) + len(whole.test):,} digits, {weights}"
+        started = time.perf_counter()
+        features = feature_digits(freeze(model), weights, whole)
+        seconds = time.perf_counter() - started
+        measured = {"parameters": count_parameters(model), "seconds": seconds}
+        write_result(folder, once, measured, describe_machine(str(choose_device())))
+    read_result(result_path(folder, once), once)
+    _run([heads], features, folder)
+
+
+def _train_and_keep(entry: Entry, digits: Digits, folder) -> None:
+    """Train what is missing side by side, one thread a model, and keep the weights."""
+    rows = [(entry.recipe, seed, folder) for seed in entry.seeds]
+    with progress_bar(len(rows), "training", "run") as bar:
+        for _ in run_in_parallel(_train_one, rows, digits):
+            bar.update()
+
+
+def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:
+    with thread_count(1):
+        trained_model(recipe, digits, seed=seed, folder=folder, progress=False)
+
+
+def _measure_ensembles(digits: Digits, folder) -> None:
+    """Put the kept models together, five by five: each model is in one ensemble only."""
+    for place in ENSEMBLE.seeds:
+        run = identify(ENSEMBLE.recipe, place, digits)
+        if result_path(folder, run).exists():
+            read_result(result_path(folder, run), run)
+            continue
+        members = [
+            trained_model(COMPACT, digits, seed=seed, folder=folder)
+            for seed in range(MEMBERS * place, MEMBERS * (place + 1))
+        ]
+        together = Ensemble([member.model for member in members])
+        seconds = sum(member.card["measured"]["seconds"] for member in members)
+        measured = measure_on_test(together, COMPACT, digits) | {"seconds": seconds}
+        write_result(folder, run, measured)

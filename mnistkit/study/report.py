@@ -1,0 +1,156 @@
+"""The scoreboard: every claim, what was measured, the verdict, and one line why."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mnistkit.study import ladder as beyond
+from mnistkit.study.claims import CLAIMS, Claim, Finding, find_claims, judge
+from mnistkit.study.plan import ENSEMBLE, FEATURES
+from mnistkit.study.rules import Runs, spread
+from mnistkit.study.runs import full_plan, read_table
+from mnistkit.utils.storage import replace_between_marks
+
+_WIDTH = max(len(claim.statement) for claim in CLAIMS)
+
+
+def findings(runs: Runs, claims: Sequence[Claim] = CLAIMS) -> list[Finding]:
+    """Judge claims, by default all, from these runs."""
+    planned = {entry.name: len(entry.seeds) for entry in full_plan(runs.frame)}
+    return [judge(claim, runs, planned) for claim in claims]
+
+
+def scoreboard(runs: Runs | None = None) -> pd.DataFrame:
+    """One row a claim: published, measured (how), here, n, data, verdict, why.
+
+    runs: from `read_folder`; by default those that come with the package.
+    """
+    found = findings(read_table() if runs is None else runs)
+    rows = [
+        {
+            "id": finding.claim.id,
+            "claim": finding.claim.statement,
+            "published": finding.claim.published,
+            "measured": finding.claim.measured,
+            "here": finding.here,
+            "n": finding.n or "",
+            "data": finding.data.partition(", ")[0],
+            "verdict": finding.verdict,
+            "why": finding.why,
+        }
+        for finding in found
+    ]
+    return pd.DataFrame(rows).set_index("id")
+
+
+def verdict_lines(ids: Sequence[str], source: str, runs: Runs | None = None) -> list[str]:
+    """One line a claim: id, statement, what was measured, verdict.
+
+    source: of the reader's own digits. On the sample, which has 5,000, the line says that
+    the claim needs full MNIST instead of a verdict. Raises UnknownNameError for an id.
+    """
+    claims = find_claims(ids)
+    if source == "sample":
+        return [f"{c.id}  {c.statement:{_WIDTH}}  needs full MNIST" for c in claims]
+    found = findings(read_table() if runs is None else runs, claims)
+    return [_line(finding) for finding in found]
+
+
+def print_verdicts(ids: Sequence[str], source: str) -> None:
+    """Print the verdicts of the published scoreboard; see `verdict_lines`."""
+    print("\n".join(verdict_lines(ids, source)))
+
+
+def to_text(runs: Runs) -> str:
+    """The scoreboard for a terminal: two lines a claim, and a count of verdicts."""
+    found = findings(runs)
+    lines = [text for f in found for text in (_line(f), *([f"    {f.why}"] if f.why else []))]
+    counts = Counter(f.verdict for f in found)
+    total = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    verdicts = f"{len(found)} claims: {total}"
+    steps = ["beyond the READMEs, step by step", beyond.to_text(runs)]
+    found = _unclaimed(runs)
+    width = max(map(len, found), default=0)
+    beside = [f"    {name:{width}}  {shown}" for name, shown in found.items()]
+    others = ["measured beside the claims", *beside]
+    return "\n".join([*lines, "", verdicts, "", *steps, "", *others, "", describe(runs)])
+
+
+def _unclaimed(runs: Runs) -> dict[str, str]:
+    """Accuracy of each recipe that was measured on test and that no claim needs, by name."""
+    above = {name for claim in CLAIMS for name in (*claim.rule.names, *claim.needs)}
+    above |= {step.name for step in beyond.LADDER}
+    names = [e.name for e in full_plan(runs.frame) if e.test and e.name not in above]
+    found = {name: runs.accuracy(name) for name in names if len(runs.of(name))}
+    return {name: f"{spread(interval)} (n = {interval.n})" for name, interval in found.items()}
+
+
+def to_markdown(runs: Runs) -> str:
+    """The scoreboard as a table for a page."""
+    head = ["| | claim | published | here | n | verdict | why |", "|---|---|---|---|---|---|---|"]
+    columns = ["claim", "published", "here", "n", "verdict", "why"]
+    table = scoreboard(runs)[columns].astype(str)
+    rows = [f"| {' | '.join(row)} |" for row in table.itertuples()]
+    beside = "; ".join(f"{name} {shown}" for name, shown in _unclaimed(runs).items())
+    return "\n".join(
+        [*head, *rows, "", f"Measured beside the claims: {beside}.", "", describe(runs)]
+    )
+
+
+def describe(runs: Runs) -> str:
+    """Say what the runs are: how many, of which data, on what machine, how long."""
+    frame = runs.frame
+    trained = frame[frame["name"] != ENSEMBLE.name]  # whose seconds are its members'
+    machines = " and ".join(sorted(set(frame["processor"])))
+    torch = ", ".join(sorted({version.partition("+")[0] for version in frame["torch"]}))
+    sources = sorted(set(frame["source"]), key=len)
+    weights = sources[-1].partition(", ")[2]
+    features = f"; MobileNetV2 with {weights}" if weights else ""
+    threads = trained.groupby(trained["name"] == FEATURES.name)["threads"].max().to_dict()
+    on = f"{threads[False]} thread a run" + (
+        f", features on {threads[True]}" if True in threads else ""
+    )
+    return (
+        f"{len(frame)} runs on {sources[0].partition(', ')[0]}{features}. Measured on {machines}, "
+        f"{on}, PyTorch {torch}: {trained['seconds'].sum() / 60:.0f} minutes of "
+        "computing. ± is the deviation between runs; brackets hold 95 % intervals."
+    )
+
+
+def headline(runs: Runs) -> str:
+    """How the claims came out, as the first page shows it: one row a verdict."""
+    by_verdict: dict[str, list[str]] = {}
+    for finding in findings(runs):
+        by_verdict.setdefault(finding.verdict, []).append(finding.claim.id)
+    rows = [
+        f"| {verdict} | {len(ids)} | {', '.join(ids)} |"
+        for verdict, ids in sorted(by_verdict.items(), key=lambda item: -len(item[1]))
+    ]
+    return "\n".join([f"| of {len(CLAIMS)} claims | | |", "|---|---|---|", *rows])
+
+
+def update_pages(root: str | os.PathLike, runs: Runs) -> bool:
+    """Put what is generated between its marks in the project's pages; whether that changed one."""
+    texts = {
+        "README.md": {"headline": headline(runs)},
+        "mnistkit/README.md": {
+            "scoreboard": to_markdown(runs),
+            "beyond": beyond.to_markdown(runs),
+        },
+    }
+    return any([
+        replace_between_marks(Path(root) / page, mark, text)
+        for page, marks in texts.items()
+        for mark, text in marks.items()
+    ])  # fmt: skip
+
+
+def _line(finding: Finding) -> str:
+    claim, data = finding.claim, finding.data.partition(", ")[0]
+    runs = f" (n = {finding.n}, {data})" if finding.n else ""
+    return f"{claim.id}  {claim.statement:{_WIDTH}}  {finding.here}{runs}  {finding.verdict}"

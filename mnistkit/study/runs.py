@@ -1,0 +1,242 @@
+"""The runs behind the scoreboard: collected from result files, kept as one table.
+
+The table comes with the package, so that the scoreboard can be drawn and checked anywhere,
+without data. Each of its lines ends in a checksum, and names the digest of its recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mnistkit.errors import ResultError
+from mnistkit.experiments.recipe import recipe_digest
+from mnistkit.experiments.results import layers_digest, read_result
+from mnistkit.study.plan import (
+    ENSEMBLE,
+    FEATURES,
+    Entry,
+    beyond_plan,
+    choose_rates,
+    judging_plan,
+    tuning_plan,
+)
+from mnistkit.study.rules import Runs
+from mnistkit.utils.storage import write_atomically
+
+TABLE = Path(__file__).with_name("scoreboard.csv")
+COMMAND = "mnistkit scoreboard --rerun"
+ADD_COMMAND = "mnistkit scoreboard --add --publish"
+
+_NUMBERS = {
+    "seed": int, "train": int, "validation": int, "learning_rate": float, "parameters": float,
+    "seconds": float, "threads": int, "test_accuracy": float, "test_loss": float,
+    "validation_accuracy": float,
+}  # fmt: skip
+_LISTS = ("test_by_epoch", "validation_by_epoch")
+_COLUMNS = [
+    "name", "seed", "recipe", "layers", "learning_rate", "source", "data", "train", "validation",
+    "validation_accuracy", "test_accuracy", "test_loss", "parameters", "seconds",
+    *_LISTS, "wrong", "failure", "threads", "device", "processor", "torch", "mnistkit",
+]  # fmt: skip
+
+
+def read_folder(folder: str | os.PathLike) -> Runs:
+    """Collect the study's runs from result files, each verified.
+
+    Raises ResultError for a file that was changed, results of several kinds of data, or
+    results that are missing where a choice depends on them.
+    """
+    files = {path: read_result(path) for path in sorted(Path(folder).glob("*.json"))}
+    _check_one_data(files)
+    contents = {_key(content["run"]): content for content in files.values()}
+    rows = _rows_of(tuning_plan(), contents)
+    planned = sum(len(entry.seeds) for entry in tuning_plan())
+    if len(rows) < planned:
+        raise ResultError(
+            f"{len(rows)} of the {planned} runs that choose learning rates are there",
+            where=folder,
+            do=f"`{COMMAND}` measures what is missing",
+        )
+    rates = choose_rates(pd.DataFrame(rows))
+    rows += _rows_of(_plan_at(rates), contents)
+    return Runs(_with_numbers(pd.DataFrame(rows, columns=_COLUMNS)))
+
+
+def join_folder(runs: Runs, folder: str | os.PathLike) -> Runs:
+    """Add to these runs what the plan holds beside them and has a result in the folder.
+
+    Results of other digits, or of layers that have changed since, stay where they are.
+    """
+    plan, known = full_plan(runs.frame), set(runs.frame["data"])
+    found = [read_result(path) for path in sorted(Path(folder).glob("*.json"))]
+    contents = {_key(c["run"]): c for c in found if c["run"]["data"]["digest"] in known}
+    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
+    rows = [r for r in _rows_of(plan, contents) if (r["name"], r["seed"]) not in there]
+    if not rows:
+        return runs
+    both = pd.concat([runs.frame, _with_numbers(pd.DataFrame(rows, columns=_COLUMNS))])
+    places = {entry.name: place for place, entry in enumerate(plan)}
+    in_order = both.sort_values("name", key=lambda names: names.map(places), kind="stable")
+    return Runs(in_order.reset_index(drop=True))
+
+
+def write_table(runs: Runs, path: str | os.PathLike = TABLE) -> None:
+    """Write runs as a table of one line each; its last column is a checksum of the line."""
+    text = runs.frame[_COLUMNS].copy()
+    for column in _LISTS:
+        text[column] = text[column].map(lambda values: " ".join(f"{v:.4f}" for v in values))
+    text["wrong"] = text["wrong"].map(lambda places: " ".join(map(str, places)))
+    text = text.map(_cell)
+    text["check"] = [_check(row) for row in text.to_numpy()]
+    with write_atomically(path) as temporary:
+        text.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_table(path: str | os.PathLike = TABLE, *, drop_outdated: bool = False) -> Runs:
+    """Read and verify the runs behind the published scoreboard.
+
+    drop_outdated: leave out runs of another recipe or architecture than their name stands
+    for now, so that they can be measured anew.
+    Raises ResultError for a line that was changed, and, unless they are left out, for such runs;
+    for those that choose learning rates in any case, since all others rest on them.
+    """
+    frame = _read_lines(Path(path))
+    outdated = _outdated(frame)
+    tuning = frame["name"].isin([entry.name for entry in tuning_plan()])
+    for row in frame[outdated & (tuning | (not drop_outdated))].itertuples():
+        raise ResultError(
+            f"{row.name}, seed {row.seed}, was measured with another recipe than that "
+            "name stands for now",
+            do=f"measure anew with `{COMMAND if tuning[row.Index] else ADD_COMMAND}`",
+        )
+    return Runs(frame[~outdated].reset_index(drop=True))
+
+
+def published_accuracy(recipe: str, data: str) -> list[float]:
+    """Accuracies on test of the published runs of a recipe on some data, both by digest."""
+    frame = _read_lines(TABLE)
+    return frame[(frame["recipe"] == recipe) & (frame["data"] == data)]["test_accuracy"].tolist()
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    """Read the table, each line verified by its checksum."""
+    text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for line, row in enumerate(text.to_numpy(), start=2):
+        if list(text.columns) != [*_COLUMNS, "check"] or row[-1] != _check(row[:-1]):
+            raise ResultError(
+                f"line {line} of {path.name} has been changed: its checksum does not fit",
+                do=f"restore it, or measure anew with `{COMMAND}`",
+            )
+    frame = _with_numbers(text[_COLUMNS])
+    for column in _LISTS:
+        frame[column] = frame[column].map(lambda words: [float(word) for word in words.split()])
+    frame["wrong"] = frame["wrong"].map(lambda words: [int(word) for word in words.split()])
+    return frame
+
+
+def missing_runs(runs: Runs) -> list[str]:
+    """Name the runs of the plan that are not there: "A wide, seed 3"."""
+    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
+    return [
+        f"{entry.name}, seed {seed}"
+        for entry in full_plan(runs.frame)
+        for seed in entry.seeds
+        if (entry.name, seed) not in there
+    ]
+
+
+def full_plan(frame: pd.DataFrame) -> list[Entry]:
+    """Return the whole plan, at the learning rates that these runs choose."""
+    return [*tuning_plan(), *_plan_at(choose_rates(frame))]
+
+
+def _plan_at(rates: dict[str, float]) -> list[Entry]:
+    return [*judging_plan(rates), FEATURES, *beyond_plan(), ENSEMBLE]
+
+
+def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn the columns of numbers into numbers; what is missing becomes NaN."""
+    numbers = {name: pd.to_numeric(frame[name]).astype(kind) for name, kind in _NUMBERS.items()}
+    return frame.assign(**numbers)
+
+
+def _rows_of(plan: Sequence[Entry], contents: dict[tuple, dict]) -> list[dict]:
+    rows = []
+    for entry in plan:
+        made_of = _made_of(entry)
+        keys = [(*made_of, entry.data, seed) for seed in entry.seeds]
+        rows += [_to_row(entry.name, contents[key]) for key in keys if key in contents]
+    return rows
+
+
+def _to_row(name: str, content: dict) -> dict:
+    run, measured, machine = content["run"], content["measured"], content["machine"]
+    epochs = measured.get("epochs", [])
+    data = {"data": run["data"]["digest"]} | {
+        key: run["data"][key] for key in ("source", "train", "validation")
+    }
+    row = dict.fromkeys(_COLUMNS) | machine | data
+    row |= {"name": name, "seed": run["seed"], "layers": run["layers"]}
+    row |= {"recipe": recipe_digest(run["recipe"]), "learning_rate": run["recipe"]["learning_rate"]}
+    row |= {key: value for key, value in measured.items() if key in _COLUMNS}
+    row |= {"failure": measured.get("failure", ""), "wrong": measured.get("test_wrong", [])}
+    for part in ("test", "validation"):
+        row[f"{part}_by_epoch"] = [e[f"{part}_accuracy"] for e in epochs if f"{part}_accuracy" in e]
+    return {key: row[key] for key in _COLUMNS}
+
+
+def _key(run: dict) -> tuple[str, str, str, int]:
+    """What the plan knows of a run: recipe, layers, kind of data, seed."""
+    return recipe_digest(run["recipe"]), run["layers"], _kind(run), run["seed"]
+
+
+def _kind(run: dict) -> str:
+    """Name the kind of data, as an entry of the plan does."""
+    if ", " in run["data"]["source"]:
+        return "features"
+    return "split" if run["data"]["validation"] else "whole"
+
+
+def _check_one_data(files: dict[Path, dict]) -> None:
+    """All results of one kind must be of the same digits."""
+    runs = {path: content["run"] for path, content in files.items()}
+    digests = {path: (_kind(run), run["data"]["digest"]) for path, run in runs.items()}
+    sources = {
+        path: ("source", run["data"]["source"].partition(", ")[0]) for path, run in runs.items()
+    }
+    for found in (digests, sources):
+        counts = Counter(found.values())
+        for path, (kind, value) in found.items():
+            rivals = [c for (k, v), c in counts.items() if k == kind and v != value]
+            if any(count >= counts[kind, value] for count in rivals):
+                raise ResultError(
+                    f"{path.name} was measured on other data than most results beside it",
+                    where=path.parent,
+                    do="keep results of one kind of data in a folder: move this one elsewhere",
+                )
+
+
+def _outdated(frame: pd.DataFrame) -> pd.Series:
+    """Which rows are of another recipe or of other layers than their name stands for now."""
+    now = {entry.name: _made_of(entry) for entry in full_plan(frame)}
+    kept = [(row.recipe, row.layers) == now.get(row.name) for row in frame.itertuples()]
+    return ~pd.Series(kept, index=frame.index, dtype=bool)
+
+
+def _made_of(entry: Entry) -> tuple[str, str]:
+    return entry.recipe.digest, layers_digest(entry.recipe)
+
+
+def _cell(value: object) -> str:
+    missing = value is None or (isinstance(value, float) and value != value)
+    return "" if missing else str(value)
+
+
+def _check(cells: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(cells).encode()).hexdigest()[:8]

@@ -1,0 +1,182 @@
+"""A trained model at hand: trained once, kept beside its card, and found again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from scipy import stats
+from torch import nn
+
+from mnistkit.checkpoints import load_state, save_state
+from mnistkit.data import Digits
+from mnistkit.errors import CheckpointError
+from mnistkit.experiments.grid import train_recipe
+from mnistkit.experiments.recipe import Recipe, recipe_digest
+from mnistkit.experiments.results import identify, read_result, result_path, write_result
+from mnistkit.metrics import interval_of_mean
+from mnistkit.models import build_model, count_parameters
+from mnistkit.prediction import make_predictions
+from mnistkit.study.runs import published_accuracy
+from mnistkit.trust.calibration import negative_log_likelihood
+from mnistkit.utils.storage import output_folder, write_atomically
+
+FOLDER = Path("runs") / "models"
+_LIMITS = """\
+- It knows MNIST's form only: one digit, ink bright on dark, 20 pixels high or wide, centred by
+  mass in 28 x 28. `predict_image` brings a photo into that form; other pictures mislead it.
+- It names a digit whatever it is shown: a letter, a scribble, nothing. `predict_image` refuses
+  what is not one shape; a letter is one.
+- It learned from census employees and high-school students in the United States, about 1990.
+  A 1 with a long upstroke or a 7 with a bar was rare among them.
+- The test digits were measured once the recipe was fixed; some of their labels are disputed.
+"""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in eval mode, the recipe it was trained by, and its card.
+
+    card: the run (recipe, seed, data with digest), what was measured, and the machine.
+    """
+
+    model: nn.Module
+    recipe: Recipe
+    card: dict
+
+    def __str__(self) -> str:
+        """One line: the model, its data, and what it reached."""
+        data, measured = self.card["run"]["data"], self.card["measured"]
+        return (
+            f"{self.recipe.model}, trained on {data['train']:,} digits of {data['source']}: "
+            f"{measured['test_accuracy']:.2%} of {data['test']:,} test digits right"
+        )
+
+
+def trained_model(
+    recipe: Recipe,
+    digits: Digits,
+    *,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Find the model of this recipe, seed and data, or train it and keep it.
+
+    folder: where; by default `runs/models` in the project. Three files: the weights (a
+    state dict), the card as in `results`, and the card in words (Markdown). Raises
+    CheckpointError or ResultError if weights or card are damaged. progress: show a bar
+    while it trains.
+    """
+    run = identify(recipe, seed, digits)
+    weights, card = model_files(recipe, digits, seed=seed, folder=folder)
+    if not (card.exists() and weights.exists()):
+        model, history = train_recipe(recipe, digits, seed, progress=progress)
+        save_state(model, weights)
+        measured = measure_on_test(model, recipe, digits) | {"seconds": history.seconds}
+        measured |= {"weights": _digest(weights)}
+        write_result(card.parent, run, measured)
+    model = load_state(build_model(recipe.model, **recipe.options), weights)
+    content = read_result(card, run)
+    if content["measured"]["weights"] != _digest(weights):
+        raise CheckpointError(
+            f"{weights.name} holds other weights than its card says",
+            where=weights.parent,
+            do="delete both files: the model is then trained again",
+        )
+    _write_in_words(content, weights)
+    return Trained(model.eval(), recipe, content)
+
+
+def model_files(
+    recipe: Recipe, digits: Digits, *, seed: int = 0, folder: str | os.PathLike | None = None
+) -> tuple[Path, Path]:
+    """Name the files of weights and card, which are there once the model has been trained."""
+    folder = output_folder(FOLDER) if folder is None else Path(folder)
+    card = result_path(folder, identify(recipe, seed, digits))
+    return card.with_suffix(".pt"), card
+
+
+def measure_on_test(model: nn.Module, recipe: Recipe, digits: Digits) -> dict:
+    """Measure a trained model on test: accuracy, loss, parameters, and which digits it misread.
+
+    Returns test_accuracy, test_loss (negative log-likelihood), parameters, and test_wrong:
+    places of the misread digits, counted from 0.
+    """
+    loader = digits.test.loader(1000, normalized=recipe.normalized)
+    probabilities = torch.cat([make_predictions(model, images) for images, _ in loader])
+    labels = digits.test.labels
+    wrong = (probabilities.argmax(dim=1) != labels).nonzero().flatten().tolist()
+    return {
+        "test_accuracy": 1 - len(wrong) / len(labels),
+        "test_loss": negative_log_likelihood(probabilities, labels),
+        "parameters": count_parameters(model),
+        "test_wrong": wrong,
+    }
+
+
+def card_in_words(content: dict, weights: str) -> str:
+    """Tell a model's card in Markdown: what it is, what made it, how good it is, its limits.
+
+    content: as `results.read_result` gives. weights: name of their file.
+    """
+    run, measured, machine = content["run"], content["measured"], content["machine"]
+    recipe, data = run["recipe"], run["data"]
+    right = round(measured["test_accuracy"] * data["test"])
+    low, high = stats.binomtest(right, data["test"]).proportion_ci(method="wilson")
+    digest = recipe_digest(recipe)
+    facts = {
+        "parameters": f"{measured['parameters']:,}",
+        "trained on": f"{data['train']:,} digits of {data['source']}, data digest {data['digest']}",
+        "recipe": f"{digest}: {_in_words(recipe)}",
+        "seed": f"{run['seed']}",
+        "test accuracy": f"{right:,} of {data['test']:,} digits right, "
+        f"{measured['test_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
+        "test loss": f"{measured['test_loss']:.4f}",
+        "the same with other seeds": _other_seeds(digest, data["digest"]),
+        "training": f"{measured['seconds']:.0f} s with {machine['threads']} threads of "
+        f"{machine['processor']}, PyTorch {machine['torch'].partition('+')[0]}",
+        "weights": f"{weights}, SHA-256 {measured['weights']}...",
+    }
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items() if value)
+    return (
+        f"# {recipe['model']}, seed {run['seed']}\n\n"
+        "Reads one handwritten digit from 28 x 28 grey pixels, and gives a probability to each "
+        f"of ten classes.\n\n| | |\n|---|---|\n{rows}\n\n## Limits\n\n{_LIMITS}"
+    )
+
+
+def _write_in_words(content: dict, weights: Path) -> None:
+    """Keep the card in words up to date: published runs may have joined since."""
+    path, words = weights.with_suffix(".md"), card_in_words(content, weights.name)
+    if not path.exists() or path.read_text(encoding="utf-8") != words:
+        with write_atomically(path) as temporary:
+            temporary.write_text(words, encoding="utf-8", newline="\n")
+
+
+def _in_words(recipe: dict) -> str:
+    """Name the settings of a recipe; what calls a function with its arguments."""
+
+    def plain(value: object) -> str:
+        if not isinstance(value, dict):
+            return str(value).rpartition(".")[2] if isinstance(value, str) else str(value)
+        if "call" not in value:
+            return ", ".join(f"{k} {plain(v)}" for k, v in value.items()) or "none"
+        settings = ", ".join(f"{k} {v}" for k, v in value["with"].items())
+        return f"{plain(value['call'])} ({settings})"
+
+    shown = {k: v for k, v in recipe.items() if k != "model" and v not in (None, {}, 0.0, False)}
+    return "; ".join(f"{name.replace('_', ' ')} {plain(value)}" for name, value in shown.items())
+
+
+def _other_seeds(recipe: str, data: str) -> str:
+    """What the published runs of this recipe on this data came to; "" if there are none."""
+    found = published_accuracy(recipe, data)
+    return interval_of_mean(found).percent() if found else ""
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,121 @@
+"""Does a model know how sure to be? Calibration, with the noise that comes of few digits.
+
+A model is calibrated if of all answers that it gives with 80 % four in five are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from mnistkit.metrics import CLASSES, accuracy, check_labels
+from mnistkit.utils.validation import describe
+
+BINS = 15  # of equal width, as Guo and others (2017) take
+_DRAWS = 200
+
+
+def negative_log_likelihood(probabilities: Tensor, labels: Tensor) -> float:
+    """Mean of -ln of the probability that each true class was given; 0 is perfect.
+
+    probabilities: float, N x 10. labels: int64, N. An impossible truth costs what the
+    smallest number of its type costs, not infinity.
+    """
+    probabilities, labels = _checked(probabilities, labels)
+    given = probabilities.gather(1, labels.unsqueeze(1))
+    return -given.clamp_min(torch.finfo(given.dtype).tiny).log().mean().item()
+
+
+def brier_score(probabilities: Tensor, labels: Tensor) -> float:
+    """Mean squared distance to the truth, summed over classes (Brier, 1950): 0 to 2."""
+    probabilities, labels = _checked(probabilities, labels)
+    truth = torch.nn.functional.one_hot(labels, probabilities.shape[1])
+    return (probabilities - truth).square().sum(dim=1).mean().item()
+
+
+def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
+    """Expected calibration error (ECE): mean gap of confidence and accuracy, over `BINS` bins.
+
+    Each bin counts by its digits (Naeini and others, 2015). Even a calibrated model has
+    some, since each bin holds few digits; see `calibration_noise`.
+    """
+    probabilities, labels = _checked(probabilities, labels)
+    return multiclass_calibration_error(probabilities, labels, CLASSES, n_bins=BINS).item()
+
+
+def calibration_noise(probabilities: Tensor, draws: int = _DRAWS, seed: int = 0) -> np.ndarray:
+    """ECE that a calibrated model with these probabilities would show, drawn several times.
+
+    In each draw every digit gets a label by its own probabilities, so that they are right
+    by construction (Broecker and Smith, 2007). Returns float64, `draws`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    errors = []
+    for _ in range(draws):
+        labels = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+        errors.append(calibration_error(probabilities, labels))
+    return np.array(errors)
+
+
+def calibration_table(probabilities: Mapping[str, Tensor], labels: Tensor) -> pd.DataFrame:
+    """Compare models: accuracy, NLL, Brier, ECE, and the ECE that is only noise.
+
+    probabilities: float, N x 10, by name. Columns `noise` and `noise_95` are mean and
+    95 % quantile of `calibration_noise`; `calibrated` says whether the ECE lies below that
+    quantile, so that no lack of calibration is shown.
+    """
+    rows = {}
+    for name, given in probabilities.items():
+        error, noise = calibration_error(given, labels), calibration_noise(given)
+        limit = float(np.quantile(noise, 0.95))
+        rows[name] = {
+            "accuracy": accuracy(given, labels),
+            "NLL": negative_log_likelihood(given, labels),
+            "Brier": brier_score(given, labels),
+            "ECE": error,
+            "noise": float(noise.mean()),
+            "noise_95": limit,
+            "calibrated": error <= limit,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def reliability(probabilities: Tensor, labels: Tensor) -> pd.DataFrame:
+    """One row a bin that holds digits: confidence, accuracy, low, high, count.
+
+    confidence: mean probability of the answers. low, high: 95 % interval of the accuracy
+    (Wilson, 1927).
+    """
+    probabilities, labels = _checked(probabilities, labels)
+    confidence, answers = probabilities.max(dim=1)
+    place = (confidence * BINS).ceil().clamp(1, BINS).long()
+    rows = []
+    for number in place.unique().tolist():
+        inside = place == number
+        right, count = int((answers == labels)[inside].sum()), int(inside.sum())
+        low, high = stats.binomtest(right, count).proportion_ci(method="wilson")
+        rows.append({
+            "confidence": confidence[inside].mean().item(),
+            "accuracy": right / count, "low": low, "high": high, "count": count,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _checked(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return probabilities and labels; raise ValueError for logits, or where they do not fit."""
+    probabilities, labels = torch.as_tensor(probabilities), check_labels(labels)
+    if probabilities.shape != (len(labels), CLASSES) or not len(labels):
+        raise ValueError(
+            f"probabilities are {describe(probabilities)}, expected {CLASSES} for each of "
+            f"{len(labels)} labels"
+        )
+    sums = probabilities.sum(dim=1)
+    if not (probabilities >= 0).all() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        raise ValueError("probabilities do not sum to 1 in each row: are they logits?")
+    return probabilities, labels

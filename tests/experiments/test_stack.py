@@ -1,0 +1,139 @@
+"""A member of a stack becomes what it would have become alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from mnistkit.errors import TrainingError
+from mnistkit.experiments.stack import fit_stack
+from mnistkit.models import build_model
+from mnistkit.training import fit
+
+OPTIONS = {"epochs": 2, "optimizer": "sgd", "learning_rate": 0.1}
+
+
+def loaders(digits, batch_size=32):
+    # 600 digits in batches of 32: the last batch holds 24
+    return digits.train.loader(batch_size, shuffle=True), digits.validation.loader(64)
+
+
+def assert_same(model, alone, tolerance=1e-5):
+    for mine, other in zip(model.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=tolerance, atol=tolerance)
+
+
+def without_time(history):
+    return history.frame.drop(columns="seconds")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "adamw", "rmsprop"])
+def test_a_stack_of_one_equals_fit(easy_digits, optimizer):
+    # A product of stacked matrices is rounded in another order than one alone, on some
+    # processors. RMSprop divides a gradient by its own size, so that where it is nearly zero
+    # the rounding decides the step, and steps add up: this compares after six of them.
+    few = replace(easy_digits, train=easy_digits.train[:88])
+    options = {"epochs": 2, "optimizer": optimizer, "learning_rate": 0.003, "weight_decay": 0.01}
+    one, alone = (build_model("E MLP", seed=5) for _ in range(2))
+    (history,) = fit_stack([one], *loaders(few), seeds=[7], **options)
+    expected = fit(alone, *loaders(few), seed=7, device="cpu", **options)
+    assert_same(one, alone)
+    pd.testing.assert_frame_equal(without_time(history), without_time(expected), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["V1", "A baseline"])
+def test_each_member_equals_its_seed_trained_alone(easy_digits, name):
+    models = [build_model(name, seed=seed) for seed in range(3)]
+    histories = fit_stack(models, *loaders(easy_digits), seeds=range(3), **OPTIONS)
+    for seed in range(3):
+        alone = build_model(name, seed=seed)
+        expected = fit(alone, *loaders(easy_digits), seed=seed, device="cpu", **OPTIONS)
+        assert_same(models[seed], alone, 1e-4)
+        assert histories[seed].last["validation_accuracy"] == expected.last["validation_accuracy"]
+
+
+def test_convolutions_are_stacked_too(easy_digits):
+    # Stacked convolutions run as one grouped one, which rounds in another order; over many
+    # steps of a rate of 0.1 that grows, so this compares after three.
+    few = replace(easy_digits, train=easy_digits.train[:96])
+    options = OPTIONS | {"epochs": 1}
+    models = [build_model("V2", seed=seed) for seed in range(2)]
+    fit_stack(models, *loaders(few), **options)
+    alone = build_model("V2", seed=1)
+    fit(alone, *loaders(few), seed=1, device="cpu", precision="float32", **options)
+    assert_same(models[1], alone)
+
+
+def test_members_that_share_batches_see_those_of_the_first_seed(easy_digits):
+    models = [build_model("V0", seed=seed) for seed in range(3)]
+    fit_stack(models, *loaders(easy_digits), seeds=[9, 1, 2], share_batches=True, **OPTIONS)
+    alone = build_model("V0", seed=2)
+    fit(alone, *loaders(easy_digits), seed=9, device="cpu", **OPTIONS)
+    assert_same(models[2], alone)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "adamw"])
+def test_each_member_may_have_its_own_rate(easy_digits, optimizer):
+    rates = [0.001, 0.01]
+    models = [build_model("V0", seed=0) for _ in rates]
+    settings = {"epochs": 2, "optimizer": optimizer, "weight_decay": 0.1}
+    histories = fit_stack(
+        models, *loaders(easy_digits), learning_rate=rates, seeds=[3, 3], **settings
+    )
+    for model, rate, history in zip(models, rates, histories, strict=True):
+        alone = build_model("V0", seed=0)
+        fit(alone, *loaders(easy_digits), learning_rate=rate, seed=3, device="cpu", **settings)
+        assert_same(model, alone, 1e-4)
+        assert history.last["learning_rate"] == rate
+
+
+def test_log_probabilities_are_trained_with_their_loss(easy_digits):
+    options = OPTIONS | {"loss": "nll"}
+    models = [build_model("A baseline", seed=s, log_softmax=True) for s in range(2)]
+    fit_stack(models, *loaders(easy_digits), **options)
+    alone = build_model("A baseline", seed=1, log_softmax=True)
+    fit(alone, *loaders(easy_digits), seed=1, device="cpu", **options)
+    assert_same(models[1], alone, 1e-4)
+
+
+@pytest.mark.parametrize("name", ["D deep", "B MLP"])
+def test_random_or_running_state_is_refused(easy_digits, name):
+    with pytest.raises(ValueError, match=r"(BatchNorm1d|Dropout) has random or running state"):
+        fit_stack([build_model(name)], *loaders(easy_digits))
+
+
+def test_misfits_are_refused(easy_digits):
+    two = [build_model("V0"), build_model("V0")]
+    train, validation = loaders(easy_digits)
+    for models, options, words in (
+        ([], {}, "no models were given"),
+        ([two[0], build_model("V1")], {}, "of one architecture"),
+        ([two[0], nn.Sequential(nn.Flatten(), nn.Linear(784, 10))], {}, "of one architecture"),
+        (two, {"seeds": [1]}, "1 seeds for 2 models"),
+        (two, {"learning_rate": [0.1]}, "1 values of learning_rate for 2 models"),
+        (two, {"learning_rate": [0.1, -1]}, "learning_rate is -1.0"),
+        (two, {"epochs": 0}, "epochs is 0"),
+        (two, {"optimizer": "sdg"}, "did you mean 'sgd'"),
+        (two, {"loss": "cross"}, "unknown loss"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            fit_stack(models, train, validation, **options)
+    with pytest.raises(ValueError, match="does not shuffle"):
+        fit_stack(two, easy_digits.train.loader(32))
+
+
+def test_a_member_that_diverges_is_named(easy_digits):
+    models = [build_model("A baseline", seed=s) for s in range(2)]
+    rates = [0.1, 1e9]
+    with pytest.raises(TrainingError, match=r"member 1: .*epoch 1.*\(1 of 2 members\)"):
+        fit_stack(models, *loaders(easy_digits), optimizer="sgd", learning_rate=rates)
+
+
+def test_without_validation_digits_there_are_no_such_columns(easy_digits):
+    (history,) = fit_stack([build_model("V0")], loaders(easy_digits)[0], epochs=1)
+    assert "validation_accuracy" not in history.frame
+    assert history.last["train_accuracy"] > 0.1

@@ -1,0 +1,336 @@
+"""A file says what to run, or is refused; a sweep that is killed goes on where it was."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.optim.lr_scheduler import StepLR
+
+from mnistkit.augmentation import random_affine
+from mnistkit.cli import main
+from mnistkit.errors import MnistkitError, SweepError
+from mnistkit.experiments.grid import run_grid
+from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.sweep import combine, make_recipe, parse_seeds, read_sweep
+
+BASE = {"model": "A baseline", "epochs": 1}
+HANGS = 600  # seconds: what takes longer never ends, however slow the machine
+COMMAND = Path(sys.executable).parent / "mnistkit"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "plan.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_grid_is_all_combinations():
+    sweep = combine(BASE, {"dropout": [0, 0.2], "activation": ["relu", "tanh", "sigmoid"]})
+    assert list(sweep.recipes)[:2] == ["dropout 0, activation relu", "dropout 0, activation tanh"]
+    assert len(sweep.recipes) == 6
+    last = sweep.recipes["dropout 0.2, activation sigmoid"]
+    assert last == Recipe("A baseline", {"dropout": 0.2, "activation": "sigmoid"}, epochs=1)
+    assert sweep.levels.iloc[-1].tolist() == ["0.2", "sigmoid"]
+
+
+def test_a_level_may_change_several_settings():
+    optimizers = {"SGD": {"optimizer": "sgd", "learning_rate": 0.3}, "Adam": {}}
+    widths = {"wide": {"model": "A wide", "options": {"dropout": 0.5}}}
+    base = BASE | {"options": {"dropout": 0.1}}
+    sweep = combine(base, {"optimizer": optimizers, "width": widths})
+    assert sweep.recipes == {
+        "optimizer SGD, width wide": Recipe(
+            "A wide", {"dropout": 0.5}, epochs=1, optimizer="sgd", learning_rate=0.3
+        ),
+        "optimizer Adam, width wide": Recipe("A wide", {"dropout": 0.5}, epochs=1),
+    }
+
+
+def test_schedulers_and_augmentations_have_names():
+    recipe = make_recipe({
+        "model": "V2",
+        "scheduler": {"name": "StepLR", "step_size": 2, "gamma": 0.3},
+        "augment": {"name": "random_affine", "degrees": 5},
+    })  # fmt: skip
+    expected = Recipe("V2", scheduler=partial(StepLR, step_size=2, gamma=0.3),
+                      augment=partial(random_affine, degrees=5))  # fmt: skip
+    assert recipe == expected
+    assert make_recipe({"model": "V2", "augment": "random_affine"}).augment.func is random_affine
+
+
+def test_a_file_says_the_same_as_python(tmp_path):
+    path = write(tmp_path, """
+base: {model: A baseline, epochs: 1}
+grid:
+  learning_rate: [1e-3, 0.01]
+  hidden: [[128, 64], [256, 64]]
+""")  # fmt: skip
+    python = combine(BASE, {"learning_rate": [0.001, 0.01], "hidden": [[128, 64], [256, 64]]})
+    sweep = read_sweep(path)
+    assert sweep.recipes == python.recipes
+    assert list(sweep.levels["hidden"]) == ["128-64", "256-64"] * 2
+    assert sweep.recipes["learning_rate 0.001, hidden 128-64"].learning_rate == 0.001
+
+
+def test_a_file_may_name_its_recipes(tmp_path):
+    path = write(tmp_path, """
+base: {epochs: 2}
+recipes:
+  linear: {model: V0}
+  deep: {model: D deep, loss: nll, normalized: yes}
+""")  # fmt: skip
+    sweep = read_sweep(path)
+    assert sweep.recipes["linear"] == Recipe("V0", epochs=2)
+    assert sweep.recipes["deep"] == Recipe("D deep", epochs=2, loss="nll", normalized=True)
+    assert sweep.levels["recipe"].tolist() == ["linear", "deep"]
+
+
+def test_runs_are_labelled_with_their_levels():
+    sweep = combine(BASE, {"dropout": [0, 0.2]})
+    runs = pd.DataFrame({"name": ["dropout 0.2", "dropout 0"], "seed": [0, 0], "x": [1.0, 2.0]})
+    table = sweep.label(runs)
+    assert list(table) == ["name", "seed", "dropout", "x"]
+    assert table["dropout"].tolist() == ["0.2", "0"]
+
+
+BAD_FILES = {
+    "empty": ("", "plan.yaml is empty"),
+    "only a comment": ("# nothing yet", "plan.yaml is empty"),
+    "no YAML": ("base: {model: V0", "plan.yaml is not YAML: while parsing"),
+    "a tab": ("base:\n\tmodel: V0", "is not YAML: .*line 2"),
+    "not text": ("\x00\x01", "is not YAML"),
+    "code": ("base: !!python/object/apply:os.system [touch run]", "is not YAML: could not determ"),
+    "a list": ("- V0\n- V1", r"plan.yaml is \['V0', 'V1'\], expected names with values"),
+    "a word": ("V0", "plan.yaml is 'V0', expected names with values"),
+    "a name twice": ("base: {model: V0}\nbase: {model: V1}", "'base' stands here twice"),
+    "an unknown part": ("gird: {dropout: [0]}", "unknown part of a sweep 'gird'; .* 'grid'"),
+    "neither grid nor recipes": ("base: {model: V0}", "either a grid or recipes"),
+    "both": ("grid: {epochs: [1]}\nrecipes: {a: {model: V0}}", "either a grid or recipes"),
+    "no model": ("grid: {epochs: [1, 2]}", "epochs 1: no model is named"),
+    "a model of several": (
+        "base: {model: [V0, V1]}\ngrid: {epochs: [1]}", r"unknown model \['V0', 'V1'\]"
+    ),
+    "an unknown model": ("base: {model: V9}\ngrid: {epochs: [1]}", "epochs 1: unknown model 'V9'"),
+    "an unknown setting": (
+        "base: {model: V0}\ngrid: {learningrate: [1]}", "did you mean 'learning_rate'"
+    ),
+    "an option of another model": (
+        "base: {model: V2}\ngrid: {dropout: [0]}", "dropout 0: unknown setting 'dropout'"
+    ),
+    "a level alone": ("base: {model: V0}\ngrid: {epochs: 1}", "'epochs' is 1, expected a list"),
+    "no level": ("base: {model: V0}\ngrid: {epochs: []}", "'epochs' has no levels"),
+    "a level twice": ("base: {model: V0}\ngrid: {epochs: [1, 2, 1]}", "'epochs' has a level twice"),
+    "a level of the wrong type": (
+        "base: {model: V0}\ngrid: {epochs: [1, two]}", "epochs two: epochs is 'two', expected"
+    ),
+    "a rate in words": (
+        "base: {model: V0}\ngrid: {learning_rate: [fast]}", "learning_rate is 'fast', expected a"
+    ),
+    "a level out of range": (
+        "base: {model: A wide}\ngrid: {dropout: [0, 1.5]}", "dropout 1.5: dropout is 1.5, expected"
+    ),
+    "one setting in two factors": (
+        "base: {model: V0}\ngrid: {epochs: [1], long: {yes: {epochs: 9}}}",
+        "epochs is set by two factors, 'epochs' and 'long'",
+    ),
+    "an unknown scheduler": (
+        "base: {model: V0}\ngrid: {scheduler: [{name: StepLr}]}", "did you mean 'StepLR'"
+    ),
+    "a scheduler without its arguments": (
+        "base: {model: V0}\ngrid: {scheduler: [StepLR]}", "missing 1 required .* 'step_size'"
+    ),
+    "a scheduler with another's": (
+        "base: {model: V0}\ngrid: {scheduler: [{name: StepLR, gama: 1}]}", "argument 'gama'"
+    ),
+    "a recipe of words": ("recipes: {a: V0}", "a is 'V0', expected names with values"),
+    "more than can be run": (
+        "base: {model: V0}\ngrid:\n"
+        + "".join(f"  {name}: {list(range(1, 60))}\n" for name in ("epochs", "width", "depth")),
+        "205,379 combinations, more than 100,000",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", BAD_FILES)
+def test_a_file_that_is_not_clear_is_refused(mistake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text, message = BAD_FILES[mistake]
+    path = write(tmp_path, text)
+    with pytest.raises(SweepError, match=message) as caught:
+        read_sweep(path)
+    assert "plan.yaml" in str(caught.value)
+    assert os.listdir(tmp_path) == ["plan.yaml"], "and nothing was run"
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SweepError, match=r"no\.yaml cannot be read: No such file"):
+        read_sweep(tmp_path / "no.yaml")
+    with pytest.raises(SweepError, match="cannot be read: Is a directory"):
+        read_sweep(tmp_path)
+
+
+YAML = st.sampled_from("{}[]:,-&*!|>'\"\n \tgridbasemodelV0123.e#%@`")
+
+
+@given(st.text(alphabet=YAML, max_size=60))
+def test_any_text_is_a_sweep_or_is_refused(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(text)
+    try:
+        assert read_sweep(path).recipes
+    except SweepError as error:
+        assert "any.yaml" in str(error)  # noqa: PT017, what else is raised fails the test
+
+
+FACTORS = st.sampled_from(["epochs", "batch_size", "hidden_units"])
+LEVELS = st.sets(st.integers(1, 99), min_size=1, max_size=4).map(list)
+
+
+@given(st.dictionaries(FACTORS, LEVELS, min_size=1))
+def test_combinations_are_as_many_as_the_product_and_all_differ(grid):
+    sweep = combine({"model": "V0"}, grid)
+    assert len(sweep.recipes) == math.prod(len(levels) for levels in grid.values())
+    assert len(set(sweep.recipes.values())) == len(sweep.recipes) == len(sweep.levels)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("0-3", [0, 1, 2, 3]), ("0,3,7", [0, 3, 7]), ("5", [5]), (" 1 - 2 , 9", [1, 2, 9])],
+)
+def test_seeds_are_read(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-1", "1,,2", "0-9999999", "1.5", "٣"])
+def test_what_is_no_list_of_seeds_is_named(text):
+    with pytest.raises(SweepError, match="are no list of numbers"):
+        parse_seeds(text)
+
+
+def test_a_seed_named_twice_is_refused():
+    with pytest.raises(SweepError, match="name one twice"):
+        parse_seeds("0-3,2")
+
+
+@given(st.text(alphabet="0123456789-, ", max_size=12))
+def test_any_text_is_a_list_of_seeds_or_is_refused(text):
+    try:
+        seeds = parse_seeds(text)
+    except MnistkitError:
+        return
+    assert seeds
+    assert len(set(seeds)) == len(seeds)
+
+
+# --- the command ------------------------------------------------------------------------------
+
+PLAN = """
+base: {model: V0, epochs: 2}
+grid:
+  optimizer: [sgd, adam]
+  learning_rate: [0.01, 0.001]
+"""
+
+
+def sweep(plan: Path, *options: str):
+    return CliRunner().invoke(main, ["sweep", str(plan), "--source", "sample", *options])
+
+
+def test_the_command_prints_means_and_importance_and_keeps_all_runs(tmp_path):
+    plan, folder = write(tmp_path, PLAN), tmp_path / "out"
+    result = sweep(plan, "--seeds", "0-2", "--limit", "200", "--folder", str(folder))
+    assert result.exit_code == 0, result.output
+    assert "4 recipes x 3 seeds = 12 runs; 0 are in" in result.output
+    assert "share of the variance" in result.output
+    assert "optimizer x learning_rate" in result.output
+    table = pd.read_csv(folder / "runs.csv")
+    assert list(table)[:5] == ["name", "seed", "optimizer", "learning_rate", "validation_accuracy"]
+    assert len(table) == 12
+    again = sweep(plan, "--seeds", "0-3", "--limit", "200", "--folder", str(folder))
+    assert "= 16 runs; 12 are in" in again.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seeds", "x"], "the seeds 'x' are no list of numbers"),
+        (["--limit", "3"], "3 is not in the range x>=20"),
+        (["--jobs", "0"], "jobs is 0, expected a whole number"),
+        (["--scheduler", "nowhere"], "'nowhere' is no address of a scheduler"),
+        (["--folder", "/proc/nothing"], "cannot be written|nothing can be written"),
+    ],
+)
+def test_the_command_refuses_before_anything_runs(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mnistkit.experiments.parallel._WAIT", 0.5)
+    result = sweep(write(tmp_path, PLAN), *options)
+    assert result.exit_code == 2
+    assert pd.Series([result.output]).str.contains(message).all(), result.output
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+# --- killed -----------------------------------------------------------------------------------
+
+KILL_PLAN = """
+base: {model: A baseline, epochs: 2}
+grid: {dropout: [0, 0.1, 0.2]}
+"""
+
+
+def finished(folder: Path) -> dict[str, tuple[int, str]]:
+    return {p.name: (p.stat().st_mtime_ns, p.read_text()) for p in folder.glob("*.json")}
+
+
+def test_a_killed_sweep_loses_what_was_in_flight_and_repeats_nothing(tmp_path):
+    """No process can tidy up. Killed alone it leaves its workers behind, as a crash would."""
+    plan, folder = write(tmp_path, KILL_PLAN), tmp_path / "out"
+    command = [COMMAND, "sweep", plan, "--source", "sample", "--seeds", "0-7", "--folder", folder,
+               "--jobs", "2"]  # fmt: skip
+    before: dict[str, tuple[int, str]] = {}
+    for with_workers in (False, True):
+        process = psutil.Popen(
+            command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while len(finished(folder)) < len(before) + 2 and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.2))
+        workers = process.children(recursive=True)
+        for victim in [process, *(workers if with_workers else ())]:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+        assert process.wait() != 0
+        assert psutil.wait_procs(workers, timeout=HANGS)[1] == [], "none is left to itself"
+        found = finished(folder)
+        assert {name: found[name] for name in before} == before
+        assert len(before) + 2 <= len(found) < 24
+        before = found
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS)
+    assert again.returncode == 0, again.stderr
+    after = finished(folder)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(pd.read_csv(folder / "runs.csv")) == 24
+
+
+def test_killed_sweeps_give_the_rows_of_one_that_was_not(tmp_path, easy_digits):
+    """Cut short after every run, and started again: the same frame, bit for bit."""
+    recipes = combine({"model": "V0", "epochs": 1}, {"optimizer": ["sgd", "adam"]}).recipes
+    whole = run_grid(recipes, range(2), easy_digits, jobs=1)
+    for stop in range(4):
+        run_grid(dict(list(recipes.items())[: stop // 2 + 1]), range(stop % 2 + 1), easy_digits,
+                 folder=tmp_path, jobs=1)  # fmt: skip
+    pieces = run_grid(recipes, range(2), easy_digits, folder=tmp_path, jobs=1)
+    pd.testing.assert_frame_equal(whole.drop(columns="seconds"), pieces.drop(columns="seconds"))

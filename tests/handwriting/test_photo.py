@@ -1,0 +1,285 @@
+"""A photo becomes a picture as MNIST has them, or is refused with the reason."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+from mnistkit.data import load_digits, to_float
+from mnistkit.errors import PictureError
+from mnistkit.experiments.grid import train_recipe
+from mnistkit.handwriting import photo as photos
+from mnistkit.handwriting.photo import find_digit
+from mnistkit.prediction import predict_image
+from mnistkit.study.plan import FAST
+from tests.handwriting.drawn_digits import draw_mask, on_paper
+
+DATA = os.environ.get("MNISTKIT_DATA", "data")  # as the caller set it, before any fixture
+WHITE, BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
+
+
+def photo(digit: int = 5, mask: dict | None = None, **paper) -> np.ndarray:
+    return on_paper(draw_mask(digit, **(mask or {})), **paper)
+
+
+def assert_as_in_mnist(picture: torch.Tensor) -> None:
+    assert picture.shape == (28, 28)
+    assert picture.dtype == torch.float32
+    assert picture.min() == 0
+    assert 0.8 < picture.max() <= 1
+    rows, columns = (picture > 0.1).nonzero(as_tuple=True)
+    box = max(rows.max() - rows.min(), columns.max() - columns.min()) + 1
+    assert 18 <= box <= 20
+    places = torch.arange(28.0)
+    for axis in (0, 1):
+        centre = (picture.sum(dim=1 - axis) * places).sum() / picture.sum()
+        assert abs(centre - 14) < 1.0
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_every_digit_is_brought_into_mnists_form(digit):
+    assert_as_in_mnist(find_digit(photo(digit)))
+
+
+VARIANTS = {
+    "inverted": {"paper": BLACK, "ink": WHITE},
+    "red on green": {"paper": (0.5, 0.75, 0.5), "ink": (0.75, 0.2, 0.2)},
+    "pencil": {"paper": (0.9, 0.9, 0.88), "ink": (0.6, 0.6, 0.6), "noise": 0.02},
+    "one corner in shadow": {"light": 0.6},
+    "noisy": {"noise": 0.06},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("digit", [1, 4, 5, 8])
+def test_colours_and_light_do_not_matter(digit, name):
+    expected = find_digit(photo(digit, paper=WHITE, ink=BLACK, noise=0))
+    found = find_digit(photo(digit, **VARIANTS[name]))
+    assert (found - expected).abs().mean() < 0.035
+
+
+@pytest.mark.parametrize(
+    "where", [{"centre": (0.25, 0.3)}, {"centre": (0.7, 0.65)}, {"size": 1200}, {"height": 0.2}]
+)
+def test_place_and_size_do_not_matter(where):
+    pen = where.get("height", 0.55) / 0.55 * 0.06
+    expected = find_digit(photo(3, noise=0))
+    found = find_digit(photo(3, {"width": pen} | where))
+    assert (found - expected).abs().mean() < 0.035
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    digit=st.integers(0, 9), angle=st.floats(-15, 15), height=st.floats(0.3, 0.7),
+    pen=st.floats(0.02, 0.16), x=st.floats(0.4, 0.6), y=st.floats(0.4, 0.6),
+    inverted=st.booleans(), light=st.floats(0, 0.5), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_whatever_the_pen_it_is_mnists_form(digit, angle, height, pen, x, y, inverted, light, seed):
+    mask = draw_mask(digit, height=height, width=pen * height, centre=(x, y), angle=angle)
+    colours = {"paper": (0.05, 0.1, 0.1), "ink": WHITE} if inverted else {}
+    assert_as_in_mnist(find_digit(on_paper(mask, light=light, seed=seed, **colours)))
+
+
+def test_a_thin_pen_is_not_lost():
+    assert find_digit(photo(2, {"width": 0.008, "size": 800})).sum() > 40
+
+
+def test_an_ordinary_pen_is_left_as_it_is():
+    mask = draw_mask(2, width=0.1) > 0.5
+    digit = mask.astype(np.float64)
+    assert photos._thickened(digit, mask) is digit
+
+
+def test_a_digit_of_mnist_stays_what_it_is():
+    """But for a shift of a pixel, where its centre of mass lies between two."""
+    for image in load_digits("sample").test.images[:40]:
+        found, plain = find_digit(image), to_float(image[None])[0, 0]
+        alike = max(
+            torch.corrcoef(torch.stack([found.roll(shift, (0, 1)).flatten(), plain.flatten()]))[
+                0, 1
+            ]
+            for shift in [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        )
+        assert alike > 0.85
+
+
+# --- what is no digit -----------------------------------------------------------------
+
+
+def page(words: str, size: int = 40, shape=(600, 200)) -> Image.Image:
+    image = Image.new("L", shape, 245)
+    ImageDraw.Draw(image).text((30, 60), words, fill=20, font=ImageFont.load_default(size))
+    return image
+
+
+NOISE = np.random.default_rng(0)
+LATTICE = np.full((21, 21), 255, np.uint8)  # five lines each way, and white between them
+LATTICE[4:17, 4:17] = 0
+for y, x in np.ndindex(4, 4):
+    LATTICE[5 + 3 * y : 7 + 3 * y, 5 + 3 * x : 7 + 3 * x] = 255
+LATTICE = np.kron(LATTICE, np.ones((10, 10), np.uint8))
+NO_DIGITS = {
+    "white": (np.full((200, 200), 255, np.uint8), "nothing is drawn on it"),
+    "black": (np.zeros((200, 200), np.uint8), "nothing is drawn on it"),
+    "paper": (on_paper(np.zeros((200, 200)), noise=0.02), "nothing is drawn on it"),
+    "shadow": (on_paper(np.zeros((200, 200)), light=0.8), "nothing is drawn on it"),
+    "noise": (NOISE.integers(0, 256, (200, 200), dtype=np.uint8), "."),
+    "coarse noise": (np.kron(NOISE.integers(0, 256, (20, 20)), np.ones((10, 10))).astype(np.uint8),
+                     "."),
+    "two digits": (np.hstack([photo(3), photo(7)]), "2 separate shapes"),
+    "three digits": (np.hstack([photo(3), photo(7), photo(1)]), "3 separate shapes"),
+    "a word": (page("seven"), "wider than any digit|separate shapes"),
+    "a line": (page("the quick brown fox jumps", 24), "wider than any digit|separate shapes"),
+    "a page": (page("one line of text and\nanother line of text\nand a third one", 20),
+               "wider than any digit|holes|separate shapes"),
+    "a number": (page("2026", 60), "4 separate shapes"),
+    "a lattice": (LATTICE, "the shape has 16 holes"),
+    "dirt": (on_paper(draw_mask(1, height=0.01, width=0.005)), "."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_DIGITS)
+def test_what_is_no_digit_is_refused_with_the_reason(name):
+    picture, reason = NO_DIGITS[name]
+    with pytest.raises(PictureError, match=reason):
+        find_digit(picture)
+
+
+# --- files and modes ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F",
+                                  "I;16"])  # fmt: skip
+def test_every_mode_is_read(mode):
+    grey = Image.fromarray(photo(4)).convert("L")
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 256)
+    else:
+        image = grey.convert("RGB").convert(mode) if mode in ("CMYK", "YCbCr", "P") else (
+            grey.convert(mode))  # fmt: skip
+    expected = find_digit(grey)
+    assert (find_digit(image) - expected).abs().mean() < 0.03
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "tiff", "webp"])
+def test_every_type_of_file_is_read(tmp_path, suffix):
+    path = tmp_path / f"photo.{suffix}"
+    Image.fromarray(photo(6)).save(path)
+    assert (find_digit(path) - find_digit(photo(6))).abs().mean() < 0.03
+    assert torch.equal(find_digit(str(path)), find_digit(path))
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_what_is_transparent_is_paper(ink):
+    mask = draw_mask(9)
+    image = np.full((*mask.shape, 4), ink, np.uint8)
+    image[..., 3] = np.round(255 * mask)
+    assert (find_digit(image) - find_digit(photo(9))).abs().mean() < 0.03
+
+
+def test_a_camera_held_sideways_is_put_right(tmp_path):
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    Image.fromarray(photo(7)).rotate(90).save(path, exif=exif)
+    assert (find_digit(path) - find_digit(photo(7))).abs().mean() < 0.03
+
+
+def test_a_large_photo_is_read():
+    large = Image.fromarray(photo(5)).resize((4000, 3000))
+    assert_as_in_mnist(find_digit(large))
+
+
+def test_what_is_no_picture_is_named(tmp_path):
+    path = tmp_path / "letter.png"
+    with pytest.raises(PictureError, match=r"there is no file letter\.png"):
+        find_digit(path)
+    path.write_text("Dear reader")
+    with pytest.raises(PictureError, match=r"letter\.png is no picture that can be read"):
+        find_digit(path)
+    Image.fromarray(photo(5)).save(path)
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(PictureError, match=r"letter\.png is no picture that can be read"):
+        find_digit(path)
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((3, 40, 40)), r"an array of shape \(3, 40, 40\) is no picture"),
+        (np.full((40, 40), 2.0), "floats of a picture must lie in"),
+        (np.full((40, 40), np.nan), "floats of a picture must lie in"),
+        (np.zeros((4, 40), np.uint8), "40 x 4 pixels: too few"),
+        (np.zeros(5), r"an array of shape \(5,\) is no picture"),
+    ],
+)
+def test_arrays_of_other_kinds_are_named(array, reason):
+    with pytest.raises(PictureError, match=reason):
+        find_digit(array)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=400), st.sampled_from(["", "png", "gif", "bmp", "tiff"]))
+def test_a_damaged_file_gives_no_other_error(tmp_path_factory, content, suffix):
+    path = tmp_path_factory.mktemp("fuzz") / "picture"
+    if suffix:
+        Image.fromarray(photo(1, {"size": 60})).save(path, format=suffix)
+        whole = bytearray(path.read_bytes())
+        whole[20 : 20 + len(content)] = content
+        content = bytes(whole)
+    path.write_bytes(content)
+    with contextlib.suppress(PictureError):
+        assert find_digit(path).shape == (28, 28)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(8, 60), st.integers(8, 60), st.integers(0, 2**31), st.floats(0, 1))
+def test_any_array_of_bytes_gives_a_digit_or_a_reason(height, width, seed, density):
+    generator = np.random.default_rng(seed)
+    array = (generator.random((height, width)) < density) * generator.integers(
+        0, 256, (height, width)
+    )
+    try:
+        picture = find_digit(array.astype(np.uint8))
+    except PictureError:
+        return
+    assert torch.isfinite(picture).all()
+    assert picture.shape == (28, 28)
+
+
+@pytest.mark.full
+def test_drawn_digits_are_recognised():
+    """Twenty, drawn and lit as MNIST has none; a model that was trained for seconds."""
+    digits = load_digits("mnist", root=DATA, validation_size=0)
+    model, _ = train_recipe(FAST, digits, progress=False)
+    wrong = []
+    for number, (digit, pen, paper) in enumerate(TWENTY):
+        found = predict_image(model, photo(digit, pen, **paper), normalized=True)
+        if found.label != digit:
+            wrong.append(f"{number}: {digit} taken for {found}")
+    assert len(wrong) <= 1, wrong
+
+
+CREAM, NIGHT = (0.97, 0.93, 0.8), (0.05, 0.08, 0.15)
+TWENTY = [
+    (digit, pen, paper)
+    for (pen, paper), digits in (
+        (({"width": 0.02}, {}), (0, 4, 7)),  # thin
+        (({"width": 0.1}, {}), (2, 9)),  # thick
+        (({"centre": (0.3, 0.66), "height": 0.3, "width": 0.035}, {}), (3, 5)),
+        (({"angle": 15}, {}), (1, 6)),
+        (({"angle": -15}, {}), (8, 2)),
+        (({}, {"paper": NIGHT, "ink": CREAM}), (4, 0)),
+        (({}, {"paper": (0.55, 0.8, 0.6), "ink": (0.7, 0.15, 0.2)}), (5, 7)),
+        (({}, {"light": 0.6}), (9, 3)),
+        (({"size": 2400, "height": 0.25, "width": 0.02}, {"noise": 0.04}), (6, 1, 8)),
+    )
+    for digit in digits
+]

@@ -1,0 +1,171 @@
+"""The reading edition holds all it shows, and shuts nobody out; checked in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from mnistkit.cli import main
+from mnistkit.errors import NotebookError
+from mnistkit.notebooks.book import write_book
+from mnistkit.notebooks.execute import find_notebooks
+from tests.browser import LAUNCH, NEEDS_BROWSER
+
+STEMS = [path.stem for path in find_notebooks()]
+PAGES = ["glossary", "index", *STEMS]
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("book")
+    assert write_book(folder) == folder / "index.html"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def soups(book) -> dict[str, BeautifulSoup]:
+    return {path.stem: BeautifulSoup(path.read_bytes(), "html.parser") for path in book.iterdir()}
+
+
+def test_each_notebook_has_a_page_and_the_index_links_to_it(soups):
+    assert sorted(soups) == sorted(PAGES)
+    links = [a["href"] for a in soups["index"].select("main a")]
+    assert links == [f"{stem}.html" for stem in [*STEMS, "glossary"]]
+
+
+def test_the_glossary_leads_to_where_a_term_is_introduced(soups):
+    term = next(item for item in soups["glossary"].find_all("li") if "softmax" in item.text)
+    assert term.a["href"] == "02_linear_vs_relu.html"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_holds_all_that_it_shows(soups, book, name):
+    soup = soups[name]
+    assert not soup.find_all(["script", "iframe", "object"])
+    shown = [tag[key] for key in ("src", "srcset") for tag in soup.find_all(attrs={key: True})]
+    shown += [tag["href"] for tag in soup.find_all("link")]
+    assert all(address.startswith("data:") for address in shown)
+    assert "@import" not in soup.style.text
+    assert "url(" not in soup.style.text
+    for link in soup.find_all("a"):
+        place = link["href"].partition("#")[0]
+        assert place.startswith("https://") or not place or (book / place).is_file(), place
+
+
+@pytest.mark.parametrize("name", STEMS)
+def test_what_a_notebook_shows_is_on_its_page(soups, name):
+    soup = soups[name]
+    notebook = nbformat.read(next(p for p in find_notebooks() if p.stem == name), 4)
+    words = soup.main.get_text()
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    pictures = [o for o in outputs if "image/png" in o.get("data", {})]
+    assert len(soup.find_all("img")) == len(pictures)
+    for picture, output in zip(soup.find_all("img"), pictures, strict=True):
+        assert picture["alt"] == output.metadata["image/png"]["alt"]
+    for output in outputs:
+        if output.output_type == "stream":
+            assert output.text.strip() in words
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.source.splitlines()[-1] in words
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_headers_and_headings_say_what_they_are_of(soups, name):
+    soup = soups[name]
+    assert all(cell.get("scope") in ("col", "row") for cell in soup.find_all("th"))
+    assert all(cell.get_text(strip=True) for cell in soup.find_all("th"))
+    assert all(table.find("th", scope="col") for table in soup.find_all("table"))
+    assert len(soup.find_all("h1")) == 1
+    assert soup.html["lang"] == "en"
+
+
+def test_numbers_stand_to_the_right_and_words_to_the_left(soups):
+    table = next(t for t in soups["02_linear_vs_relu"].find_all("table") if "Flatten" in t.text)
+    columns = zip(*([cell.get("class") for cell in row.find_all(["td", "th"])]
+                    for row in table.find_all("tr")), strict=True)  # fmt: skip
+    right = [set(map(str, column)) for column in columns]
+    assert right == [{"['number']"}, {"None"}, {"['number']"}, {"['number']"}]
+
+
+def test_a_notebook_that_was_not_executed_is_refused(tmp_path):
+    cells = [new_markdown_cell("# 01 · New"), new_code_cell("1 + 1")]
+    path = tmp_path / "01_new.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    with pytest.raises(NotebookError, match=r"01_new\.ipynb has not been executed"):
+        write_book(tmp_path / "book", [path])
+    assert not (tmp_path / "book").exists()
+
+
+def test_the_command_says_where_the_book_is_and_refuses_an_empty_folder(tmp_path):
+    (tmp_path / "empty").mkdir()
+    options = ["book", "--output-dir", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, [*options, "--from", str(tmp_path / "empty")])
+    assert result.exit_code == 2
+    assert "no notebook is in" in result.output
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 0, result.output
+    assert f"open {tmp_path / 'out' / 'index.html'}" in result.output
+
+
+# --- in a browser ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**LAUNCH)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+class TestInABrowser:
+    """Each page, in both colours, on a phone."""
+
+    pytestmark = NEEDS_BROWSER
+
+    @pytest.fixture
+    def page(self, browser, book, name, scheme):
+        context = browser.new_context(
+            viewport={"width": 360, "height": 740}, color_scheme=scheme, offline=True
+        )
+        page, self.asked = context.new_page(), []
+        page.set_default_timeout(120_000)
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.goto((book / f"{name}.html").as_uri())
+        yield page
+        context.close()
+
+    def test_it_reads_without_a_network_on_a_phone_and_shuts_nobody_out(self, page, book, scheme):
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(page).response["violations"]
+        assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found] == []
+        assert [url for url in self.asked if not url.startswith((book.as_uri(), "data:"))] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        light = sum(map(int, re.findall(r"\d+", paper)[:3])) / 3
+        assert light > 240 if scheme == "light" else light < 40
+
+
+@NEEDS_BROWSER[0]
+@NEEDS_BROWSER[1]
+def test_a_page_prints_dark_on_white_without_navigation(browser, book):
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto((book / "01_data.html").as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("header").is_visible()
+    assert len(page.pdf()) > 50_000
+    context.close()

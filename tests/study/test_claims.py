@@ -1,0 +1,90 @@
+"""The claims are those of the READMEs, each tied to runs of the plan."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mnistkit.errors import UnknownNameError
+from mnistkit.study.claims import CLAIMS, find_claims, judge
+from mnistkit.study.plan import FEATURES, RATES, choose_rates, judging_plan, tuning_plan
+from mnistkit.study.rules import Runs
+
+IDS = [*(f"A{k}" for k in range(1, 9)), "B1", "B2", *(f"C{k}" for k in range(1, 5)),
+       "D1", "D2", "D3", *(f"E{k}" for k in range(1, 6))]  # fmt: skip
+ROOT = Path(__file__).resolve().parents[2]
+PLAN = {e.name: e for e in [*judging_plan({"SGD": 0.3, "Adam": 0.003}), FEATURES]}
+
+
+def test_all_twenty_two_are_there():
+    assert [claim.id for claim in CLAIMS] == IDS
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_each_rests_on_runs_of_the_plan(claim):
+    for name in claim.rule.names:
+        assert name in PLAN
+        assert PLAN[name].test or name == FEATURES.name
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_each_stands_at_the_top_of_its_notebook_as_published(claim):
+    opening = "".join(p.read_text("utf-8") for p in (ROOT / "notebooks").glob("0[2-5]_*.ipynb"))
+    row = re.search(rf"\| {claim.id} \|.*\|", opening).group(0)
+    number = re.search(r"[\d.,]*\d", claim.published)
+    assert not number or number.group(0) in row or claim.id == "D2"
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_how_it_is_measured_is_what_the_plan_does(claim):
+    said = re.search(r"(\d+) epochs", claim.measured)
+    recipes = [PLAN[name].recipe for name in claim.rule.names if name != FEATURES.name]
+    if said:
+        assert {recipe.epochs for recipe in recipes} == {int(said.group(1))}
+    for name in claim.needs:
+        assert name in PLAN
+    if "batches of" in claim.measured:
+        size = int(re.search(r"batches of (\d+)", claim.measured).group(1))
+        assert {recipe.batch_size for recipe in recipes} == {size}
+
+
+def test_seeds_are_enough_and_paired():
+    for entry in PLAN.values():
+        assert len(entry.seeds) >= 10 or entry is FEATURES
+        assert next(iter(entry.seeds)) == 0
+    assert len(PLAN["V1"].seeds) >= 64
+
+
+def test_what_is_chosen_is_chosen_without_test():
+    assert not any(entry.test for entry in tuning_plan())
+    assert {entry.data for entry in tuning_plan()} == {"split"}
+
+
+def test_the_best_mean_is_chosen_and_no_rate_that_diverged():
+    rows = [
+        {"name": e.name, "validation_accuracy": 0.9 + (e.recipe.learning_rate == 0.2) / 100}
+        for e in tuning_plan()
+    ]
+    frame = pd.DataFrame(rows)
+    frame.loc[frame["name"] == "tune Adam 0.01", "validation_accuracy"] = [float("nan")]
+    frame.loc[frame["name"] == "tune Adam 0.002", "validation_accuracy"] = [0.95]
+    assert choose_rates(frame) == {"SGD": 0.2, "Adam": 0.002}
+    one_lost = pd.concat([frame, pd.DataFrame([{"name": "tune Adam 0.002"}])])
+    assert choose_rates(one_lost)["Adam"] != 0.002
+    assert set(choose_rates(frame)) == set(RATES)
+
+
+def test_a_claim_with_a_run_missing_is_undecided_and_says_so():
+    (claim,) = find_claims(["C1"])
+    rows = [{"name": "V0", "seed": s, "source": "mnist", "test_accuracy": 0.9194}
+            for s in range(19)]  # fmt: skip
+    finding = judge(claim, Runs(pd.DataFrame(rows)), {"V0": 20})
+    assert (finding.verdict, finding.why) == ("undecided", "19 of 20 runs of V0 are there")
+
+
+def test_an_unknown_claim_is_named_with_its_neighbour():
+    with pytest.raises(UnknownNameError, match="unknown claim 'a5'; did you mean 'A5'"):
+        find_claims(["C1", "a5"])

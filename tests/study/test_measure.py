@@ -1,0 +1,178 @@
+"""The study runs on small digits from end to end, stops and goes on where it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mnistkit.errors import DataError, ResultError
+from mnistkit.experiments.recipe import Recipe
+from mnistkit.study import measure as measuring
+from mnistkit.study import runs as archive
+from mnistkit.study.measure import measure, measure_lacking
+from mnistkit.study.plan import COMPACT, Entry, beyond_plan, judging_plan, tuning_plan
+from mnistkit.transfer import FeatureSplit
+
+
+@pytest.fixture
+def short_study(monkeypatch, easy_digits):
+    """Every recipe of the plan, but a fifth of the epochs, two seeds, and 40 digits."""
+    small = replace(easy_digits, **{p: getattr(easy_digits, p)[:40] for p in ("train", "test")})
+
+    def digits_of(source, validation_size):
+        aside = small.validation[: 20 if validation_size else 0]
+        return replace(small, source=source, validation=aside)
+
+    def shortened(plan):
+        return lambda *rates: [
+            replace(
+                e, seeds=range(2), recipe=replace(e.recipe, epochs=max(1, e.recipe.epochs // 5))
+            )
+            for e in plan(*rates)
+        ]
+
+    def features(model, weights, digits):
+        named = measuring.name_features(digits, weights)
+        parts = {
+            part: FeatureSplit(
+                getattr(digits, part).inputs().flatten(1).half().repeat(1, 2)[:, :1280],
+                getattr(digits, part).labels,
+            )
+            for part in ("train", "validation", "test")
+        }
+        return replace(named, **parts)
+
+    loads = []
+    monkeypatch.setattr(measuring, "load_digits", digits_of)
+    monkeypatch.setattr(measuring, "COMPACT", replace(COMPACT, epochs=4))
+    for plan in (tuning_plan, judging_plan, beyond_plan):
+        for module in (measuring, archive):
+            monkeypatch.setattr(module, plan.__name__, shortened(plan))
+    monkeypatch.setattr(measuring, "load_mobilenet", lambda: (study_model(), "ImageNet weights"))
+    monkeypatch.setattr(
+        measuring, "feature_digits", lambda *args: loads.append(args) or features(*args)
+    )
+    return loads
+
+
+def study_model():
+    from mnistkit.models import build_model
+
+    return build_model("V0")
+
+
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_a_whole_study_is_run_once_and_then_read(short_study, tmp_path):
+    said = list(measure(tmp_path))
+    assert any("chosen" in line for line in said)
+    runs = archive.read_folder(tmp_path)
+    assert archive.missing_runs(runs) == []
+    assert set(runs.frame["source"]) == {"mnist", "mnist, ImageNet weights"}
+    assert runs.seconds("MobileNetV2 features") >= 0
+    before = times(tmp_path)
+    list(measure(tmp_path))
+    assert times(tmp_path) == before
+    assert len(short_study) == 1, "features are computed once, not to be read again"
+
+
+def test_a_study_goes_on_where_it_was_stopped(short_study, tmp_path):
+    for said, _ in zip(measure(tmp_path), range(4), strict=False):
+        last = said
+    assert "V1, " in last
+    before = times(tmp_path)
+    list(measure(tmp_path))
+    after = times(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before)
+
+
+def test_without_imagenet_weights_its_claims_are_left_out(short_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(measuring, "load_mobilenet", lambda: (None, measuring.RANDOM))
+    said = list(measure(tmp_path))
+    assert any("MobileNetV2 is left out" in line for line in said)
+    missing = archive.missing_runs(archive.read_folder(tmp_path))
+    assert {name.split(",")[0] for name in missing} == {"MobileNetV2 head", "MobileNetV2 features"}
+
+
+def test_ensembles_are_made_of_the_models_that_were_kept(short_study, tmp_path):
+    list(measure(tmp_path))
+    assert len(list(tmp_path.glob("compactcnn-*.pt"))) == 10
+    runs = archive.read_folder(tmp_path)
+    five, one = runs.of("CompactCNN ensemble"), runs.of("CompactCNN")
+    assert five["parameters"].tolist() == [5 * one["parameters"].iloc[0]] * 2
+    for row in five.itertuples():
+        assert row.test_accuracy == pytest.approx(1 - len(row.wrong) / 40)
+
+
+def test_a_new_recipe_is_measured_alone_and_joins_the_others(short_study, tmp_path, monkeypatch):
+    list(measure(tmp_path / "all"))
+    known = archive.read_folder(tmp_path / "all")
+    planned = measuring.judging_plan
+    new = Entry("mine", Recipe("V0", {"hidden_units": 3}), range(2))
+    for module in (measuring, archive):
+        monkeypatch.setattr(module, "judging_plan", lambda rates: [*planned(rates), new])
+    assert archive.missing_runs(known) == ["mine, seed 0", "mine, seed 1"]
+    said = list(measure_lacking(known, tmp_path / "new"))
+    assert said == ["mine, 2 seeds"]
+    joined = archive.join_folder(known, tmp_path / "new")
+    assert archive.missing_runs(joined) == []
+    assert len(joined.frame) == len(known.frame) + 2
+    assert joined.of("mine")["seed"].tolist() == [0, 1]
+    archive.write_table(joined, tmp_path / "table.csv")
+    assert len(archive.read_table(tmp_path / "table.csv").frame) == len(joined.frame)
+    assert list(measure_lacking(joined, tmp_path / "new")) == []
+
+
+def test_runs_on_other_digits_are_neither_measured_nor_joined(short_study, tmp_path):
+    list(measure(tmp_path / "all"))
+    known = archive.read_folder(tmp_path / "all")
+    without = archive.Runs(known.frame[known.frame["name"] != "V2"].assign(data="others"))
+    with pytest.raises(ResultError, match="has to be of the same digits, and these are others"):
+        list(measure_lacking(without, tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    assert archive.join_folder(without, tmp_path / "all") is without
+
+
+def test_without_mnist_it_is_said_what_joining_needs(short_study, tmp_path, monkeypatch):
+    list(measure(tmp_path / "all"))
+    known = archive.read_folder(tmp_path / "all")
+    without = archive.Runs(known.frame[known.frame["name"] != "V2"])
+
+    def unreachable(*_, **__):
+        raise DataError("mnist could not be downloaded", do="set MNISTKIT_SOURCE=sample")
+
+    monkeypatch.setattr(measuring, "load_digits", unreachable)
+    with pytest.raises(ResultError, match="mnist could not be downloaded") as told:
+        list(measure_lacking(without, tmp_path / "new"))
+    assert "sample" not in str(told.value)
+
+
+def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
+    short_study, tmp_path, monkeypatch
+):
+    list(measure(tmp_path / "all"))
+    archive.write_table(archive.read_folder(tmp_path / "all"), tmp_path / "table.csv")
+    planned = measuring.judging_plan
+
+    def changed(rates):
+        return [
+            replace(e, recipe=replace(e.recipe, epochs=e.recipe.epochs + 1))
+            if e.name == "V0"
+            else e
+            for e in planned(rates)
+        ]
+
+    for module in (measuring, archive):
+        monkeypatch.setattr(module, "judging_plan", changed)
+    with pytest.raises(ResultError, match=r"V0, seed 0, was measured with another(.|\n)*--add"):
+        archive.read_table(tmp_path / "table.csv")
+    kept = archive.read_table(tmp_path / "table.csv", drop_outdated=True)
+    assert len(kept.of("V0")) == 0
+    assert [line.split(",")[0] for line in measure_lacking(kept, tmp_path / "all")] == ["V0"]
+    joined = archive.join_folder(kept, tmp_path / "all")
+    archive.write_table(joined, tmp_path / "table.csv")
+    assert archive.missing_runs(archive.read_table(tmp_path / "table.csv")) == []

@@ -1,0 +1,126 @@
+"""A model is trained once, found again, and never mistaken for another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from mnistkit.augmentation import random_affine
+from mnistkit.errors import CheckpointError, ResultError
+from mnistkit.experiments.recipe import Recipe
+from mnistkit.models import build_model
+from mnistkit.prediction import make_predictions
+from mnistkit.study import trained
+from mnistkit.study.trained import trained_model
+from mnistkit.training import evaluate
+
+RECIPE = Recipe("E MLP", epochs=1)
+
+
+def weights_of(found) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in found.model.parameters()])
+
+
+@pytest.fixture
+def kept(easy_digits, tmp_path):
+    return trained_model(RECIPE, easy_digits, folder=tmp_path)
+
+
+def test_it_is_trained_once(kept, easy_digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(trained, "train_recipe", lambda *_: pytest.fail("trained again"))
+    again = trained_model(RECIPE, easy_digits, folder=tmp_path)
+    assert torch.equal(weights_of(again), weights_of(kept))
+    assert again.card == kept.card
+    assert not again.model.training
+
+
+def test_its_card_says_what_it_is(kept):
+    assert kept.card["run"]["recipe"]["model"] == "E MLP"
+    assert kept.card["run"]["data"]["digest"]
+    assert kept.card["machine"]["processor"]
+    assert str(kept).startswith("E MLP, trained on 600 digits of easy: ")
+
+
+@pytest.mark.parametrize("change", ["recipe", "seed", "data"])
+def test_another_run_is_another_model(kept, easy_digits, tmp_path, change):
+    recipe = replace(RECIPE, learning_rate=0.01) if change == "recipe" else RECIPE
+    digits = replace(easy_digits, train=easy_digits.train[:500])
+    trained_model(recipe, digits if change == "data" else easy_digits,
+                  seed=int(change == "seed"), folder=tmp_path)  # fmt: skip
+    assert len(list(tmp_path.glob("*.pt"))) == 2
+
+
+def test_damage_is_named(kept, easy_digits, tmp_path):
+    (weights,), (card,) = tmp_path.glob("*.pt"), tmp_path.glob("*.json")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:100])
+    with pytest.raises(CheckpointError, match=weights.name):
+        trained_model(RECIPE, easy_digits, folder=tmp_path)
+    weights.write_bytes(whole)
+    card.write_text(card.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(ResultError, match=card.name):
+        trained_model(RECIPE, easy_digits, folder=tmp_path)
+
+
+def test_weights_of_another_run_are_noticed(kept, easy_digits, tmp_path):
+    (weights,) = tmp_path.glob("*.pt")
+    torch.save(build_model("E MLP", seed=9).state_dict(), weights)
+    with pytest.raises(CheckpointError, match="holds other weights than its card says"):
+        trained_model(RECIPE, easy_digits, folder=tmp_path)
+
+
+def test_the_card_in_words_says_what_made_it_and_where_it_ends(kept, easy_digits, tmp_path):
+    (path,) = tmp_path.glob("*.md")
+    words = path.read_text()
+    right = round(200 * kept.card["measured"]["test_accuracy"])
+    for part in (
+        "# E MLP, seed 0",
+        "| parameters | 79,510 |",
+        f"600 digits of easy, data digest {easy_digits.digest}",
+        f"{RECIPE.digest}: epochs 1; batch size 64; optimizer adam; learning rate 0.001",
+        f"{right} of 200 digits right",
+        kept.card["measured"]["weights"],
+        "## Limits",
+    ):
+        assert part in words
+    assert "other seeds" not in words, "no published run is of these digits"
+    assert "/tmp" not in words
+
+
+def test_the_card_tells_of_the_published_runs_of_its_recipe(kept, monkeypatch):
+    def published(recipe, data):
+        assert (recipe, data) == (RECIPE.digest, kept.card["run"]["data"]["digest"])
+        return [0.9, 0.92, 0.94]
+
+    monkeypatch.setattr(trained, "published_accuracy", published)
+    words = trained.card_in_words(kept.card, "weights.pt")
+    assert "| the same with other seeds | 92.00 % [87.03, 96.97] (n = 3) |" in words
+
+
+def test_functions_of_a_recipe_are_named_with_their_settings(easy_digits, tmp_path):
+    recipe = Recipe("E MLP", {"hidden": (20,)}, epochs=1, augment=partial(random_affine, shift=1.5))
+    trained_model(recipe, easy_digits, folder=tmp_path)
+    (path,) = tmp_path.glob("*.md")
+    assert "options hidden [20]; epochs 1;" in path.read_text()
+    assert "augment random_affine (shift 1.5)" in path.read_text()
+
+
+def test_misread_digits_are_listed(kept, easy_digits):
+    measured = kept.card["measured"]
+    answers = make_predictions(kept.model, easy_digits.test.inputs()).argmax(dim=1)
+    wrong = [place for place in range(200) if answers[place] != easy_digits.test.labels[place]]
+    assert measured["test_wrong"] == wrong
+    assert measured["test_accuracy"] == pytest.approx(1 - len(wrong) / 200)
+    expected = evaluate(kept.model, easy_digits.test.loader(50)).loss
+    assert measured["test_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_half_a_model_is_trained_again(kept, easy_digits, tmp_path):
+    (card,) = tmp_path.glob("*.json")
+    card.unlink()
+    assert torch.equal(
+        weights_of(trained_model(RECIPE, easy_digits, folder=tmp_path)), weights_of(kept)
+    )

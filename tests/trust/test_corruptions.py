@@ -1,0 +1,74 @@
+"""Each corruption changes what it says, grows with its strength, and repeats."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mnistkit.trust.corruptions import CORRUPTIONS, corrupt
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """Eight images of a stroke in the middle."""
+    images = torch.zeros(8, 1, 28, 28)
+    images[:, :, 8:20, 12:15] = 1
+    return images
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_the_first_strength_changes_nothing(images, kind):
+    changed = corrupt(images, kind, CORRUPTIONS[kind].strengths[0])
+    assert torch.equal(changed, images)
+    assert changed is not images
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_every_step_changes_more(images, kind):
+    distances = [
+        (corrupt(images, kind, strength) - images).abs().sum().item()
+        for strength in CORRUPTIONS[kind].strengths
+    ]
+    assert len(distances) == 6
+    assert distances == sorted(distances)
+    assert len(set(distances)) == 6
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_pixels_stay_pixels_and_the_seed_decides(images, kind):
+    strength = CORRUPTIONS[kind].strengths[-1]
+    changed = corrupt(images, kind, strength)
+    assert changed.shape == images.shape
+    assert changed.dtype == torch.float32
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    state = torch.get_rng_state()
+    assert torch.equal(corrupt(images, kind, strength), changed)
+    assert torch.equal(torch.get_rng_state(), state), "the caller's random state is left alone"
+    random = kind in ("shift", "rotation", "noise", "stripes")
+    assert torch.equal(corrupt(images, kind, strength, seed=1), changed) is not random
+
+
+def test_a_shift_has_the_length_it_says(images):
+    shifted = corrupt(images, "shift", 4)
+    places = torch.arange(28.0)
+    mass = images[0].sum()
+    for image in shifted:
+        down = ((image.sum(dim=2).squeeze() * places).sum() / mass - 13.5).item()
+        right = ((image.sum(dim=1).squeeze() * places).sum() / mass - 13).item()
+        assert (down**2 + right**2) ** 0.5 == pytest.approx(4, abs=0.1)
+
+
+def test_half_the_size_has_a_quarter_of_the_ink(images):
+    assert corrupt(images, "scale", 0.5).sum() / images.sum() == pytest.approx(0.25, abs=0.03)
+
+
+def test_stripes_cover_two_of_seven_columns(images):
+    covered = corrupt(torch.zeros_like(images), "stripes", 0.6)
+    assert covered.max() == pytest.approx(0.6)
+    assert ((covered > 0).float().mean(dim=(1, 2, 3)) == 2 / 7).all()
+
+
+def test_an_unknown_corruption_is_named(images):
+    with pytest.raises(ValueError, match="unknown corruption 'rotate'; did you mean 'rotation'"):
+        corrupt(images, "rotate", 10)

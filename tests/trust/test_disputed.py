@@ -1,0 +1,21 @@
+"""The disputed labels are those that were counted, and are set apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mnistkit.trust.disputed import DISPUTED_LABELS, split_off_disputed
+
+
+def test_fifteen_are_disputed():
+    assert Counter(DISPUTED_LABELS.values()) == {
+        "another label": 10,
+        "neither label": 3,
+        "a tie": 2,
+    }
+    assert all(0 <= place < 10_000 for place in DISPUTED_LABELS)
+
+
+def test_misread_digits_are_split():
+    assert split_off_disputed([9729, 5, 947, 3]) == ([3, 5], [947, 9729])
+    assert split_off_disputed([]) == ([], [])

@@ -1,0 +1,153 @@
+"""Files are written whole or not at all, and leftovers of the killed are cleared away."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from contextlib import suppress
+
+import pytest
+
+from mnistkit.errors import StorageError
+from mnistkit.utils import storage
+from mnistkit.utils.storage import output_folder, remove_leftovers, write_atomically
+
+needs_unix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules for it")
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with suppress(KeyboardInterrupt), write_atomically(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage.os, "fsync", full)
+    with pytest.raises(StorageError, match=r"a\.txt cannot be written: No space left"):
+        write(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def write(path, text: str) -> None:
+    with write_atomically(path) as temporary:
+        temporary.write_text(text)
+
+
+@needs_unix
+def test_a_file_is_flushed_where_only_what_is_open_for_writing_can_be(tmp_path, monkeypatch):
+    import fcntl
+
+    flush, flushed = os.fsync, []
+
+    def as_windows_does(handle: int) -> None:
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flush(handle)
+        flushed.append(handle)
+
+    monkeypatch.setattr(storage.os, "fsync", as_windows_does)
+    write(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert len(flushed) == 1
+
+
+@needs_unix
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_a_file_has_the_usual_permissions(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write(tmp_path / "a.txt", "new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode
+
+
+def test_the_mask_of_permissions_is_left_alone(tmp_path, monkeypatch):
+    """It is the whole process's: another thread would make a file that all may write to."""
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("it was changed"))
+    write(tmp_path / "a.txt", "new")
+
+
+def test_a_file_that_a_reader_has_open_is_replaced_once_it_lets_go(tmp_path, monkeypatch):
+    """Windows refuses until then."""
+    monkeypatch.setattr(storage, "_PAUSES", (0.01, 0.01))
+    refuse_to_replace(monkeypatch, times=2)
+    write(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+def test_a_file_that_stays_open_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_PAUSES", (0.01, 0.01))
+    refuse_to_replace(monkeypatch, times=3)
+    with pytest.raises(StorageError, match=r"a\.txt cannot be written: Permission denied"):
+        write(tmp_path / "a.txt", "new")
+
+
+@needs_unix
+def test_what_must_not_be_replaced_is_tried_once(tmp_path, monkeypatch):
+    refuse_to_replace(monkeypatch, times=1)
+    with pytest.raises(StorageError, match=r"a\.txt cannot be written: Permission denied"):
+        write(tmp_path / "a.txt", "new")
+
+
+def refuse_to_replace(monkeypatch, times: int) -> None:
+    replace, refused = os.replace, []
+
+    def refuse(source, target):
+        if len(refused) < times:
+            refused.append(source)
+            raise PermissionError(errno.EACCES, "Permission denied")
+        replace(source, target)
+
+    monkeypatch.setattr(storage.os, "replace", refuse)
+
+
+def test_a_leftover_that_is_still_open_hides_no_error(tmp_path, monkeypatch):
+    """Windows does not delete what is open; it is cleared away an hour later."""
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(ValueError, match="no such digit"), write_atomically(tmp_path / "a.txt"):
+        raise ValueError("no such digit")
+
+
+def test_many_that_write_one_file_at_once_leave_one_whole(tmp_path):
+    path, texts = tmp_path / "a.txt", [f"{number}\n" * 20_000 for number in range(8)]
+    threads = [threading.Thread(target=write, args=(path, text)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() in texts
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_only_old_leftovers_are_removed(tmp_path):
+    names = [".a.json.unfinished-1", ".b.json.unfinished-2", "a.json", ".hidden"]
+    for name in names:
+        (tmp_path / name).write_text("half")
+    for name in (".a.json.unfinished-1", "a.json", ".hidden"):
+        os.utime(tmp_path / name, (0, 0))
+    remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".b.json.unfinished-2", ".hidden", "a.json"]
+    remove_leftovers(tmp_path / "none")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match=r"nothing can be written to .*file[\\/]out"):
+        output_folder(tmp_path / "file" / "out")

@@ -1,0 +1,369 @@
+"""Bad calls are refused in the caller's words, and leave everything as it was."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from contextlib import suppress
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.optim import lr_scheduler
+
+import mnistkit as kit
+from mnistkit.data import Digits
+from mnistkit.experiments.grid import check_recipe
+from mnistkit.models import build_model
+from mnistkit.utils import validation as checks
+
+NAN = float("nan")
+
+
+class Bench:
+    """What calls are made with: digits, a model, a batch of eight, and its probabilities."""
+
+    def __init__(self, digits: Digits):
+        self.digits = digits
+        self.model = build_model("V0", seed=0)
+        self.images, self.labels = digits.test.inputs()[:8], digits.test.labels[:8]
+        self.probabilities = kit.make_predictions(self.model, self.images)
+
+    def fit(self, *batch, model=None, **options):
+        loader = [batch] if batch else self.digits.train.loader(32)
+        options = {"epochs": 1, "progress": False, "threads": 1} | options
+        return kit.fit(model or self.model, loader, **options)
+
+    def grid(self, recipes=None, seeds=(0,), **options):
+        recipes = {"V0": kit.Recipe("V0", epochs=1)} if recipes is None else recipes
+        return kit.run_grid(recipes, seeds, self.digits, **({"jobs": 1} | options))
+
+
+@pytest.fixture
+def bench(easy_digits) -> Bench:
+    return Bench(easy_digits)
+
+
+def load(**options):
+    return lambda _: kit.load_digits("sample", **options)
+
+
+def fit(**options):
+    return lambda b: b.fit(**options)
+
+
+def build(name, **options):
+    return lambda _: kit.build_model(name, **options)
+
+
+# name of the mistake: the call, and what is said
+BAD_CALLS = {
+    # digits
+    "a fraction to validate on": (load(validation_size=0.1), "validation_size is 0.1, expected a"),
+    "a text for a size": (load(validation_size="10"), "validation_size is '10', expected a whole"),
+    "fewer than none to validate on": (load(validation_size=-1), "validation_size is -1"),
+    "a text for a limit": (load(limit="100"), "limit is '100', expected a whole number of 10"),
+    "a limit below one a class": (load(limit=9), "limit is 9, expected a whole number of 10"),
+    "True for a limit": (load(limit=True), "limit is True, expected"),
+    "a text for a seed": (load(seed="a"), "seed is 'a', expected a whole number of 0 or more"),
+    "no source": (lambda _: kit.load_digits(None), "unknown source None"),
+    "an unknown source in order": (lambda _: kit.load_digits("auto", order=["foo"]), "order 'foo'"),
+    "no source in order": (lambda _: kit.load_digits("auto", order=()), "order is empty"),
+    "half a digit in a batch": (lambda b: b.digits.train.loader(0.5), "batch_size is 0.5"),
+    "bytes normalised": (lambda b: kit.normalize(b.digits.test.images), "use to_float first"),
+    "floats scaled again": (lambda b: kit.to_float(b.images), "expected uint8 images"),
+    # training
+    "no epoch": (fit(epochs=0), "epochs is 0, expected a whole number of 1 or more"),
+    "half an epoch": (fit(epochs=1.5), "epochs is 1.5"),
+    "a rate that is no number": (fit(learning_rate=NAN), "learning_rate is nan, expected a number"),
+    "a rate without end": (fit(learning_rate=math.inf), "learning_rate is inf, expected a number"),
+    "a rate in quotes": (fit(learning_rate="0.1"), "learning_rate is '0.1', expected a number"),
+    "a penalty below 0": (fit(weight_decay=-1), "weight_decay is -1, expected a number at least 0"),
+    "no loss": (fit(loss=None), "unknown loss None"),
+    "smoothed labels with NLL": (fit(loss="nll", label_smoothing=0.1), "loss 'cross_entropy' only"),
+    "a scheduler by name": (fit(scheduler="StepLR"), "scheduler is 'StepLR', expected a class"),
+    "a scheduler that lacks something": (fit(scheduler=lr_scheduler.StepLR), "'step_size'"),
+    "a scheduler that waits for a loss": (
+        fit(scheduler=lr_scheduler.ReduceLROnPlateau), "waits for a loss"
+    ),
+    "an unknown device": (fit(device="quantum"), "device 'quantum' is not here; use 'auto'"),
+    "an unknown precision": (fit(precision="float16"), "did you mean 'bfloat16'"),
+    "a seed below 0": (fit(seed=-1), "seed is -1, expected a whole number of 0 or more"),
+    "half a batch to log": (fit(log_every=1.5), "log_every is 1.5"),
+    "an augmentation by name": (fit(augment="rotate"), "augment is 'rotate', expected a function"),
+    "an augmentation that cuts": (fit(augment=lambda i: i[:, :, :9]), r"float32 32 x 1 x 9 x 28"),
+    "no model": (lambda b: kit.fit(None, b.digits.train.loader()), "model is None, expected a tor"),
+    "a model with nothing to learn": (fit(model=torch.nn.Flatten()), "Flatten has no parameters"),
+    "a split for its batches": (
+        lambda b: kit.fit(b.model, b.digits.train), "digits.train.loader"
+    ),
+    "a generator": (lambda b: kit.fit(b.model, (x for x in [1])), "train_loader is a generator"),
+    "no batch": (lambda b: kit.fit(b.model, [], progress=False), "the loader gave no batches"),
+    # batches
+    "images without labels": (lambda b: b.fit(b.images), r"a batch is \(Tensor\), expected two"),
+    "arrays": (
+        lambda b: b.fit(b.images.numpy(), b.labels.numpy()), r"a batch is \(ndarray, ndarray\)"
+    ),
+    "bytes": (lambda b: b.fit((255 * b.images).byte(), b.labels), "inputs are bytes"),
+    "floats to 255": (lambda b: b.fit(255 * b.images, b.labels), "images hold values up to 255"),
+    "float64": (lambda b: b.fit(b.images.double(), b.labels), "inputs are float64, expected float"),
+    "pixels that are no numbers": (lambda b: b.fit(NAN * b.images, b.labels), "are no numbers"),
+    "pixels without end": (lambda b: b.fit(b.images + math.inf, b.labels), "are no numbers"),
+    "a strip of an image": (
+        lambda b: b.fit(b.images[:, :, :20], b.labels), "cannot compute with inputs float32 8 x 1"
+    ),
+    "three colours": (
+        lambda b: b.fit(b.images.expand(-1, 3, -1, -1), b.labels, model=build_model("V2")),
+        "MNISTModelV2 cannot compute with inputs float32 8 x 3 x 28 x 28",
+    ),
+    "a label too few": (lambda b: b.fit(b.images, b.labels[:7]), "8 inputs and 7 labels"),
+    "labels with a point": (lambda b: b.fit(b.images, b.labels.float()), "labels are float32 8"),
+    "one-hot labels": (
+        lambda b: b.fit(b.images, torch.eye(10)[b.labels].long()), "labels are int64 8 x 10"
+    ),
+    "a label of ten": (
+        lambda b: b.fit(b.images, torch.full((8,), 10)), "labels int64 8 from 10 to 10"
+    ),
+    "a label below 0": (lambda b: b.fit(b.images, b.labels - 100), "labels begin at -"),
+    "one sample for batch norm": (
+        lambda b: b.fit(b.images[:1], b.labels[:1], model=build_model("D deep"), loss="nll"),
+        "batch norm needs two samples: choose another batch size",
+    ),
+    "a split to measure": (lambda b: kit.evaluate(b.model, b.digits.test), "come one by one: give"),
+    "nothing to measure": (lambda b: kit.evaluate(b.model, []), "there is nothing to measure"),
+    # predictions
+    "a photo among samples": (
+        lambda b: kit.make_predictions(b.model, "photo.png"), "for a photo use predict_image"
+    ),
+    "samples that are none": (lambda b: kit.make_predictions(b.model, None), "data is None"),
+    "no samples": (lambda b: kit.make_predictions(b.model, []), "no samples were given"),
+    "a name for a model": (lambda b: kit.make_predictions("V0", b.images), "model is 'V0'"),
+    "samples with their labels": (
+        lambda b: kit.make_predictions(b.model, [(b.images[0], 1)]), "give the images alone"
+    ),
+    "samples of two shapes": (
+        lambda b: kit.make_predictions(b.model, [b.images[0], b.images[0, :, :20]]),
+        "samples have different shapes",
+    ),
+    "samples that are no numbers": (
+        lambda b: kit.make_predictions(b.model, NAN * b.images), "are no numbers"
+    ),
+    "samples to 255": (
+        lambda b: kit.make_predictions(b.model, 255 * b.images), "images hold values up to 255"
+    ),
+    "samples too small": (
+        lambda b: kit.make_predictions(b.model, b.images[:, :, :27, :27]), "8 x 1 x 27 x 27"
+    ),
+    # measures
+    "labels too few": (lambda b: kit.accuracy(b.probabilities, b.labels[:3]), "8 predictions for"),
+    "labels of other classes": (
+        lambda b: kit.accuracy(b.probabilities, b.labels + 10), r"run from 1\d to 1\d, expected 0"
+    ),
+    "labels between classes": (
+        lambda b: kit.accuracy(b.probabilities, b.labels + 0.5), "expected whole numbers"
+    ),
+    "predictions that are no numbers": (
+        lambda b: kit.accuracy(NAN * b.probabilities, b.labels), "10 finite numbers a sample"
+    ),
+    "predictions of three classes": (
+        lambda b: kit.confusion_matrix(b.probabilities[:, :3], b.labels), "float32 8 x 3"
+    ),
+    "a table that is not square": (lambda _: kit.most_confused(torch.ones(3, 4)), "3 x 4"),
+    "fewer than none": (lambda _: kit.most_confused(torch.eye(10), top=-1), "top is -1"),
+    "a level of 95": (lambda _: kit.interval_of_mean([0.1, 0.2], 95), "level is 95, expected"),
+    "logits for probabilities": (
+        lambda b: kit.reliability(b.probabilities.log(), b.labels), "are they logits"
+    ),
+    "probabilities too few": (
+        lambda b: kit.calibration_table({"V0": b.probabilities[:3]}, b.labels), "each of 8 labels"
+    ),
+    "a column that is not there": (
+        lambda _: kit.summarize(pd.DataFrame({"name": ["a"]})), "no column 'validation_accuracy'"
+    ),
+    # models
+    "an option that is none": (build("A baseline", droput=0.2), "did you mean 'dropout'"),
+    "a layer of nothing": (build("E MLP", hidden=(0,)), r"hidden is \(0,\), expected whole"),
+    "one width without a list": (build("E MLP", hidden=12), "hidden is 12, expected whole numbers"),
+    "dropout of all": (build("E MLP", dropout=1), "dropout is 1, expected a number at least 0 and"),
+    "dropout in quotes": (build("E MLP", dropout="0.1"), "dropout is '0.1', expected a number"),
+    "batch norm on layers that are none": (build("E MLP", batch_norm=9), "there are 1 hidden lay"),
+    "no channels": (build("V2", hidden_units=0), "hidden_units is 0, expected a whole number"),
+    "no dense unit": (build("E CNN", dense=0), "dense is 0, expected a whole number of 1 or more"),
+    "two channels of three": (build("FastCNN", channels=(1, 2)), "expected 3 of them"),
+    "convolutions beyond the picture": (build("CompactCNN", channels=[1] * 8), "expected 2 to 7"),
+    "an ensemble of none": (build("CompactCNN ensemble", members=0), "members is 0"),
+    "an unknown model in a table": (lambda _: kit.model_table(["V9"]), "did you mean 'V2'"),
+    "a picture that does not fit": (
+        lambda b: kit.layer_table(b.model, (1, 20, 20)), "float32 1 x 1 x 20 x 20"
+    ),
+    # changed images
+    "a strength below 0": (lambda b: kit.corrupt(b.images, "noise", -1), "strength is -1, exp"),
+    "a strength that is no number": (lambda b: kit.corrupt(b.images, "blur", NAN), "is nan, exp"),
+    "bytes corrupted": (
+        lambda b: kit.corrupt(b.digits.test.images[:3], "noise", 0.1), "expected float images"
+    ),
+    "an angle for each of others": (
+        lambda b: kit.affine(b.images, degrees=torch.zeros(3)), "3 settings for 8 images"
+    ),
+    "an angle that is no number": (lambda b: kit.affine(b.images, degrees=NAN), "a setting is nan"),
+    "a range below 0": (lambda b: kit.random_affine(b.images, degrees=-5), "degrees is -5, expect"),
+    # grids
+    "a seed twice": (lambda b: b.grid(seeds=[0, 0]), "seed 0 is there twice"),
+    "seeds as a text": (lambda b: b.grid(seeds="01"), "seeds is '01', expected whole numbers"),
+    "how many seeds": (lambda b: b.grid(seeds=3), "seeds is 3, expected whole numbers, such as"),
+    "half a seed": (lambda b: b.grid(seeds=[0.5]), "a seed is 0.5"),
+    "recipes without names": (lambda b: b.grid([kit.Recipe("V0")]), "recipes is a list, expected"),
+    "a name for a recipe": (lambda b: b.grid({"a": "V0"}), "'a' is 'V0', expected a Recipe"),
+    "no processes": (lambda b: b.grid(jobs=0), "jobs is 0, expected a whole number of 1 or more"),
+    "a typing error in the last recipe": (
+        lambda b: b.grid({"a": kit.Recipe("V0"), "b": kit.Recipe("V0", optimizer="adm")}),
+        "b: unknown optimizer 'adm'; did you mean 'adam'",
+    ),
+    "a name for digits": (
+        lambda _: kit.run_grid({"a": kit.Recipe("V0")}, [0], "mnist"), "digits is 'mnist'"
+    ),
+    "features where images are": (
+        lambda b: b.grid({"head": kit.Recipe("MobileNetV2 head", epochs=1)}),
+        "cannot compute with inputs float32 64 x 1 x 28 x 28",
+    ),
+    "options in a row": (lambda _: kit.Recipe("V0", options=[1]), r"options is \[1\], expected"),
+    "stacked nothing": (lambda b: kit.fit_stack([], b.digits.train.loader()), "no models were"),
+    "a stack of names": (lambda b: kit.fit_stack(["V0"], b.digits.train.loader()), "model is 'V"),
+    # pictures
+    "nothing to draw": (lambda _: kit.plot_images([]), "no images were given to draw"),
+    "titles too few": (lambda b: kit.plot_images(b.images, ["a"]), "1 titles for 8 images"),
+    "a small matrix": (lambda _: kit.plot_confusion_matrix(np.eye(3)), "expected 10 x 10"),
+    "no scores": (lambda _: kit.plot_comparison(pd.DataFrame()), "there are no scores to compare"),
+    "no values": (lambda _: kit.plot_histogram({"a": []}, xlabel="x"), "'a' has no values to draw"),
+    "no digits": (lambda _: kit.plot_class_distribution({"a": []}), "'a' has no labels to draw"),
+    "a history of nothing": (lambda _: kit.plot_history(pd.DataFrame()), "the history is empty"),
+    "labels too few to draw": (
+        lambda b: kit.plot_predictions(b.images, b.labels[:3], b.labels), "8 images, 3 labels, 8 pr"
+    ),
+    "no picture": (lambda _: kit.find_digit(None), "None is no picture; give a file"),
+    "a number that is none": (lambda _: kit.record("mnist", accuracy={"x": NAN}), "x is nan"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", BAD_CALLS)
+def test_a_bad_call_is_named_and_changes_nothing(mistake, bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call, message = BAD_CALLS[mistake]
+    before = {name: weights.clone() for name, weights in bench.model.state_dict().items()}
+    digest, threads = digest_of(bench.digits), torch.get_num_threads()
+    with pytest.raises((ValueError, kit.errors.MnistkitError), match=message):
+        call(bench)
+    assert all(torch.equal(before[name], w) for name, w in bench.model.state_dict().items())
+    assert bench.model.training
+    assert torch.get_num_threads() == threads
+    assert digest_of(bench.digits) == digest
+    assert os.listdir(tmp_path) == []
+
+
+def digest_of(digits: Digits) -> str:
+    return Digits(digits.train, digits.validation, digits.test, digits.source).digest
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["tensor", "list", "array", "one", "one without channel", "float64", "float16", "nested list"],
+)
+def test_samples_of_any_kind_give_the_same_answer(bench, kind):
+    images = bench.images
+    given = {
+        "tensor": images,
+        "list": list(images),
+        "array": images.numpy(),
+        "one": images[0],
+        "one without channel": images[0, 0],
+        "float64": images.double(),
+        "float16": images.half(),
+        "nested list": images[0].tolist(),
+    }[kind]
+    answer = kit.make_predictions(bench.model, given)
+    tolerance = 1e-3 if kind == "float16" else 1e-6
+    assert torch.allclose(answer, bench.probabilities[: len(answer)], atol=tolerance)
+    assert len(answer) == (1 if kind.startswith(("one", "nested")) else 8)
+
+
+def test_a_batch_larger_than_the_data_is_one_batch(bench):
+    history = kit.fit(bench.model, bench.digits.train.loader(10**6), epochs=1, log_every=1)
+    assert len(history.batches) == 1
+
+
+def test_one_sample_can_be_learned(bench):
+    history = bench.fit(bench.images[:1], bench.labels[:1], epochs=30, learning_rate=0.01)
+    assert history.last["train_accuracy"] == 1.0
+
+
+def test_a_model_that_has_diverged_is_not_measured(bench):
+    with torch.no_grad():
+        bench.model.layers[1].weight.fill_(NAN)
+    with pytest.raises(kit.errors.TrainingError, match="batch 1: the loss is nan"):
+        kit.evaluate(bench.model, bench.digits.test.loader(64))
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just([]),
+    st.complex_numbers(), st.binary(max_size=3), st.just(np.int64(3)), st.just(np.float32(0.5)),
+)  # fmt: skip
+
+
+@given(ANYTHING, st.integers(-3, 20))
+def test_a_whole_number_is_one_or_is_refused(value, least):
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if whole and value >= least:
+        checked = checks.check_whole("x", value, least)
+        assert (type(checked), checked) == (int, value)
+    else:
+        with pytest.raises(ValueError, match=re.escape(f"x is {value!r}, expected a whole number")):
+            checks.check_whole("x", value, least)
+
+
+@given(ANYTHING, st.floats(-2, 2), st.floats(-2, 2))
+def test_a_number_lies_within_its_bounds_or_is_refused(value, least, below):
+    real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if real and math.isfinite(value) and least <= value < below:
+        assert checks.check_number("x", value, least=least, below=below) == value
+    else:
+        with pytest.raises(ValueError, match=re.escape(f"x is {value!r}, expected a number")):
+            checks.check_number("x", value, least=least, below=below)
+
+
+_FEW = kit.load_digits("sample", limit=20)
+TINY = Digits(_FEW.train, _FEW.validation, _FEW.test, "tiny")
+
+
+@given(
+    st.sampled_from(["epochs", "batch_size", "learning_rate", "weight_decay", "averaging",
+                     "label_smoothing", "optimizer", "loss", "scheduler", "scheduler_step",
+                     "precision", "normalized", "model", "options", "augment"]),
+    ANYTHING,
+)  # fmt: skip
+def test_a_recipe_with_anything_in_it_is_checked_or_refused(field, value):
+    """What is not refused at once can be trained: nothing is left to fail in the middle."""
+    try:
+        recipe = kit.Recipe(**({"model": "V0", "epochs": 1, "batch_size": 10} | {field: value}))
+        check_recipe(recipe)
+    except ValueError:  # UnknownNameError is one, too
+        return
+    if recipe.epochs <= 3:
+        with suppress(kit.errors.TrainingError):  # it diverges, and says so
+            _, history = kit.train_recipe(recipe, TINY, device="cpu", progress=False, threads=1)
+            assert len(history.rows) == recipe.epochs
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.booleans())
+def test_any_shape_is_computed_or_explained(shape, double):
+    images = torch.zeros(*shape, dtype=torch.float64 if double else torch.float32)
+    with pytest.raises(ValueError, match="MNISTModelV0 cannot compute with inputs float32"):
+        kit.make_predictions(build_model("V0", seed=0), images)
+
+
+def test_partial_schedulers_are_taken(bench):
+    bench.fit(scheduler=partial(lr_scheduler.StepLR, step_size=1))
