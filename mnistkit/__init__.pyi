@@ -9,8 +9,8 @@ from .charts import (
     plot_comparison as plot_comparison,
     plot_confusion_matrix as plot_confusion_matrix,
     plot_histogram as plot_histogram,
+    plot_history as plot_history,
     plot_intervals as plot_intervals,
-    plot_tradeoff as plot_tradeoff,
 )
 from .checkpoints import (
     load_checkpoint as load_checkpoint,
@@ -21,13 +21,6 @@ from .checkpoints import (
     save_state as save_state,
 )
 from .trust.corruptions import CORRUPTIONS as CORRUPTIONS, corrupt as corrupt
-from .curves import (
-    plot_corruptions as plot_corruptions,
-    plot_history as plot_history,
-    plot_interaction as plot_interaction,
-    plot_reliability as plot_reliability,
-    plot_sweep as plot_sweep,
-)
 from .data import (
     CLASS_NAMES as CLASS_NAMES,
     Digits as Digits,
@@ -46,16 +39,15 @@ from .trust.disputed import (
     split_off_disputed as split_off_disputed,
 )
 from .handwriting.draw import draw_digit as draw_digit
+from .experiments.recipe import Recipe as Recipe
+from .experiments.run import train_recipe as train_recipe
 from .experiments.anova import importance as importance, interaction as interaction
 from .experiments.grid import (
-    Recipe as Recipe,
     paired_difference as paired_difference,
     run_experiment as run_experiment,
     run_grid as run_grid,
     summarize as summarize,
-    train_recipe as train_recipe,
 )
-from .extractor import preprocess as preprocess
 from .metrics import (
     accuracy as accuracy,
     confusion_matrix as confusion_matrix,
@@ -86,7 +78,17 @@ from .plotting import (
     show_figure as show_figure,
     use_style as use_style,
 )
-from .prediction import make_predictions as make_predictions, predict_image as predict_image
+from .prediction import make_predictions as make_predictions
+from .handwriting.predict import predict_image as predict_image
+from .experiments.plots import (
+    plot_interaction as plot_interaction,
+    plot_sweep as plot_sweep,
+)
+from .study.plots import plot_tradeoff as plot_tradeoff
+from .trust.plots import (
+    plot_corruptions as plot_corruptions,
+    plot_reliability as plot_reliability,
+)
 from .notebooks.records import record as record
 from .study.report import print_verdicts as print_verdicts
 from .experiments.stack import fit_stack as fit_stack
@@ -98,6 +100,7 @@ from .transfer import (
     extract_features as extract_features,
     freeze as freeze,
     load_mobilenet as load_mobilenet,
+    preprocess as preprocess,
 )
 
 __version__: str

@@ -227,7 +227,7 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
     The first call trains the model, if notebook 04 has not yet done so, and keeps it in
     runs/models. Exit code 1 if a picture could not be read or does not show one digit.
     """
-    from mnistkit.prediction import predict_image
+    from mnistkit.handwriting.predict import predict_image
 
     try:
         trained = _trained(model, source)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    Dataset,
-    RandomSampler,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch.utils.data import Dataset, TensorDataset
 
 from mnistkit.errors import DataError, DownloadError, unknown_name
 from mnistkit.utils import sources
@@ -33,11 +28,40 @@ SAMPLE_TEST_SIZE, SAMPLE_VALIDATION_SIZE = 1000, 500
 _TEST_SEED = 20190525  # the sample's test digits are the same whatever `seed` says
 
 
-class Split(sources.Labelled):
-    """One of train, validation and test: `images` and `labels`, and perhaps `writers`.
+@dataclass(frozen=True)
+class Split:
+    """One of train, validation and test, with what is known of each digit.
 
-    images: uint8, N x 28 x 28, 0 (paper) to 255 (ink). labels: int64, N.
+    images: uint8, N x 28 x 28, 0 (paper) to 255 (ink).
+    labels: int64, N, 0 to 9.
+    writers, series: int64, N, or None where unknown. A writer is a number of NIST's;
+    a series is 4 for high-school students, 0 to 3 for census employees.
     """
+
+    images: Tensor
+    labels: Tensor
+    writers: Tensor | None = None
+    series: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Count the digits."""
+        return len(self.labels)
+
+    def __getitem__(self, index) -> Split:
+        """Select digits by a slice, an index tensor or a mask, with all that is known."""
+        return type(self)(*(None if part is None else part[index] for part in self._parts))
+
+    def __reduce__(self):
+        """Travel to another process as arrays, which joblib maps into its memory uncopied."""
+        return _rebuild, (type(self), *self._arrays)
+
+    @property
+    def _parts(self) -> tuple[Tensor | None, ...]:
+        return self.images, self.labels, self.writers, self.series
+
+    @cached_property  # joblib knows an array that it has mapped by its identity
+    def _arrays(self) -> tuple[np.ndarray | None, ...]:
+        return tuple(None if part is None else part.numpy() for part in self._parts)
 
     def dataset(self, *, normalized: bool = False) -> ImageDataset:
         """Serve these digits as the float images that a model takes."""
@@ -50,10 +74,10 @@ class Split(sources.Labelled):
         shuffle: bool = False,
         normalized: bool = False,
         seed: int = 0,
-    ) -> DataLoader:
-        """Batches of (float32 images N x 1 x 28 x 28, int64 labels N); see `make_loader`."""
+    ) -> Batches:
+        """Batches of (float32 images N x 1 x 28 x 28, int64 labels N)."""
         dataset = self.dataset(normalized=normalized)
-        return make_loader(dataset, batch_size, shuffle=shuffle, seed=seed)
+        return Batches(dataset, batch_size, shuffle=shuffle, seed=seed)
 
     def inputs(self, *, normalized: bool = False) -> Tensor:
         """All images at once as a model takes them: float32, N x 1 x 28 x 28."""
@@ -65,6 +89,7 @@ class Split(sources.Labelled):
 class Digits:
     """Training, validation and test digits, and the name of the source they are from.
 
+    weights: of the network whose features stand in the place of images, if any.
     known_digest: `digest`, where it need not be computed again.
     """
 
@@ -72,6 +97,7 @@ class Digits:
     validation: Split
     test: Split
     source: str
+    weights: str = ""
     known_digest: str = ""
 
     @cached_property
@@ -90,7 +116,13 @@ class Digits:
         """Name the source and the sizes: the line that every notebook prints."""
         sizes = f"{len(self.train):,} train, {len(self.validation):,} validation"
         note = "; a notebook's text is about full MNIST" if self.source == "sample" else ""
-        return f"{self.source}: {sizes}, {len(self.test):,} test digits{note}"
+        source = f"{self.source}, {self.weights}" if self.weights else self.source
+        return f"{source}: {sizes}, {len(self.test):,} test digits{note}"
+
+
+def _rebuild(kind: type[Split], *arrays: np.ndarray | None) -> Split:
+    """A split with tensors of its own: an array that is mapped cannot be written to."""
+    return kind(*(None if a is None else torch.from_numpy(np.array(a)) for a in arrays))
 
 
 class ImageDataset(Dataset):
@@ -116,6 +148,63 @@ class ImageDataset(Dataset):
         if self.normalized:
             images.sub_(MNIST_MEAN).div_(MNIST_STD)  # as `normalize`, without copies
         return images, (labels.item() if labels.ndim == 0 else labels)
+
+
+class Batches:
+    """Batches of a dataset in memory, one pass after another: a DataLoader's, and quicker.
+
+    A DataLoader asks for each sample and puts samples together; this asks the dataset once a
+    batch, with a tensor of indices, so the dataset must take one (`ImageDataset` and
+    `TensorDataset` do). The order is that of a DataLoader with the same generator; it is drawn
+    on the CPU, so that it is the same on every device.
+
+    generator: draws the order; `fit` seeds it anew, so that a run repeats.
+    """
+
+    def __init__(
+        self, dataset: Dataset, batch_size: int = 64, *, shuffle: bool = False, seed: int = 0
+    ):
+        """Raises ValueError for a bad number, or a dataset that is empty."""
+        self.dataset, self.shuffle = dataset, shuffle
+        self.batch_size = check_whole("batch_size", batch_size)
+        self.generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
+        self.device = torch.device("cpu")
+        if len(dataset) == 0:
+            raise ValueError("the dataset is empty: there is nothing to make batches of")
+
+    def __len__(self) -> int:
+        """Count the batches of a pass."""
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Go through the dataset once."""
+        for index in self.draw_order().to(self.device).split(self.batch_size):
+            yield self.dataset[index]
+
+    def draw_order(self) -> Tensor:
+        """Indices of all samples in the order of the next pass: int64, N."""
+        count = len(self.dataset)
+        torch.empty((), dtype=torch.int64).random_(generator=self.generator)  # as a DataLoader does
+        if not self.shuffle:
+            return torch.arange(count)
+        order = torch.randperm(count, generator=self.generator)
+        torch.randperm(count, generator=self.generator)  # a RandomSampler draws one more
+        return order
+
+    def to(self, device: torch.device) -> Batches:
+        """Give the same batches, in the order of the same generator, from a device's memory.
+
+        All samples are copied there once. A dataset that cannot be moved stays where it is.
+        """
+        moved = copy.copy(self)
+        if isinstance(self.dataset, TensorDataset):
+            moved.dataset = TensorDataset(*(tensor.to(device) for tensor in self.dataset.tensors))
+        elif isinstance(self.dataset, ImageDataset):
+            moved.dataset = self.dataset.to(device)
+        else:
+            return self
+        moved.device = device
+        return moved
 
 
 def load_digits(
@@ -160,12 +249,16 @@ def load_digits(
     names = _checked_order(order) if source == "auto" else (source,)
     announce_device()
     name, parts = _first_available(names, data_root(root), writers or by_writer)
-    train, test = parts if len(parts) == 2 else _split_off_sample_test(parts[0])
+    train, test = (
+        parts
+        if len(parts) == 2
+        else _split_off(parts[0], SAMPLE_TEST_SIZE, _TEST_SEED, by_writer=False)
+    )
     if name == "sample":
         validation_size = min(validation_size, SAMPLE_VALIDATION_SIZE)
     train, validation = _split_off(train, validation_size, seed, by_writer)
     splits = [_limited(part, limit) for part in (train, validation, test)]
-    return Digits(*(Split(s.images, s.labels, s.writers, s.series) for s in splits), name)
+    return Digits(*splits, name)
 
 
 def find_source(source: str = "auto", *, root: str | os.PathLike | None = None) -> str:
@@ -203,7 +296,7 @@ def _check_validation_by(validation_by: str) -> bool:
 
 def _first_available(
     names: Sequence[str], root: os.PathLike, writers: bool
-) -> tuple[str, tuple[sources.Labelled, ...]]:
+) -> tuple[str, tuple[Split, ...]]:
     for name in names[:-1]:
         try:
             return name, _read(name, root, writers)
@@ -213,23 +306,15 @@ def _first_available(
     return names[-1], _read(names[-1], root, writers)
 
 
-def _read(name: str, root: os.PathLike, writers: bool) -> tuple[sources.Labelled, ...]:
+def _read(name: str, root: os.PathLike, writers: bool) -> tuple[Split, ...]:
     if name == "mnist":
-        return sources.read_mnist(root, writers=writers)
-    if name == "qmnist":
-        return sources.read_qmnist(root)
-    return (sources.read_sample(),)
+        rows = sources.read_mnist(root, writers=writers)
+    else:
+        rows = sources.read_qmnist(root) if name == "qmnist" else (sources.read_sample(),)
+    return tuple(Split(*parts) for parts in rows)
 
 
-def _split_off_sample_test(
-    sample: sources.Labelled,
-) -> tuple[sources.Labelled, sources.Labelled]:
-    return _split_off(sample, SAMPLE_TEST_SIZE, _TEST_SEED, by_writer=False)
-
-
-def _split_off(
-    digits: sources.Labelled, size: int, seed: int, by_writer: bool
-) -> tuple[sources.Labelled, sources.Labelled]:
+def _split_off(digits: Split, size: int, seed: int, by_writer: bool) -> tuple[Split, Split]:
     """Divide into (rest, `size` set aside), shuffled, by class or by writer."""
     if not 0 <= size <= len(digits) - 10:
         raise ValueError(f"validation_size is {size}, but there are {len(digits):,} digits")
@@ -240,7 +325,7 @@ def _split_off(
     return digits[torch.from_numpy(kept)], digits[torch.from_numpy(aside)]
 
 
-def _indices_by_class(digits: sources.Labelled, size: int, seed: int):
+def _indices_by_class(digits: Split, size: int, seed: int):
     from sklearn.model_selection import train_test_split
 
     indices = torch.arange(len(digits)).numpy()
@@ -249,7 +334,7 @@ def _indices_by_class(digits: sources.Labelled, size: int, seed: int):
     return train_test_split(indices, test_size=size, random_state=seed, stratify=stratify)
 
 
-def _indices_by_writer(digits: sources.Labelled, size: int, seed: int):
+def _indices_by_writer(digits: Split, size: int, seed: int):
     from sklearn.model_selection import GroupShuffleSplit
 
     if digits.writers is None:
@@ -261,7 +346,7 @@ def _indices_by_writer(digits: sources.Labelled, size: int, seed: int):
     return next(splitter.split(digits.labels, groups=digits.writers.numpy()))
 
 
-def _limited(digits: sources.Labelled, limit: int | None) -> sources.Labelled:
+def _limited(digits: Split, limit: int | None) -> Split:
     if limit is None or len(digits) <= limit:
         return digits
     if len(digits) - limit < 10:
@@ -296,43 +381,9 @@ def unnormalize(images: Tensor, mean: float = MNIST_MEAN, std: float = MNIST_STD
 
 def make_loader(
     dataset: Dataset, batch_size: int = 64, *, shuffle: bool = False, seed: int = 0
-) -> DataLoader:
-    """Batch a dataset in memory: an ordinary DataLoader that asks for a batch in one call.
-
-    The sampler hands out tensors of indices and `batch_size=None` passes each to the
-    dataset as it is, so the dataset must accept one (`ImageDataset` and `TensorDataset`
-    do). Worker processes would cost more than they save.
-
-    seed: fixes the order; `fit` sets it anew at its start, so that a run repeats.
-    """
-    batch_size = check_whole("batch_size", batch_size)
-    check_whole("seed", seed, least=0)
-    if len(dataset) == 0:
-        raise ValueError("the dataset is empty: there is nothing to make batches of")
-    generator = torch.Generator().manual_seed(seed)
-    order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-    batches = _TensorBatches(order, batch_size, drop_last=False)
-    return DataLoader(dataset, sampler=batches, batch_size=None, generator=generator)
-
-
-def move_loader(loader: DataLoader, device: torch.device) -> DataLoader:
-    """Give the same batches from a device's memory, where all digits are copied once.
-
-    The order is drawn as before, from the same generator. A loader on the CPU, and any that
-    `make_loader` did not make, is returned as it is: its batches are then moved one by one.
-    """
-    batches, dataset = getattr(loader, "sampler", None), getattr(loader, "dataset", None)
-    if device.type == "cpu" or not isinstance(batches, _TensorBatches):
-        return loader
-    if isinstance(dataset, TensorDataset):
-        moved = TensorDataset(*(tensor.to(device) for tensor in dataset.tensors))
-    elif isinstance(dataset, ImageDataset):
-        moved = dataset.to(device)
-    else:
-        return loader
-    sampler = _TensorBatches(batches.sampler, batches.batch_size, drop_last=False)
-    sampler.device = device
-    return DataLoader(moved, sampler=sampler, batch_size=None, generator=loader.generator)
+) -> Batches:
+    """Batch a dataset in memory, in the place of a DataLoader; see `Batches`."""
+    return Batches(dataset, batch_size, shuffle=shuffle, seed=seed)
 
 
 def _rows(values: Tensor, index) -> Tensor:
@@ -341,24 +392,6 @@ def _rows(values: Tensor, index) -> Tensor:
         rows = values.index_select(0, index.flatten())
         return rows.view(*index.shape, *values.shape[1:])
     return values[index]
-
-
-class _TensorBatches(BatchSampler):
-    """Batches of places as tensors: a list of numbers costs more to index with than a batch.
-
-    The order is that of an ordinary loader with the same generator. It is drawn on the CPU,
-    so that it is the same everywhere, and moved once an epoch to the device of the digits.
-    """
-
-    device = torch.device("cpu")
-
-    def __iter__(self) -> Iterator[Tensor]:
-        count, shuffled = len(self.sampler), isinstance(self.sampler, RandomSampler)
-        generator = self.sampler.generator if shuffled else None
-        order = torch.randperm(count, generator=generator) if shuffled else torch.arange(count)
-        yield from order.to(self.device).split(self.batch_size)
-        if shuffled:
-            torch.randperm(count, generator=generator)  # RandomSampler draws one more at its end
 
 
 def _check_bytes(images: Tensor) -> None:

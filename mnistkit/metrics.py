@@ -62,6 +62,17 @@ def most_confused(matrix: Tensor, top: int = 5) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["true", "predicted", "count"])
 
 
+def negative_log_likelihood(probabilities: Tensor, labels: Tensor) -> float:
+    """Mean of -ln of the probability that each true class was given; 0 is perfect.
+
+    probabilities: float, N x 10. labels: int64, N. An impossible truth costs what the
+    smallest number of its type costs, not infinity.
+    """
+    probabilities, labels = check_probabilities(probabilities, labels)
+    given = probabilities.gather(1, labels.unsqueeze(1))
+    return -given.clamp_min(torch.finfo(given.dtype).tiny).log().mean().item()
+
+
 @dataclass(frozen=True)
 class PairedTest:
     """Two models on the same digits: how often only one of them is right, and what it means.
@@ -131,6 +142,13 @@ def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, mean - reach, mean + reach, deviation, float(values.min()), n)
 
 
+def interval_of_share(right: int, count: int) -> tuple[float, float]:
+    """Bounds of a 95 % interval for a share counted over so many samples (Wilson, 1927)."""
+    from scipy import stats  # slow to import
+
+    return tuple(stats.binomtest(right, count).proportion_ci(method="wilson"))
+
+
 def check_labels(labels: Tensor) -> Tensor:
     """Return labels as int64, N; raise ValueError for what is no class."""
     labels = torch.as_tensor(labels)
@@ -157,3 +175,17 @@ def _classes(predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             "numbers a sample"
         )
     return predictions.argmax(dim=1), labels
+
+
+def check_probabilities(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return probabilities and labels; raise ValueError for logits, or where they do not fit."""
+    probabilities, labels = torch.as_tensor(probabilities), check_labels(labels)
+    if probabilities.shape != (len(labels), CLASSES) or not len(labels):
+        raise ValueError(
+            f"probabilities are {describe(probabilities)}, expected {CLASSES} for each of "
+            f"{len(labels)} labels"
+        )
+    sums = probabilities.sum(dim=1)
+    if not (probabilities >= 0).all() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        raise ValueError("probabilities do not sum to 1 in each row: are they logits?")
+    return probabilities, labels

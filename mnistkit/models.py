@@ -10,7 +10,8 @@ beside the corrected one.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +23,7 @@ from mnistkit.errors import unknown_name
 from mnistkit.utils.validation import check_number, check_whole, explaining
 
 PIXELS, CLASSES = 28 * 28, 10
+FEATURES = 1280  # of MobileNetV2, before its last layer
 INPUT_SHAPE = (1, 28, 28)
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -267,7 +269,7 @@ class ModelEntry:
 
 
 def _mobilenet_head() -> nn.Module:
-    return nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, CLASSES))
+    return nn.Sequential(nn.Dropout(0.2), nn.Linear(FEATURES, CLASSES))
 
 
 def _compact_ensemble(members: int = 5) -> nn.Module:
@@ -275,10 +277,13 @@ def _compact_ensemble(members: int = 5) -> nn.Module:
     return Ensemble([CompactCNN() for _ in range(members)])
 
 
-def _mobilenet_v2(classes: int = CLASSES) -> nn.Module:
-    from mnistkit.transfer import new_mobilenet  # torchvision is slow to import
+def mobilenet(classes: int = CLASSES) -> nn.Module:
+    """Build torchvision's MobileNetV2, random weights, with a head of `classes`."""
+    from torchvision.models import mobilenet_v2  # slow to import
 
-    return new_mobilenet(classes)
+    model = mobilenet_v2(weights=None)
+    model.classifier[1] = nn.Linear(FEATURES, classes)
+    return model
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -317,7 +322,7 @@ MODELS: dict[str, ModelEntry] = {
         _compact_ensemble, "-", "five CompactCNNs, the mean of their probabilities"
     ),
     "MobileNetV2": ModelEntry(
-        _mobilenet_v2, "E", "MobileNetV2 with a head of 10 classes, 3 x 224 x 224 input"
+        mobilenet, "E", "MobileNetV2 with a head of 10 classes, 3 x 224 x 224 input"
     ),
     "MobileNetV2 head": ModelEntry(
         _mobilenet_head, "E", "MobileNetV2's new last layer alone, on 1,280 stored features"
@@ -384,17 +389,26 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
 
     leaves = [layer for layer in model.modules() if not list(layer.children())]
     hooks = [layer.register_forward_hook(note) for layer in leaves]
-    was_training = model.training
+    parameter = next(model.parameters())
+    image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
     try:
-        parameter = next(model.parameters())
-        image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
-        with torch.no_grad(), explaining(model, image):
-            model.eval()(image)
+        with eval_mode(model), torch.no_grad(), explaining(model, image):
+            model(image)
     finally:
-        model.train(was_training)
         for hook in hooks:
             hook.remove()
     return pd.DataFrame(rows)
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model in eval mode (dropout off, batch norm fixed), then back as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 # What decides a layer's outputs beside its weights, by PyTorch's names and our own.

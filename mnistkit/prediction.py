@@ -1,15 +1,13 @@
-"""What a trained model says of images: probabilities, for many or for one photo."""
+"""What a trained model says of images: the probability of each class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from mnistkit.data import normalize
-from mnistkit.handwriting.photo import find_digit
+from mnistkit.models import eval_mode
 from mnistkit.utils.validation import check_inputs, check_model, explaining
 
 _BATCH = 256  # a CNN's activations stay small: quicker than 1,024 at once, with less memory
@@ -31,61 +29,11 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
     """
     parameter = next(check_model(model).parameters())
     inputs = check_inputs(_stack(data).to(parameter.dtype), model)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(), explaining(model, inputs):
-            outputs = [model(batch.to(parameter.device)).cpu() for batch in inputs.split(_BATCH)]
-    finally:
-        model.train(was_training)
+    with eval_mode(model), torch.inference_mode(), explaining(model, inputs):
+        outputs = [model(batch.to(parameter.device)).cpu() for batch in inputs.split(_BATCH)]
     return _to_probabilities(
         torch.cat(outputs).float(), getattr(model, "outputs", "logits")
     ).clone()
-
-
-@dataclass(frozen=True)
-class ImagePrediction:
-    """What a model makes of one picture.
-
-    probabilities: float32, one a class; they sum to 1.
-    picture: float32, 28 x 28, 0 (paper) to 1 (ink): what the model saw.
-    """
-
-    probabilities: Tensor
-    picture: Tensor
-
-    @property
-    def label(self) -> int:
-        """The most probable class."""
-        return int(self.probabilities.argmax())
-
-    @property
-    def certain(self) -> bool:
-        """Whether the most probable class is more probable than all others together."""
-        return float(self.probabilities.max()) > 0.5
-
-    def __str__(self) -> str:
-        """One line: the class and how probable it is."""
-        share = f"{float(self.probabilities[self.label]):.1%}"
-        return (
-            f"{self.label} ({share})" if self.certain else f"unsure, perhaps {self.label} ({share})"
-        )
-
-
-def predict_image(model: nn.Module, source, *, normalized: bool = False) -> ImagePrediction:
-    """Read a photo or a scan of one digit and say which it is.
-
-    Args:
-        model: as in `make_predictions`; takes 28 x 28 pixels.
-        source: a file, a Pillow image or an array; see `photos.find_digit`.
-        normalized: whether the model was trained on normalised images.
-
-    Raises PictureError for a file that is no picture, and for a picture that does not show
-    one digit: blank, several shapes, noise.
-    """
-    picture = find_digit(source)
-    inputs = normalize(picture) if normalized else picture
-    return ImagePrediction(make_predictions(model, [inputs])[0], picture)
 
 
 def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:

@@ -1,9 +1,15 @@
-"""Train a model over epochs, and keep what was seen; see `epoch` for one pass."""
+"""Train a model: a step, an epoch, many epochs, and what was seen.
+
+Read it downwards: `fit` calls `train_one_epoch` and `evaluate` once an epoch, and
+`train_one_epoch` calls `train_step` once a batch.
+"""
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,42 +17,71 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from mnistkit.data import move_loader
-from mnistkit.epoch import evaluate, train_one_epoch
-from mnistkit.errors import TrainingError
-from mnistkit.settings import (
-    LossFunction,
-    check_settings,
-    choose_loss,
-    choose_optimizer,
-    make_schedule,
-    smooth_labels,
+from mnistkit.data import Batches
+from mnistkit.errors import TrainingError, unknown_name
+from mnistkit.models import eval_mode
+from mnistkit.utils.devices import (
+    choose_device,
+    choose_threads,
+    has_convolutions,
+    supports_bfloat16,
+    thread_count,
 )
-from mnistkit.utils.devices import choose_device, choose_threads, has_convolutions, thread_count
 from mnistkit.utils.progress import progress_bar
-from mnistkit.utils.validation import check_loader, check_model
+from mnistkit.utils.validation import (
+    check_batch,
+    check_loader,
+    check_model,
+    check_number,
+    check_whole,
+    explaining,
+)
 
-__all__ = ["History", "evaluate", "fit", "train_one_epoch"]
+Loader = Iterable[tuple[Tensor, Tensor]]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+LOSSES: dict[str, LossFunction] = {
+    "cross_entropy": nn.functional.cross_entropy,  # takes logits
+    "nll": nn.functional.nll_loss,  # takes log-probabilities
+}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, fused=True),  # one pass over the weights, not five
+    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True, fused=True),
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "rmsprop": torch.optim.RMSprop,
+}
+PRECISIONS = ("auto", "float32", "bfloat16")
+SCHEDULER_STEPS = ("epoch", "batch")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean loss and accuracy (a fraction) over `count` samples."""
+
+    loss: float
+    accuracy: float
+    count: int
+
+    def named(self, split: str) -> dict[str, float]:
+        """Loss and accuracy as a row of a history has them: "train_loss" and so on."""
+        return {f"{split}_loss": self.loss, f"{split}_accuracy": self.accuracy}
 
 
 @dataclass
 class History:
-    """What `fit` saw: one row an epoch, and the loss every so many batches if asked for.
+    """What `fit` saw: one row an epoch.
 
     rows: a dict an epoch, with train and validation loss and accuracy, learning rate,
         seconds. Training accuracy is taken batch by batch, while the weights still move.
-    batches: (epoch, batch, loss) where `fit` was given `log_every`.
     interrupted: whether the reader stopped it before its last epoch.
     threads: of the processor, that it was trained with.
     """
 
     rows: list[dict] = field(default_factory=list)
-    batches: list[tuple[int, int, float]] = field(default_factory=list)
     interrupted: bool = False
     threads: int = 0
 
@@ -68,8 +103,8 @@ class History:
 
 def fit(
     model: nn.Module,
-    train_loader: DataLoader,
-    validation_loader: DataLoader | None = None,
+    train_loader: Loader,
+    validation_loader: Loader | None = None,
     *,
     epochs: int = 5,
     optimizer: str | Callable[..., Optimizer] = "adam",
@@ -85,7 +120,6 @@ def fit(
     device: str = "auto",
     precision: str = "auto",
     threads: int | str = "auto",
-    log_every: int | None = None,
     after_epoch: Callable[[nn.Module], Mapping[str, float]] | None = None,
     progress: bool = True,
 ) -> History:
@@ -93,7 +127,7 @@ def fit(
 
     Args:
         model: is trained in place and moved to the device.
-        train_loader: batches of (inputs, labels), as `make_loader` gives.
+        train_loader: batches of (inputs, labels), as `Split.loader` or a DataLoader gives.
         validation_loader: measured after each epoch; None to skip.
         epochs: passes over the training data.
         optimizer: a name in `OPTIMIZERS`, or a callable that takes the parameters and
@@ -116,8 +150,7 @@ def fit(
             "auto": bfloat16 for a model with convolutions where the machine is much faster
             in it.
         threads: of the processor; "auto" takes all for a model with convolutions and one
-            for any other: see `devices.choose_threads`. It is kept in `History.threads`.
-        log_every: keep the loss of every so many batches in `History.batches`.
+            for any other: see `choose_threads`. It is kept in `History.threads`.
         after_epoch: called with the model after each epoch; what it returns joins the
             epoch's row. Its time does not count.
         progress: show a bar (the environment variable TQDM_DISABLE=1 hides it anywhere).
@@ -128,49 +161,46 @@ def fit(
         TrainingError: the loss is no longer a number; names epoch and batch.
         ValueError: an unknown name, or a number out of range.
     """
-    check_settings(epochs=epochs, learning_rate=learning_rate, weight_decay=weight_decay,
-                   scheduler_step=scheduler_step, log_every=log_every, threads=threads,
-                   averaging=averaging, augment=augment, seed=seed)  # fmt: skip
-    loss_fn, training_loss = choose_loss(loss), smooth_labels(loss, label_smoothing)
-    make_optimizer = partial(
-        choose_optimizer(optimizer), lr=learning_rate, weight_decay=weight_decay
-    )
+    check_settings(**locals())
     check_model(model)
     check_loader("train_loader", train_loader)
     if validation_loader is not None:
         check_loader("validation_loader", validation_loader)
     device = choose_device(device)
-    model.to(device)
-    if has_convolutions(model):
-        model.to(memory_format=torch.channels_last)  # the order that convolutions are fastest in
-    train_loader = move_loader(train_loader, device)
-    if validation_loader is not None:
-        validation_loader = move_loader(validation_loader, device)
-    threads = choose_threads(model) if threads == "auto" else threads
-    optimizer = make_optimizer(model.parameters())
+    _move(model, device)
+    train_loader, validation_loader = (_moved(part, device)
+                                       for part in (train_loader, validation_loader))  # fmt: skip
+    optimizer = choose_optimizer(optimizer)(
+        model.parameters(), lr=learning_rate, weight_decay=weight_decay
+    )
     batches = epochs * len(train_loader)
     steps = batches if scheduler_step == "batch" else epochs
     schedule = make_schedule(scheduler, optimizer, steps) if scheduler is not None else None
-    each_batch = [schedule.step] if schedule and scheduler_step == "batch" else []
-    measured = model
-    if averaging:
-        averaged = AveragedModel(model, avg_fn=_moving_average(averaging))
-        each_batch.append(partial(averaged.update_parameters, model))
-        measured = averaged.module
-    train = partial(train_one_epoch, model, train_loader, training_loss, optimizer,
-                    precision=precision, augment=augment)  # fmt: skip
-    validate = (None if validation_loader is None
-                else partial(evaluate, measured, validation_loader, loss_fn))  # fmt: skip
-    _reseed(train_loader, seed)
+    averaged = AveragedModel(model, avg_fn=_moving_average(averaging)) if averaging else None
+    measured = averaged.module if averaged else model
+    threads = choose_threads(model) if threads == "auto" else threads
+    training_loss = smooth_labels(loss, label_smoothing)
     history = History(threads=threads)
-    bar = progress_bar(batches, "training", "batch", shown=progress)
-    with bar, thread_count(threads):
+    _reseed(train_loader, seed)
+    with progress_bar(batches, "training", "batch", shown=progress) as bar, thread_count(threads):
+        after_batch = [bar.update]
+        if schedule and scheduler_step == "batch":
+            after_batch.append(schedule.step)
+        if averaged:
+            after_batch.append(partial(averaged.update_parameters, model))
         try:
             for epoch in range(1, epochs + 1):
-                rate = optimizer.param_groups[0]["lr"]
-                after_batch = _batch_recorder(history, epoch, log_every, bar, each_batch)
-                row = _one_epoch(epoch, rate, partial(train, after_batch=after_batch), validate)
-                history.rows.append(row)
+                started, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
+                row = {"epoch": epoch}
+                with _naming(epoch):
+                    row |= train_one_epoch(
+                        model, train_loader, training_loss, optimizer,
+                        precision=precision, augment=augment, after_batch=after_batch,
+                    ).named("train")  # fmt: skip
+                    if validation_loader is not None:
+                        row |= evaluate(measured, validation_loader, loss).named("validation")
+                seconds = time.perf_counter() - started
+                history.rows.append(row | {"learning_rate": rate, "seconds": seconds})
                 if after_epoch:
                     history.rows[-1] |= after_epoch(measured)
                 if schedule and scheduler_step == "epoch":
@@ -178,26 +208,292 @@ def fit(
         except KeyboardInterrupt:
             history.interrupted = True
             print(f"interrupted: {len(history.rows)} of {epochs} epochs are in the history")
-    if measured is not model:
-        model.load_state_dict(measured.state_dict())
+    if averaged:
+        model.load_state_dict(averaged.module.state_dict())
     return history
 
 
-def _one_epoch(epoch: int, rate: float, train: Callable, validate: Callable | None) -> dict:
-    """Train and validate, and return the epoch's row of the history."""
-    started = time.perf_counter()
+def train_one_epoch(
+    model: nn.Module,
+    loader: Loader,
+    loss_fn: LossFunction,
+    optimizer: Optimizer,
+    *,
+    precision: str = "auto",
+    augment: Callable[[Tensor], Tensor] | None = None,
+    after_batch: Sequence[Callable[[], object]] = (),
+) -> Evaluation:
+    """Show the model every batch once, and step the optimizer after each.
+
+    loss_fn: takes (outputs, labels), returns the batch's mean loss.
+    precision, augment: see `fit`. after_batch: each is called after each batch.
+
+    Returns mean loss and accuracy over samples, taken while the weights move.
+    Raises TrainingError, naming the batch, if the loss is no longer finite; ValueError for
+    batches that the model cannot compute with.
+    """
+    device = next(check_model(model).parameters()).device
+    autocast, mean = choose_autocast(model, precision), RunningMean()
+    model.train()
+    for number, batch in enumerate(loader, start=1):
+        inputs, labels = check_batch(batch, model) if number == 1 else batch
+        inputs, labels = inputs.to(device), labels.to(device)
+        if augment:
+            inputs = augment(inputs)
+        with explaining(model, inputs, labels):
+            outputs, loss = train_step(model, inputs, labels, loss_fn, optimizer, autocast)
+        mean.add(outputs, labels, loss)
+        for call in after_batch:
+            call()
+    return mean.result()
+
+
+def train_step(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    loss_fn: LossFunction,
+    optimizer: Optimizer,
+    autocast: torch.autocast,
+) -> tuple[Tensor, Tensor]:
+    """Forward, backward, and a step of the optimizer; returns outputs and loss."""
+    with autocast:
+        outputs = model(inputs)
+    outputs = outputs.float()
+    loss = loss_fn(outputs, labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return outputs.detach(), loss.detach()
+
+
+def evaluate(
+    model: nn.Module, loader: Loader, loss_fn: LossFunction | str = "cross_entropy"
+) -> Evaluation:
+    """Mean loss and accuracy over samples, in eval mode; the model's mode is restored.
+
+    loss_fn: takes (outputs, labels) and returns the batch's mean; or a name in `LOSSES`.
+    Raises TrainingError if the loss is no number, as that of a model that has diverged;
+    ValueError for batches that the model cannot compute with.
+    """
+    device, mean = next(check_model(model).parameters()).device, RunningMean()
+    loss_fn = choose_loss(loss_fn)
+    with eval_mode(model), torch.inference_mode():
+        for number, batch in enumerate(loader, start=1):
+            inputs, labels = check_batch(batch, model) if number == 1 else batch
+            inputs, labels = inputs.to(device), labels.to(device)
+            with explaining(model, inputs, labels):
+                outputs = model(inputs)
+                loss = loss_fn(outputs, labels)
+            mean.add(outputs, labels, loss)
+    return mean.result()
+
+
+class RunningMean:
+    """Mean loss and accuracy over samples, of one model or of each member of a stack.
+
+    Batches wait on the device and are worked out fifty at a time: none waits for a number, and
+    counting costs a batch next to nothing. On a GPU nothing is fetched before `result`: to ask
+    for a number would make it stop and wait.
+    """
+
+    _EVERY = 50  # batches
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.parts: list[tuple[Tensor, Tensor, Tensor]] = []  # losses, sizes, how many right
+        self.batches = 0  # that were found to have a loss
+
+    def add(self, outputs: Tensor, labels: Tensor, loss: Tensor) -> None:
+        """Take in a batch: outputs N x 10, labels N and its mean loss; or M of each, stacked.
+
+        Raises TrainingError soon after a loss that is no number; see the class for a GPU.
+        """
+        self.waiting.append((outputs, labels, loss))
+        if len(self.waiting) == self._EVERY:
+            self._work_out()
+
+    def result(self) -> Evaluation:
+        """Return the means over all samples.
+
+        Raises ValueError if there was no batch, TrainingError for a loss that is no number.
+        """
+        return self.results()[0]
+
+    def results(self) -> list[Evaluation]:
+        """Return them for each member of a stack."""
+        if self.waiting:
+            self._work_out()
+        if not self.parts:
+            raise ValueError("the loader gave no batches: there is nothing to measure")
+        loss, right, batches = 0.0, 0, 0
+        for losses, sizes, hits in self.parts:
+            losses = losses.cpu()
+            _check_finite(losses, batches)
+            loss, right = loss + sizes.double() @ losses.double(), right + hits.cpu()
+            batches += len(sizes)
+        count = sum(int(sizes.sum()) for _, sizes, _ in self.parts)
+        return [
+            Evaluation(each / count, hits / count, count)
+            for each, hits in zip(loss.tolist(), right.tolist(), strict=True)
+        ]
+
+    def _work_out(self) -> None:
+        outputs, labels, losses = zip(*self.waiting, strict=True)
+        self.waiting.clear()
+        right = torch.cat(outputs, dim=-2).argmax(dim=-1) == torch.cat(labels, dim=-1)
+        sizes = torch.tensor([part.shape[-1] for part in labels])
+        losses = torch.stack(losses).view(len(sizes), -1)
+        if losses.device.type == "cpu":
+            _check_finite(losses, sum(len(sizes) for _, sizes, _ in self.parts))
+        self.parts.append((losses, sizes, right.sum(dim=-1).view(-1)))
+
+
+def _check_finite(losses: Tensor, before: int) -> None:
+    """Raise TrainingError for a loss (batches x members) that is no number, by its batch."""
+    lost = (~torch.isfinite(losses)).nonzero()
+    if len(lost):
+        batch, member = lost[0].tolist()
+        whose = f" of member {member}" if losses.shape[1] > 1 else ""
+        raise TrainingError(
+            f"batch {before + batch + 1}: the loss{whose} is {losses[batch, member].item()}.",
+            do="lower the learning rate, or look for values in the inputs that are no numbers",
+        )
+
+
+# --- settings -------------------------------------------------------------------------------
+
+
+def choose_loss(loss: str | LossFunction) -> LossFunction:
+    """Return the loss by its name in `LOSSES`; a callable is returned as it is."""
+    if callable(loss):
+        return loss
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise unknown_name("loss", loss, LOSSES)
+    return LOSSES[loss]
+
+
+def smooth_labels(loss: str | LossFunction, share: float) -> LossFunction:
+    """Return the loss with this share of each label's weight spread evenly over all classes.
+
+    Szegedy and others, 2016. Raises ValueError for another loss than cross-entropy, or a
+    share outside [0, 1).
+    """
+    check_number("label_smoothing", share, least=0, below=1)
+    if share and loss != "cross_entropy":
+        raise ValueError("label_smoothing goes with the loss 'cross_entropy' only")
+    loss_fn = choose_loss(loss)
+    return partial(loss_fn, label_smoothing=share) if share else loss_fn
+
+
+def choose_optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[..., Optimizer]:
+    """Return the optimizer by its name in `OPTIMIZERS`; a callable is returned as it is."""
+    if callable(optimizer):
+        return optimizer
+    if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
+        raise unknown_name("optimizer", optimizer, OPTIMIZERS)
+    return OPTIMIZERS[optimizer]
+
+
+def make_schedule(
+    scheduler: Callable[[Optimizer], LRScheduler], optimizer: Optimizer, steps: int
+) -> LRScheduler:
+    """Build the schedule; one that lasts for a number of steps is told it, if nobody did yet.
+
+    Raises ValueError for one that cannot be built, or that wants to be told a loss.
+    """
+    kind = getattr(scheduler, "func", scheduler)
+    if not callable(kind):
+        raise ValueError(f"scheduler is {scheduler!r}, expected a class of torch.optim's")
+    if kind is ReduceLROnPlateau:
+        raise ValueError("ReduceLROnPlateau waits for a loss, and `fit` gives it none")
+    settings = inspect.signature(scheduler).parameters
+    lasting = [settings[name].default for name in ("total_steps", "epochs") if name in settings]
+    if len(lasting) == 2 and lasting == [None, None]:
+        scheduler = partial(scheduler, total_steps=steps)
     try:
-        trained = train()
-        validation = validate() if validate else None
+        return scheduler(optimizer)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the scheduler cannot be built: {error}") from error
+
+
+def choose_autocast(model: nn.Module, precision: str) -> torch.autocast:
+    """Return the context for a forward pass in this precision; see `fit`."""
+    device = next(model.parameters()).device
+    low = precision == "bfloat16" or (
+        precision == "auto" and has_convolutions(model) and supports_bfloat16(device)
+    )
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=low)
+
+
+def check_settings(**settings: object) -> None:
+    """Raise ValueError for a number out of range or an unknown name, among settings of `fit`."""
+    for name, check in _CONSTRAINTS.items():
+        if name in settings:
+            check(name, settings[name])
+    smooth_labels(settings["loss"], settings.get("label_smoothing", 0.0))
+    choose_optimizer(settings["optimizer"])
+
+
+def _check_choice(name: str, value: object, *, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise unknown_name(name, value, choices)
+
+
+def _check_augment(name: str, value: object) -> None:
+    if value is not None and not callable(value):
+        raise ValueError(f"{name} is {value!r}, expected a function of images")
+
+
+def _check_threads(name: str, value: object) -> None:
+    if value != "auto" and (type(value) is not int or value < 1):
+        raise ValueError(f"{name} is {value!r}, expected 1 or more, or 'auto'")
+
+
+_CONSTRAINTS: dict[str, Callable[[str, object], object]] = {
+    "epochs": check_whole,
+    "batch_size": check_whole,
+    "seed": partial(check_whole, least=0),
+    "learning_rate": partial(check_number, above=0),
+    "weight_decay": partial(check_number, least=0),
+    "label_smoothing": partial(check_number, least=0, below=1),
+    "averaging": partial(check_number, least=0, below=1),
+    "scheduler_step": partial(_check_choice, choices=SCHEDULER_STEPS),
+    "precision": partial(_check_choice, choices=PRECISIONS),
+    "augment": _check_augment,
+    "threads": _check_threads,
+}
+
+
+# --- inside of fit --------------------------------------------------------------------------
+
+
+def _move(model: nn.Module, device: torch.device) -> None:
+    """Move a model, with maps in the order that convolutions are fastest in."""
+    model.to(device)
+    if has_convolutions(model):
+        model.to(memory_format=torch.channels_last)
+
+
+def _moved(loader: Loader | None, device: torch.device) -> Loader | None:
+    """The same batches from the device's memory; other loaders' are moved one by one."""
+    return loader.to(device) if isinstance(loader, Batches) else loader
+
+
+def _reseed(loader: Loader, seed: int) -> None:
+    torch.manual_seed(seed)
+    generator = getattr(loader, "generator", None)
+    if generator is not None:
+        generator.manual_seed(seed)
+
+
+@contextmanager
+def _naming(epoch: int) -> Iterator[None]:
+    """Say in which epoch the loss was lost."""
+    try:
+        yield
     except TrainingError as error:
         raise TrainingError(f"epoch {epoch}, {error}") from None
-    row = {"epoch": epoch, "train_loss": trained.loss, "train_accuracy": trained.accuracy}
-    if validation:
-        row |= {
-            "validation_loss": validation.loss,
-            "validation_accuracy": validation.accuracy,
-        }
-    return row | {"learning_rate": rate, "seconds": time.perf_counter() - started}
 
 
 def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -207,23 +503,3 @@ def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         return mean + (value - mean) * (1 - min(decay, (1 + int(count)) / (10 + int(count))))
 
     return average
-
-
-def _batch_recorder(
-    history: History, epoch: int, log_every: int | None, bar: tqdm, each_batch: Sequence[Callable]
-):
-    def record(number: int, loss: Tensor) -> None:
-        bar.update()
-        for step in each_batch:
-            step()
-        if log_every and number % log_every == 0:
-            history.batches.append((epoch, number, loss.item()))
-
-    return record
-
-
-def _reseed(loader: DataLoader, seed: int) -> None:
-    torch.manual_seed(seed)
-    generator = getattr(loader, "generator", None)
-    if generator is not None:
-        generator.manual_seed(seed)

@@ -11,8 +11,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image
 
-from mnistkit import charts, curves, plotting
+from mnistkit import charts, plotting
+from mnistkit.experiments import plots as experiments_plots
 from mnistkit.plotting import alt_text
+from mnistkit.study import plots as study_plots
+from mnistkit.trust import plots as trust_plots
 
 mpl.use("Agg")
 
@@ -73,7 +76,7 @@ FIGURES = {
         "Digits per class. train: 14 digits, fewest 3 (7.1 %), most 1 (21.4 %).",
     ),
     "history": (
-        lambda ax=None: curves.plot_history(FRAME, "loss", ax=ax),
+        lambda ax=None: charts.plot_history(FRAME, "loss", ax=ax),
         "Loss per epoch: train 0.500 to 0.200; validation 0.400 to 0.300.",
     ),
     "confusion": (
@@ -89,25 +92,25 @@ FIGURES = {
         "Histogram, points: V1: 3 values from 1 to 9.5.",
     ),
     "sweep": (
-        lambda ax=None: curves.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
+        lambda ax=None: experiments_plots.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
         "rate: SGD best at 0.1 with 97.00 %.",
     ),
     "interaction": (
-        lambda ax=None: curves.plot_interaction(
+        lambda ax=None: experiments_plots.plot_interaction(
             SWEEP.assign(x=["tanh", "relu"]), xlabel="activation", line="optimizer", ax=ax
         ),
         "activation, mean validation accuracy in %: optimizer SGD: 97.00 at tanh, 90.00 at relu.",
     ),
     "reliability": (
-        lambda ax=None: curves.plot_reliability({"V2": BELIEFS}, ax=ax),
+        lambda ax=None: trust_plots.plot_reliability({"V2": BELIEFS}, ax=ax),
         "Reliability: V2 is on average 5.00 points more sure than right.",
     ),
     "corruption": (
-        lambda ax=None: curves.plot_corruption(HARDER, xlabel="pixels", title="blur", ax=ax),
+        lambda ax=None: trust_plots.plot_corruption(HARDER, xlabel="pixels", title="blur", ax=ax),
         "blur of 2: best V2 with 50 %, worst V0 with 20 %.",
     ),
     "corruptions": (
-        lambda ax=None: curves.plot_corruptions(
+        lambda ax=None: trust_plots.plot_corruptions(
             {"blur": HARDER, "size": SMALLER}, {"blur": "pixels", "size": "times"}, ax=ax
         ),
         "blur of 2: best V2 with 50 %, worst V0 with 20 %. "
@@ -118,7 +121,7 @@ FIGURES = {
         "Gaps: SGD - Adam +0.10 [-0.20, +0.40]; no dropout -0.50 [-0.70, -0.30].",
     ),
     "tradeoff": (
-        lambda ax=None: charts.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=ax),
+        lambda ax=None: study_plots.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=ax),
         "seconds; seconds: V0 91.00 % at 2.5; V2 98.50 % at 60.0.",
     ),
 }  # fmt: skip
@@ -148,8 +151,8 @@ def test_equal_classes_have_no_fewest():
 
 
 def test_every_plot_function_is_among_the_figures():
-    functions = {name for module in (plotting, charts, curves) for name in vars(module)
-                 if name.startswith("plot_")}  # fmt: skip
+    rooms = (plotting, charts, experiments_plots, study_plots, trust_plots)
+    functions = {name for room in rooms for name in vars(room) if name.startswith("plot_")}
     assert len(functions) == len(FIGURES)
 
 
@@ -169,7 +172,7 @@ def test_an_interval_that_holds_zero_has_an_open_mark():
 def test_better_models_stand_higher_and_dearer_ones_further_right():
     _, (ax, beside) = plt.subplots(1, 2, sharey=True)
     for panel in (ax, beside):  # two panels of one scale must not turn each other over
-        charts.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=panel)
+        study_plots.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=panel)
     ax.figure.canvas.draw()
     cheap, dear = (ax.transData.transform(point) for point in ((2.5, 9.0), (60.0, 1.5)))
     assert dear[0] > cheap[0]
@@ -182,7 +185,7 @@ def test_names_of_neighbours_do_not_cover_each_other():
         {"mean": means, "low": means - 0.01, "high": means + 0.01, "seconds": [10, 10.1, 11, 1]},
         index=["one model", "another", "a third", "far away"],
     )
-    ax = charts.plot_tradeoff(close, "seconds", xlabel="seconds")
+    ax = study_plots.plot_tradeoff(close, "seconds", xlabel="seconds")
     ax.figure.canvas.draw()
     boxes = [text.get_window_extent() for text in ax.texts]
     assert len(boxes) == 4

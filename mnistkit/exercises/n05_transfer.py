@@ -19,9 +19,9 @@ from mnistkit.exercises.exercise import (
     word,
     wrong_if,
 )
-from mnistkit.extractor import preprocess
 from mnistkit.metrics import interval_of_mean
 from mnistkit.training import History
+from mnistkit.transfer import preprocess
 
 
 @exercise(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,24 +13,12 @@ from mnistkit.data import Digits
 from mnistkit.errors import unknown_name
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe
-from mnistkit.experiments.results import identify, result_path, write_result
-from mnistkit.experiments.run import check_recipe, pack_digits, run_one, stored_result, train_recipe
+from mnistkit.experiments.results import RunId, identify, write_result
+from mnistkit.experiments.run import run_one, whole_result
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.storage import remove_leftovers
 from mnistkit.utils.validation import check_columns, check_seeds, check_whole
-
-__all__ = [
-    "Experiment",
-    "Recipe",
-    "check_recipe",
-    "count_stored",
-    "paired_difference",
-    "run_experiment",
-    "run_grid",
-    "summarize",
-    "train_recipe",
-]
 
 
 @dataclass(frozen=True)
@@ -100,13 +89,13 @@ def run_grid(
     if not isinstance(digits, Digits):
         raise ValueError(f"digits is {digits!r}, expected what load_digits gives")
     measured = _read_stored(plan, digits, folder, test) if folder else {}
-    missing = [place for place in range(len(plan)) if place not in measured]
+    missing = [index for index in range(len(plan)) if index not in measured]
     if missing:
         if jobs != -1:
             check_whole("jobs", jobs)
         computers = {"jobs": jobs, "scheduler": scheduler}
         measured |= _run_all(plan, missing, digits, test, folder, keep_models, computers)
-    rows = [_row(*plan[place], measured[place], test) for place in range(len(plan))]
+    rows = [_row(*plan[index], measured[index], test) for index in range(len(plan))]
     return pd.DataFrame(rows)
 
 
@@ -151,21 +140,18 @@ def count_stored(
     recipes: Mapping[str, Recipe], seeds: Sequence[int], digits: Digits, folder: str | os.PathLike
 ) -> int:
     """How many runs of a grid have a result in the folder."""
-    plan = _plan(recipes, seeds)
-    return sum(result_path(folder, run).exists() for run in _identities(plan, digits))
+    runs = _identities(_plan(recipes, seeds), digits)
+    return sum((Path(folder) / run.file_name).exists() for run in runs)
 
 
 def _plan(recipes: Mapping[str, Recipe], seeds: Sequence[int]) -> list[tuple[str, Recipe, int]]:
     return [(name, recipe, int(seed)) for name, recipe in recipes.items() for seed in seeds]
 
 
-def _identities(plan, digits: Digits) -> list[dict]:
+def _identities(plan, digits: Digits) -> list[RunId]:
     """What `identify` says of each run; once a recipe, since it builds the model."""
-    known: dict[int, dict] = {}
-    for _, recipe, seed in plan:
-        if id(recipe) not in known:
-            known[id(recipe)] = identify(recipe, seed, digits)
-    return [known[id(recipe)] | {"seed": seed} for _, recipe, seed in plan]
+    known = {id(recipe): identify(recipe, 0, digits) for _, recipe, _ in plan}
+    return [replace(known[id(recipe)], seed=seed) for _, recipe, seed in plan]
 
 
 def _check_recipes(recipes: Mapping[str, Recipe]) -> None:
@@ -175,40 +161,38 @@ def _check_recipes(recipes: Mapping[str, Recipe]) -> None:
         if not isinstance(recipe, Recipe):
             raise ValueError(f"{name!r} is {recipe!r}, expected a Recipe")
         try:
-            check_recipe(recipe)
+            recipe.check()
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 
 
 def _read_stored(plan, digits: Digits, folder, test: bool) -> dict[int, dict]:
-    """Results that are there already, by place in the plan."""
+    """What was measured in the runs that are there already, by index in the plan."""
     remove_leftovers(folder)
     found = {}
-    for place, run in enumerate(_identities(plan, digits)):
-        content = stored_result(run, folder, test)
-        if content:
-            found[place] = content["measured"]
+    for index, run in enumerate(_identities(plan, digits)):
+        if result := whole_result(folder, run, test):
+            found[index] = result.measured
     return found
 
 
 def _run_all(
-    plan, places, digits: Digits, test, folder, keep_models, computers: Mapping
+    plan, missing: Sequence[int], digits: Digits, test, folder, keep_models, computers: Mapping
 ) -> dict[int, dict]:
-    """Run what is at these places of the plan, side by side.
+    """Run what is missing of the plan, side by side.
 
     Processes of this machine write their results themselves, so that none is lost if this
     one dies. Workers of a cluster may not see the folder, so here it is done for them.
     """
     near = None if computers["scheduler"] else folder
-    rows = [(*plan[place][1:], test, near, keep_models) for place in places]
-    done, measured = run_in_parallel(run_one, rows, pack_digits(digits), **computers), {}
-    with progress_bar(len(plan), "training", "run", done=len(plan) - len(places)) as bar:
-        for number, (result, machine) in done:
-            place = places[number]
+    rows = [(*plan[index][1:], test, near, keep_models) for index in missing]
+    assert digits.digest  # computed here, once, and not by each process
+    measured = {}
+    with progress_bar(len(plan), "training", "run", done=len(plan) - len(missing)) as bar:
+        for row, result in run_in_parallel(run_one, rows, digits, **computers):
             if folder and not near:
-                run = identify(*plan[place][1:], digits)
-                write_result(folder, run, result, machine)
-            measured[place] = result
+                write_result(folder, result)
+            measured[missing[row]] = result.measured
             bar.update()
     return measured
 

@@ -15,6 +15,8 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from mnistkit.augmentation import random_affine
+from mnistkit.models import build_model
+from mnistkit.training import check_settings, choose_optimizer, make_schedule
 from mnistkit.utils.validation import check_number
 
 # What a recipe can name, in a sweep's file and in its own written form.
@@ -77,6 +79,27 @@ class Recipe:
             object.__setattr__(self, name, check_number(name, getattr(self, name)))
         if not isinstance(self.normalized, bool):
             raise ValueError(f"normalized is {self.normalized!r}, expected True or False")
+
+    def check(self) -> None:
+        """Raise ValueError for what would stop `fit`, before anything is run.
+
+        Names, options of the model, ranges; and that the scheduler can be built.
+        """
+        try:
+            model = build_model(self.model, **self.options)
+        except TypeError as error:
+            raise ValueError(
+                f"{self.model} cannot be built with {self.options}: {error}"
+            ) from error
+        check_settings(batch_size=self.batch_size, **self.fit_settings)
+        optimizer = choose_optimizer(self.optimizer)
+        # Only where it tells something: torch's first optimizer imports torch's compiler.
+        if callable(self.optimizer) or self.scheduler is not None:
+            optimizer = optimizer(
+                model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+            )
+        if self.scheduler is not None:
+            make_schedule(self.scheduler, optimizer, steps=10 * self.epochs)
 
     def __eq__(self, other: object) -> bool:
         """Compare what is trained, not how it was written: lists and tuples are alike."""

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,93 +27,53 @@ from mnistkit.utils.storage import write_atomically
 # Raised when the layout of the files changes, and when the same recipe, seed and digits no
 # longer train the same model: an older result is then not taken for one of today.
 FORMAT = 2
-_AGAIN = "delete that file: the next run measures it again"
 
 
-def identify(recipe: Recipe, seed: int, digits: Digits) -> dict:
-    """Say what decides a run's numbers: recipe, seed, data, and the model's layers.
+@dataclass(frozen=True)
+class DataId:
+    """Which digits a run saw: their source, their digest, how many in each split.
 
-    The layers are there because a recipe only names its model: a change of the
-    architecture behind the name makes it another run.
+    weights: of the network whose features stand in the place of images, if any.
     """
-    data = {"source": digits.source, "digest": digits.digest}
-    data |= {part: len(getattr(digits, part)) for part in ("train", "validation", "test")}
-    return {
-        "recipe": recipe.to_dict(),
-        "seed": int(seed),
-        "data": data,
-        "layers": layers_digest(recipe),
-    }
+
+    source: str
+    digest: str
+    train: int
+    validation: int
+    test: int
+    weights: str = ""
+
+    def __str__(self) -> str:
+        """Say it in a message."""
+        source = f"{self.source}, {self.weights}" if self.weights else self.source
+        return f"{source} ({self.train:,} training digits, digest {self.digest})"
 
 
-def layers_digest(recipe: Recipe) -> str:
-    """Twelve hexadecimal digits that change with the layers of the recipe's model."""
-    return _digest(describe_layers(build_model(recipe.model, **recipe.options)))[:12]
+@dataclass(frozen=True)
+class RunId:
+    """What decides a run's numbers: recipe, seed, data, and the model's layers.
 
-
-def result_path(folder: str | os.PathLike, run: Mapping) -> Path:
-    """Name the file of a run, as `identify` gives it: model, digest of the rest, seed."""
-    rest = {name: run[name] for name in ("recipe", "data", "layers")}
-    model = re.sub(r"[^a-z0-9]+", "-", run["recipe"]["model"].lower())
-    return Path(folder) / f"{model}-{_digest(rest)[:12]}-seed{run['seed']:04d}.json"
-
-
-def write_result(
-    folder: str | os.PathLike, run: Mapping, measured: Mapping, machine: Mapping | None = None
-) -> Path:
-    """Write what was measured in a run, and on what machine: by default this one.
-
-    Raises StorageError if the folder cannot be written to.
+    recipe: as `Recipe.to_dict` gives. layers: digest of them; a recipe only names its model,
+    so that a change of the architecture behind the name makes it another run.
     """
-    machine = describe_machine() if machine is None else machine
-    content = {"format": FORMAT, "run": run, "measured": measured, "machine": machine}
-    path = result_path(folder, run)
-    text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
-    with write_atomically(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-    return path
 
+    recipe: dict
+    seed: int
+    data: DataId
+    layers: str
 
-def read_result(path: str | os.PathLike, run: Mapping | None = None) -> dict:
-    """Read and verify a result file: a dict with run, measured and machine.
+    @property
+    def file_name(self) -> str:
+        """Model, digest of all but the seed, seed."""
+        rest = asdict(self)
+        seed = rest.pop("seed")
+        model = re.sub(r"[^a-z0-9]+", "-", self.recipe["model"].lower())
+        return f"{model}-{_digest(rest)[:12]}-seed{seed:04d}.json"
 
-    run: what it must be the result of; by default what its name says.
-
-    Raises ResultError for a file that is missing, no JSON, changed since it was written,
-    or the result of another run or of other data.
-    """
-    path = Path(path)
-    content = _read_json(path)
-    claimed = content.pop("sha256", None)
-    if claimed != _digest(content):
-        raise ResultError(
-            f"{path.name} has been changed since it was written: its checksum does not fit",
-            where=path.parent,
-            do=_AGAIN,
-        )
-    if content["format"] != FORMAT:
-        raise ResultError(
-            f"{path.name} was measured by another version of mnistkit "
-            f"(results of kind {content['format']}, here {FORMAT})",
-            where=path.parent,
-            do=_AGAIN,
-        )
-    expected = content["run"] if run is None else run
-    if content["run"]["data"] != expected["data"]:
-        found, wanted = (_name_data(r["data"]) for r in (content["run"], expected))
-        raise ResultError(
-            f"{path.name} was measured on other data: {found}, expected {wanted}",
-            where=path.parent,
-            do=_AGAIN,
-        )
-    if content["run"] != expected or path.name != result_path(path.parent, expected).name:
-        raise ResultError(
-            f"{path.name} holds another run than its name says: "
-            f"{content['run']['recipe']['model']}, seed {content['run']['seed']}",
-            where=path.parent,
-            do=_AGAIN,
-        )
-    return content
+    @classmethod
+    def from_dict(cls, content: dict) -> RunId:
+        """Make it of what `dataclasses.asdict` gave."""
+        return cls(**content | {"data": DataId(**content["data"])})
 
 
 def describe_machine(device: str = "cpu") -> dict[str, object]:
@@ -129,6 +89,77 @@ def describe_machine(device: str = "cpu") -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True)
+class Result:
+    """What was measured in a run, and on what machine: by default this one, as it is now."""
+
+    run: RunId
+    measured: dict
+    machine: dict = field(default_factory=describe_machine)
+
+
+def identify(recipe: Recipe, seed: int, digits: Digits) -> RunId:
+    """Name the run of a recipe with a seed on some digits."""
+    sizes = {part: len(getattr(digits, part)) for part in ("train", "validation", "test")}
+    data = DataId(digits.source, digits.digest, **sizes, weights=digits.weights)
+    return RunId(recipe.to_dict(), int(seed), data, layers_digest(recipe))
+
+
+def layers_digest(recipe: Recipe) -> str:
+    """Twelve hexadecimal digits that change with the layers of the recipe's model."""
+    return _digest(describe_layers(build_model(recipe.model, **recipe.options)))[:12]
+
+
+def write_result(folder: str | os.PathLike, result: Result) -> Path:
+    """Write a result as a file of its own; returns its path.
+
+    Raises StorageError if the folder cannot be written to.
+    """
+    content = {"format": FORMAT, **asdict(result)}
+    path = Path(folder) / result.run.file_name
+    text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
+    with write_atomically(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+def read_result(path: str | os.PathLike, run: RunId | None = None) -> Result:
+    """Read and verify a result file.
+
+    run: what it must be the result of; by default what its name says.
+
+    Raises ResultError for a file that is missing, no JSON, changed since it was written,
+    or the result of another run or of other data.
+    """
+    path = Path(path)
+    content = _read_json(path)
+    claimed = content.pop("sha256", None)
+    if claimed != _digest(content):
+        raise _unfit(path, "has been changed since it was written: its checksum does not fit")
+    if content.pop("format", None) != FORMAT:
+        raise _unfit(path, "was measured by another version of mnistkit, in another form")
+    try:
+        found = Result(**content | {"run": RunId.from_dict(content["run"])})
+        name = found.run.file_name
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _unfit(path, f"is no result of a run: {error}") from error
+    expected = found.run if run is None else run
+    if found.run.data != expected.data:
+        raise _unfit(
+            path, f"was measured on other data: {found.run.data}, expected {expected.data}"
+        )
+    if found.run != expected or path.name != name:
+        model, seed = found.run.recipe["model"], found.run.seed
+        raise _unfit(path, f"holds another run than its name says: {model}, seed {seed}")
+    return found
+
+
+def stored_result(folder: str | os.PathLike, run: RunId) -> Result | None:
+    """Read the result of a run, if the folder has it; raises as `read_result` does."""
+    path = Path(folder) / run.file_name
+    return read_result(path, run) if path.exists() else None
+
+
 def _read_json(path: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -137,22 +168,22 @@ def _read_json(path: Path) -> dict:
             f"there is no result {path.name}", where=path.parent, do="run it to measure it"
         ) from error
     except (OSError, ValueError) as error:
-        raise ResultError(
-            f"{path.name} is no readable result ({type(error).__name__})",
-            where=path.parent,
-            do=_AGAIN,
-        ) from error
+        raise _unfit(path, f"is no readable result ({type(error).__name__})") from error
     if not isinstance(content, dict):
-        raise ResultError(f"{path.name} is no result of a run", where=path.parent, do=_AGAIN)
+        raise _unfit(path, "is no result of a run")
     return content
+
+
+def _unfit(path: Path, found: str) -> ResultError:
+    return ResultError(
+        f"{path.name} {found}",
+        where=path.parent,
+        do="delete that file: the next run measures it again",
+    )
 
 
 def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _name_data(data: Mapping) -> str:
-    return f"{data['source']} ({data['train']:,} training digits, digest {data['digest']})"
 
 
 def _own_version() -> str:

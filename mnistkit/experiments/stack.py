@@ -16,26 +16,32 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from mnistkit.data import make_loader
+from mnistkit.data import Batches
 from mnistkit.errors import TrainingError
 from mnistkit.models import describe_layers
-from mnistkit.settings import LossFunction, check_settings, choose_loss, choose_optimizer
-from mnistkit.tally import Evaluation
-from mnistkit.training import History, evaluate
+from mnistkit.training import (
+    Evaluation,
+    History,
+    Loader,
+    LossFunction,
+    RunningMean,
+    check_settings,
+    choose_loss,
+    choose_optimizer,
+    evaluate,
+)
 from mnistkit.utils.devices import choose_threads, thread_count
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.validation import check_loader, check_model
 
 _UNSTACKABLE = (nn.Dropout, nn.modules.batchnorm._BatchNorm)
-_CHECK_EVERY = 50  # steps between looks at whether the losses are still numbers
 
 
 def fit_stack(
     models: Sequence[nn.Module],
-    train_loader: DataLoader,
-    validation_loader: DataLoader | None = None,
+    train_loader: Batches,
+    validation_loader: Loader | None = None,
     *,
     epochs: int = 5,
     optimizer: str | Callable[..., Optimizer] = "adam",
@@ -52,8 +58,8 @@ def fit_stack(
         models: each with its own weights, from `build_model(name, seed=...)`; they are
             trained in place. Dropout, batch norm and other random or running state cannot
             be stacked.
-        train_loader: shuffled, as `make_loader` gives it, over a dataset that takes a
-            tensor of indices. It says which digits and how many in a batch.
+        train_loader: shuffled, as `Split.loader` gives it. It says which digits and how many
+            in a batch.
         validation_loader, epochs, optimizer, weight_decay, loss, progress: as in `fit`.
         learning_rate: of all, or one for each model.
         seeds: fix each member's order of batches, as `fit(seed=...)` would alone; by
@@ -75,22 +81,26 @@ def fit_stack(
     if len(seeds) != len(models):
         raise ValueError(f"{len(seeds)} seeds for {len(models)} models: give one for each")
     for rate in set(rates):
-        check_settings(epochs=epochs, learning_rate=rate)
+        check_settings(epochs=epochs, learning_rate=rate, weight_decay=weight_decay, loss=loss,
+                       optimizer=optimizer)  # fmt: skip
     stack = _Stack(models, choose_loss(loss), choose_optimizer(optimizer), rates, weight_decay)
     orders = _orders(train_loader, seeds[:1] if share_batches else seeds)
-    histories = [History(threads=choose_threads(models[0])) for _ in models]
+    threads = choose_threads(models[0])
+    histories = [History(threads=threads) for _ in models]
     bar = progress_bar(epochs * len(train_loader), "training", "batch", shown=progress)
-    with bar, thread_count(choose_threads(models[0])):
+    with bar, thread_count(threads):
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
-            batches = _batches(train_loader, orders)
-            trained = stack.train_one_epoch(batches, epoch, bar.update)
+            trained = stack.train_one_epoch(_batches(train_loader, orders), epoch, bar.update)
             stack.write_back(models)
-            validated = [_validate(model, validation_loader, loss) for model in models]
+            rows = [part.named("train") for part in trained]
+            if validation_loader is not None:
+                for row, model in zip(rows, models, strict=True):
+                    row |= evaluate(model, validation_loader, loss).named("validation")
             seconds = (time.perf_counter() - started) / len(models)
-            for member, history in enumerate(histories):
-                row = {"epoch": epoch, **trained[member], **validated[member]}
-                history.rows.append(row | {"learning_rate": rates[member], "seconds": seconds})
+            for history, row, rate in zip(histories, rows, rates, strict=True):
+                own = {"learning_rate": rate, "seconds": seconds}
+                history.rows.append({"epoch": epoch} | row | own)
     return histories
 
 
@@ -110,27 +120,23 @@ class _Stack:
         parameters = list(self.weights.values())
         self.optimizer = make_optimizer(parameters, lr=rate, weight_decay=weight_decay)
 
-    def train_one_epoch(self, batches, epoch: int, after_batch) -> list[dict[str, float]]:
+    def train_one_epoch(self, batches, epoch: int, after_batch) -> list[Evaluation]:
         """Show every member one pass of its batches; mean loss and accuracy of each."""
-        loss, right, count = 0.0, 0, 0
-        for number, (inputs, labels) in enumerate(batches, start=1):
-            shared = labels.ndim == 1
-            step = vmap(
-                grad_and_value(self._loss, has_aux=True),
-                in_dims=(0, None, None) if shared else (0, 0, 0),
-            )
-            gradients, (losses, outputs) = step(self.weights, inputs, labels)
-            self._move(gradients)
-            size = labels.shape[-1]
-            loss = loss + losses.double() * size
-            right = right + (outputs.argmax(dim=-1) == labels).sum(dim=-1)
-            count += size
-            if number % _CHECK_EVERY == 0:
-                _check_finite(loss, epoch, number)
-            after_batch()
-        _check_finite(loss, epoch, number)
-        means = zip((loss / count).tolist(), (right / count).tolist(), strict=True)
-        return [{"train_loss": mean, "train_accuracy": share} for mean, share in means]
+        mean = RunningMean()
+        try:
+            for inputs, labels in batches:
+                shared = labels.ndim == 1
+                step = vmap(
+                    grad_and_value(self._loss, has_aux=True),
+                    in_dims=(0, None, None) if shared else (0, 0, 0),
+                )
+                gradients, (losses, outputs) = step(self.weights, inputs, labels)
+                self._move(gradients)
+                mean.add(outputs, labels, losses)
+                after_batch()
+            return mean.results()
+        except TrainingError as error:
+            raise TrainingError(f"epoch {epoch}, {error}") from None
 
     def _loss(self, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor):
         outputs = functional_call(self.skeleton, weights, (inputs,))
@@ -156,41 +162,20 @@ class _Stack:
                     parameter.copy_(self.weights[name][member])
 
 
-def _orders(loader: DataLoader, seeds: Sequence[int]) -> list[DataLoader]:
-    """For each seed the order of digits, epoch by epoch, that `fit` with that seed would draw."""
-    if getattr(loader.sampler, "batch_size", None) is None or loader.generator is None:
-        raise ValueError("the loader is not one of make_loader(dataset, batch_size, shuffle=True)")
-    if not isinstance(loader.sampler.sampler, RandomSampler):
+def _orders(loader: Batches, seeds: Sequence[int]) -> list[Batches]:
+    """For each seed the batches that `fit` with that seed would see, to draw their order from."""
+    if not isinstance(loader, Batches):
+        raise ValueError("the loader is not one of digits.train.loader(batch_size, shuffle=True)")
+    if not loader.shuffle:
         raise ValueError("the loader does not shuffle: make it with shuffle=True")
-    places = _Places(len(loader.dataset))
-    return [make_loader(places, len(places), shuffle=True, seed=seed) for seed in seeds]
+    return [Batches(loader.dataset, loader.batch_size, shuffle=True, seed=seed) for seed in seeds]
 
 
-class _Places(Dataset):
-    """A dataset of nothing but places, to draw the order of batches from."""
-
-    def __init__(self, count: int):
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, places: Tensor) -> Tensor:
-        return places
-
-
-def _batches(loader: DataLoader, orders: Sequence[DataLoader]) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(loader: Batches, orders: Sequence[Batches]) -> Iterator[tuple[Tensor, Tensor]]:
     """(inputs, labels) of one epoch: M x B x ... in M orders, or B x ... in the only one."""
-    order = torch.stack([places for order in orders for places in order]).squeeze(0)
-    for places in order.split(loader.sampler.batch_size, dim=-1):
-        yield loader.dataset[places]
-
-
-def _validate(model: nn.Module, loader: DataLoader | None, loss) -> dict[str, float]:
-    if loader is None:
-        return {}
-    result: Evaluation = evaluate(model, loader, loss)
-    return {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
+    order = torch.stack([own.draw_order() for own in orders]).squeeze(0)
+    for index in order.split(loader.batch_size, dim=-1):
+        yield loader.dataset[index]
 
 
 def _one_each(name: str, value: float | Sequence[float], count: int) -> list[float]:
@@ -214,13 +199,3 @@ def _check_models(models: Sequence[nn.Module]) -> None:
                 f"{type(layer).__name__} has random or running state, which a stack cannot "
                 "keep apart; train these models with run_grid"
             )
-
-
-def _check_finite(losses: Tensor, epoch: int, batch: int) -> None:
-    lost = (~torch.isfinite(losses)).nonzero().flatten().tolist()
-    if lost:
-        raise TrainingError(
-            f"member {lost[0]}: the loss is no longer a number, at or before epoch {epoch}, "
-            f"batch {batch} ({len(lost)} of {len(losses)} members)",
-            do="lower the learning rate",
-        )

@@ -16,7 +16,6 @@ import pandas as pd
 import yaml
 
 from mnistkit.errors import SweepError, unknown_name
-from mnistkit.experiments.grid import check_recipe
 from mnistkit.experiments.recipe import AUGMENTATIONS, SCHEDULERS, Recipe
 from mnistkit.models import MODELS
 
@@ -98,7 +97,7 @@ def make_recipe(settings: Mapping[str, object], name: str = "") -> Recipe:
     """
     try:
         recipe = _to_recipe(_flat(settings))
-        check_recipe(recipe)
+        recipe.check()
     except (SweepError, ValueError) as error:
         raise SweepError(f"{name}: {error}" if name else str(error)) from error
     return recipe

@@ -14,8 +14,8 @@ import traitlets
 from torch import nn
 
 from mnistkit.errors import PictureError
+from mnistkit.handwriting.predict import ImagePrediction, predict_image
 from mnistkit.handwriting.strokes import PEN, Stroke, draw_strokes, read_strokes
-from mnistkit.prediction import ImagePrediction, predict_image
 
 _HERE = Path(__file__).parent
 _LONGEST = 200  # letters of an error that the page has room for

@@ -20,10 +20,10 @@ from mnistkit.study.rules import (
     Quicker,
     Reaches,
     Rule,
-    Runs,
     points,
     spread,
 )
+from mnistkit.study.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def judge(claim: Claim, runs: Runs, planned: Mapping[str, int]) -> Finding:
     """
     names = claim.rule.names
     n = min((len(runs.of(name)) for name in names if planned[name] > 1), default=0)
-    data = runs.sources(names)
+    data = runs.source(names)
     if short := _short(names, runs, planned):
         return Finding(claim, UNDECIDED, "-", n, data, short)
     verdict, here = claim.rule.judge(runs)
@@ -181,8 +181,7 @@ def _softmax(runs: Runs) -> str:
 
 
 def _mobilenet(runs: Runs) -> str:
-    weights = runs.sources(["MobileNetV2 head"]).partition(", ")[2]
-    return f"{_passes('MobileNetV2 head', 0.9589)(runs)}; {weights}"
+    return f"{_passes('MobileNetV2 head', 0.9589)(runs)}; {runs.weights()}"
 
 
 def _head(_: Runs) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy import stats
 
-from mnistkit.metrics import Interval
-from mnistkit.study.rules import TEST_DIGITS, Runs
+from mnistkit.metrics import Interval, interval_of_share
+from mnistkit.study.rules import TEST_DIGITS
+from mnistkit.study.runs import Runs
 from mnistkit.trust.disputed import split_off_disputed
 
 
@@ -62,8 +62,7 @@ def errors_of(runs: Runs, name: str) -> pd.DataFrame:
     for run in runs.of(name).itertuples():
         sound, disputed = split_off_disputed(run.wrong)
         errors = len(sound) + len(disputed)
-        counted = stats.binomtest(TEST_DIGITS - errors, TEST_DIGITS)
-        low, high = counted.proportion_ci(method="wilson")
+        low, high = interval_of_share(TEST_DIGITS - errors, TEST_DIGITS)
         rows.append({
             "seed": run.seed, "accuracy": run.test_accuracy, "low": low, "high": high,
             "errors": errors, "sound label": len(sound), "disputed label": len(disputed),

@@ -10,13 +10,14 @@ import pandas as pd
 
 from mnistkit.data import Digits, load_digits
 from mnistkit.errors import DataError, ResultError
-from mnistkit.experiments.grid import Recipe, run_grid
+from mnistkit.experiments.grid import run_grid
 from mnistkit.experiments.parallel import run_in_parallel
+from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import (
+    Result,
     describe_machine,
     identify,
-    read_result,
-    result_path,
+    stored_result,
     write_result,
 )
 from mnistkit.models import Ensemble, count_parameters
@@ -32,7 +33,7 @@ from mnistkit.study.plan import (
     judging_plan,
     tuning_plan,
 )
-from mnistkit.study.rules import Runs
+from mnistkit.study.runs import Runs
 from mnistkit.study.trained import measure_on_test, trained_model
 from mnistkit.transfer import RANDOM, feature_digits, freeze, load_mobilenet, name_features
 from mnistkit.utils.devices import choose_device, thread_count
@@ -60,9 +61,8 @@ def measure_lacking(runs: Runs, folder: str | os.PathLike, source: str = "mnist"
     For a recipe that is new in the plan, or changed; results go into `folder`, as those of
     `measure`. Raises ResultError if the digits of these runs cannot be had.
     """
-    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
     plan = [*judging_plan(choose_rates(runs.frame)), *beyond_plan()]
-    lacking = [e for e in plan if {(e.name, seed) for seed in e.seeds} - there]
+    lacking = [e for e in plan if {(e.name, seed) for seed in e.seeds} - runs.pairs]
     if lacking:
         yield from _measure_entries(lacking, _load_same(source, runs), folder)
 
@@ -119,14 +119,13 @@ def _measure_heads(heads: Entry, whole: Digits, folder) -> Iterator[str]:
     features = name_features(whole, weights)
     once = identify(FEATURES.recipe, 0, features)
     runs = [identify(heads.recipe, seed, features) for seed in heads.seeds]
-    if not all(result_path(folder, run).exists() for run in [*runs, once]):
+    if None in [stored_result(folder, run) for run in [*runs, once]]:
         yield f"{FEATURES.name}, {len(whole.train) + len(whole.test):,} digits, {weights}"
         started = time.perf_counter()
         features = feature_digits(freeze(model), weights, whole)
         seconds = time.perf_counter() - started
         measured = {"parameters": count_parameters(model), "seconds": seconds}
-        write_result(folder, once, measured, describe_machine(str(choose_device())))
-    read_result(result_path(folder, once), once)
+        write_result(folder, Result(once, measured, describe_machine(str(choose_device()))))
     _run([heads], features, folder)
 
 
@@ -145,16 +144,15 @@ def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:
 
 def _measure_ensembles(digits: Digits, folder) -> None:
     """Put the kept models together, five by five: each model is in one ensemble only."""
-    for place in ENSEMBLE.seeds:
-        run = identify(ENSEMBLE.recipe, place, digits)
-        if result_path(folder, run).exists():
-            read_result(result_path(folder, run), run)
+    for number in ENSEMBLE.seeds:
+        run = identify(ENSEMBLE.recipe, number, digits)
+        if stored_result(folder, run):
             continue
         members = [
             trained_model(COMPACT, digits, seed=seed, folder=folder)
-            for seed in range(MEMBERS * place, MEMBERS * (place + 1))
+            for seed in range(MEMBERS * number, MEMBERS * (number + 1))
         ]
         together = Ensemble([member.model for member in members])
-        seconds = sum(member.card["measured"]["seconds"] for member in members)
+        seconds = sum(member.result.measured["seconds"] for member in members)
         measured = measure_on_test(together, COMPACT, digits) | {"seconds": seconds}
-        write_result(folder, run, measured)
+        write_result(folder, Result(run, measured))

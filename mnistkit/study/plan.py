@@ -15,7 +15,7 @@ import pandas as pd
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from mnistkit.augmentation import random_affine
-from mnistkit.experiments.grid import Recipe
+from mnistkit.experiments.recipe import Recipe
 
 SEEDS = range(10)
 LOTTERY_SEEDS = range(64)  # of V1, whose runs lie tens of points apart

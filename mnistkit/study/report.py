@@ -12,8 +12,8 @@ import pandas as pd
 from mnistkit.study import ladder as beyond
 from mnistkit.study.claims import CLAIMS, Claim, Finding, find_claims, judge
 from mnistkit.study.plan import ENSEMBLE, FEATURES
-from mnistkit.study.rules import Runs, spread
-from mnistkit.study.runs import full_plan, read_table
+from mnistkit.study.rules import spread
+from mnistkit.study.runs import Runs, full_plan, read_table
 from mnistkit.utils.storage import replace_between_marks
 
 _WIDTH = max(len(claim.statement) for claim in CLAIMS)
@@ -39,7 +39,7 @@ def scoreboard(runs: Runs | None = None) -> pd.DataFrame:
             "measured": finding.claim.measured,
             "here": finding.here,
             "n": finding.n or "",
-            "data": finding.data.partition(", ")[0],
+            "data": finding.data,
             "verdict": finding.verdict,
             "why": finding.why,
         }
@@ -108,15 +108,13 @@ def describe(runs: Runs) -> str:
     trained = frame[frame["name"] != ENSEMBLE.name]  # whose seconds are its members'
     machines = " and ".join(sorted(set(frame["processor"])))
     torch = ", ".join(sorted({version.partition("+")[0] for version in frame["torch"]}))
-    sources = sorted(set(frame["source"]), key=len)
-    weights = sources[-1].partition(", ")[2]
-    features = f"; MobileNetV2 with {weights}" if weights else ""
+    features = f"; MobileNetV2 with {runs.weights()}" if runs.weights() else ""
     threads = trained.groupby(trained["name"] == FEATURES.name)["threads"].max().to_dict()
     on = f"{threads[False]} thread a run" + (
         f", features on {threads[True]}" if True in threads else ""
     )
     return (
-        f"{len(frame)} runs on {sources[0].partition(', ')[0]}{features}. Measured on {machines}, "
+        f"{len(frame)} runs on {frame['source'].iloc[0]}{features}. Measured on {machines}, "
         f"{on}, PyTorch {torch}: {trained['seconds'].sum() / 60:.0f} minutes of "
         "computing. ± is the deviation between runs; brackets hold 95 % intervals."
     )
@@ -151,6 +149,6 @@ def update_pages(root: str | os.PathLike, runs: Runs) -> bool:
 
 
 def _line(finding: Finding) -> str:
-    claim, data = finding.claim, finding.data.partition(", ")[0]
-    runs = f" (n = {finding.n}, {data})" if finding.n else ""
+    claim = finding.claim
+    runs = f" (n = {finding.n}, {finding.data})" if finding.n else ""
     return f"{claim.id}  {claim.statement:{_WIDTH}}  {finding.here}{runs}  {finding.verdict}"

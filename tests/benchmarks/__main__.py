@@ -37,10 +37,9 @@ from mnistkit import (
     run_grid,
 )
 from mnistkit.data import Digits
-from mnistkit.experiments.grid import train_recipe
-from mnistkit.extractor import build_extractor
+from mnistkit.experiments.run import train_recipe
 from mnistkit.study.plan import FAST, SEEDS, judging_plan
-from mnistkit.transfer import FEATURES, FeatureSplit, features_path
+from mnistkit.transfer import FEATURES, FeatureSplit, build_extractor, features_path
 from tests.benchmarks import limits, report, usual
 
 REPEATS = 3
@@ -159,7 +158,6 @@ class Bench:
         self.add("MobileNetV2, features", theirs, ours, wanted, note=each.format(PICTURES / ours))
         self.add("the same in float32", theirs, ours_in_float32, 4.0,
                  note=each.format(PICTURES / ours_in_float32))  # fmt: skip
-        self._compiled(model, few.images)
         head, visit = self._head_seconds(model)
         scale = self.count / PICTURES
         note = f"extrapolated from {PICTURES} to {self.count:,} pictures"
@@ -168,15 +166,7 @@ class Bench:
         self.add("5 epochs of frozen MobileNetV2, second visit", 5 * scale * theirs, visit + head,
                  500.0, note="usual extrapolated; ours read from disk")  # fmt: skip
 
-    def _compiled(self, model: nn.Module, images: torch.Tensor) -> None:
-        """The same network after `torch.compile`, whose own time does not count."""
-        both = [
-            build_extractor(model.features, self.machine["bfloat16"], compiled)
-            for compiled in (False, True)
-        ]
-
-        @torch.inference_mode()
-        def run(extractor):
+    def run(extractor):
             for batch in images.split(12):
                 extractor(batch)
 

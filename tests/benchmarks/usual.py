@@ -15,8 +15,7 @@ from torchvision import transforms
 
 from mnistkit import build_model, load_mobilenet
 from mnistkit.data import MNIST_MEAN, MNIST_STD, Split
-from mnistkit.extractor import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
-from mnistkit.transfer import freeze
+from mnistkit.transfer import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD, freeze
 
 TO_DIGIT = transforms.Compose(
     [transforms.ToTensor(), transforms.Normalize((MNIST_MEAN,), (MNIST_STD,))]

@@ -20,12 +20,12 @@ from mnistkit.augmentation import random_affine
 from mnistkit.errors import UnknownNameError
 from mnistkit.exercises.exercise import EXERCISES
 from mnistkit.experiments.recipe import Recipe
-from mnistkit.extractor import preprocess
 from mnistkit.metrics import interval_of_mean
 from mnistkit.models import MNISTModelV0, MNISTModelV1
 from mnistkit.study.rules import Runs
 from mnistkit.study.runs import read_table
 from mnistkit.training import History
+from mnistkit.transfer import preprocess
 
 ROOT = Path(__file__).resolve().parents[2]
 exercises.find("1.1")  # registers all

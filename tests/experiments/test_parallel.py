@@ -17,8 +17,9 @@ import pytest
 
 from mnistkit.errors import MissingPackageError, WorkerError
 from mnistkit.experiments import parallel
-from mnistkit.experiments.grid import Recipe, run_grid
+from mnistkit.experiments.grid import run_grid
 from mnistkit.experiments.parallel import run_in_parallel
+from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import read_result
 from tests.experiments.calls import Noted, add, die, fail, say_process
 

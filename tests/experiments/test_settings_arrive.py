@@ -17,7 +17,9 @@ from torch.optim.lr_scheduler import StepLR
 
 from mnistkit.augmentation import random_affine
 from mnistkit.data import Digits
-from mnistkit.experiments.grid import Recipe, run_grid, train_recipe
+from mnistkit.experiments.grid import run_grid
+from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.run import train_recipe
 from mnistkit.experiments.sweep import read_sweep
 from mnistkit.models import build_model
 from mnistkit.study.trained import trained_model
@@ -244,14 +246,19 @@ def test_all_at_once_leaves_no_field_at_its_default():
 
 
 @dataclass(frozen=True, eq=False)
-class LoggedRecipe(Recipe):
+class ThreadedRecipe(Recipe):
     """A recipe with one field more, a setting that `fit` knows already."""
 
-    log_every: int | None = None
+    threads: int | str = "auto"
 
 
 def test_a_field_that_is_added_reaches_fit_without_being_named_anywhere_else(easy_digits):
-    _, silent = train_recipe(LoggedRecipe("V0", epochs=1), easy_digits, device="cpu")
-    _, logged = train_recipe(LoggedRecipe("V0", epochs=1, log_every=4), easy_digits, device="cpu")
-    assert silent.batches == []
-    assert [number for _, number, _ in logged.batches] == [4, 8]
+    recipes = ThreadedRecipe("V0", epochs=1), ThreadedRecipe("V0", epochs=1, threads=2)
+    histories = [train_recipe(recipe, easy_digits, device="cpu")[1] for recipe in recipes]
+    assert [history.threads for history in histories] == [1, 2]
+
+
+def test_a_field_that_is_added_is_checked(easy_digits):
+    recipe = ThreadedRecipe("V0", epochs=1, threads=-1)
+    with pytest.raises(ValueError, match="V0: threads is -1"):
+        run_grid({"V0": recipe}, [0], easy_digits)

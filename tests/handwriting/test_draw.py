@@ -25,9 +25,9 @@ from mnistkit.errors import MissingPackageError, PictureError
 from mnistkit.handwriting import draw
 from mnistkit.handwriting.canvas import INVITATION, DigitCanvas
 from mnistkit.handwriting.draw import draw_digit, plot_drawing
+from mnistkit.handwriting.predict import ImagePrediction
 from mnistkit.handwriting.strokes import EXAMPLE, PEN, SIDE, UNITS, draw_strokes, read_strokes
 from mnistkit.plotting import alt_text
-from mnistkit.prediction import ImagePrediction
 from tests.handwriting.drawn_digits import STROKES
 
 mpl.use("Agg")

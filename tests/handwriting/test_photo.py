@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mnistkit.data import load_digits, to_float
 from mnistkit.errors import PictureError
-from mnistkit.experiments.grid import train_recipe
+from mnistkit.experiments.run import train_recipe
 from mnistkit.handwriting import photo as photos
 from mnistkit.handwriting.photo import find_digit
-from mnistkit.prediction import predict_image
+from mnistkit.handwriting.predict import predict_image
 from mnistkit.study.plan import FAST
 from tests.handwriting.drawn_digits import draw_mask, on_paper
 

@@ -18,7 +18,6 @@ from torch.optim import lr_scheduler
 
 import mnistkit as kit
 from mnistkit.data import Digits
-from mnistkit.experiments.grid import check_recipe
 from mnistkit.models import build_model
 from mnistkit.utils import validation as checks
 
@@ -94,7 +93,6 @@ BAD_CALLS = {
     "an unknown device": (fit(device="quantum"), "device 'quantum' is not here; use 'auto'"),
     "an unknown precision": (fit(precision="float16"), "did you mean 'bfloat16'"),
     "a seed below 0": (fit(seed=-1), "seed is -1, expected a whole number of 0 or more"),
-    "half a batch to log": (fit(log_every=1.5), "log_every is 1.5"),
     "an augmentation by name": (fit(augment="rotate"), "augment is 'rotate', expected a function"),
     "an augmentation that cuts": (fit(augment=lambda i: i[:, :, :9]), r"float32 32 x 1 x 9 x 28"),
     "no model": (lambda b: kit.fit(None, b.digits.train.loader()), "model is None, expected a tor"),
@@ -292,8 +290,8 @@ def test_samples_of_any_kind_give_the_same_answer(bench, kind):
 
 
 def test_a_batch_larger_than_the_data_is_one_batch(bench):
-    history = kit.fit(bench.model, bench.digits.train.loader(10**6), epochs=1, log_every=1)
-    assert len(history.batches) == 1
+    history = kit.fit(bench.model, bench.digits.train.loader(10**6), epochs=1)
+    assert len(history.rows) == 1
 
 
 def test_one_sample_can_be_learned(bench):
@@ -349,7 +347,7 @@ def test_a_recipe_with_anything_in_it_is_checked_or_refused(field, value):
     """What is not refused at once can be trained: nothing is left to fail in the middle."""
     try:
         recipe = kit.Recipe(**({"model": "V0", "epochs": 1, "batch_size": 10} | {field: value}))
-        check_recipe(recipe)
+        recipe.check()
     except ValueError:  # UnknownNameError is one, too
         return
     if recipe.epochs <= 3:

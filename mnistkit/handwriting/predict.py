@@ -1,0 +1,56 @@
+"""Read one digit in a photo, a scan or a drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from mnistkit.data import normalize
+from mnistkit.handwriting.photo import find_digit
+from mnistkit.prediction import make_predictions
+
+
+@dataclass(frozen=True)
+class ImagePrediction:
+    """What a model makes of one picture.
+
+    probabilities: float32, one a class; they sum to 1.
+    picture: float32, 28 x 28, 0 (paper) to 1 (ink): what the model saw.
+    """
+
+    probabilities: Tensor
+    picture: Tensor
+
+    @property
+    def label(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def certain(self) -> bool:
+        """Whether the most probable class is more probable than all others together."""
+        return float(self.probabilities.max()) > 0.5
+
+    def __str__(self) -> str:
+        """One line: the class and how probable it is."""
+        share = f"{float(self.probabilities[self.label]):.1%}"
+        return (
+            f"{self.label} ({share})" if self.certain else f"unsure, perhaps {self.label} ({share})"
+        )
+
+
+def predict_image(model: nn.Module, source, *, normalized: bool = False) -> ImagePrediction:
+    """Read a photo or a scan of one digit and say which it is.
+
+    Args:
+        model: as in `make_predictions`; takes 28 x 28 pixels.
+        source: a file, a Pillow image or an array; see `photos.find_digit`.
+        normalized: whether the model was trained on normalised images.
+
+    Raises PictureError for a file that is no picture, and for a picture that does not show
+    one digit: blank, several shapes, noise.
+    """
+    picture = find_digit(source)
+    inputs = normalize(picture) if normalized else picture
+    return ImagePrediction(make_predictions(model, [inputs])[0], picture)
