@@ -2,13 +2,13 @@
 
 What a notebook uses, and where to read it, each module from its top:
 
-    01_data                data, sources, plotting
-    02_linear_vs_relu      models, training, epoch, stacked, metrics
-    03_mlp_tuning_qmnist   recipes, experiments, sweeps, effects
-    04_cnn                 models, augmentation, checkpoints, trained, draw, photos
-    05_mobilenet_transfer  transfer, extractor
-    06_scoreboard          claims, verdicts, study, archive, scoreboard, beyond
-    07_trust               calibration, corruptions, disputed
+    01_data                data, utils/sources, plotting
+    02_linear_vs_relu      models, training, metrics, experiments/stack
+    03_mlp_tuning_qmnist   experiments/recipe, experiments/grid, experiments/sweep, experiments/anova
+    04_cnn                 models, augmentation, checkpoints, handwriting/draw, handwriting/photo
+    05_mobilenet_transfer  transfer, prediction
+    06_scoreboard          study/plan, study/claims, study/rules, study/runs, study/report
+    07_trust               trust/calibration, trust/corruptions, trust/disputed
 
 `mnistkit.` and Tab lists the public names; each is loaded when it is first asked for.
 """

@@ -11,11 +11,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from mnistkit.data import Digits, Split
 from mnistkit.utils import sources
 
 COUNTS = {"train": 300, "test": 100}
+
+# How long an example takes says more of the machine, and of who else is at it, than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -205,17 +205,13 @@ def test_names_of_recipes_and_models_are_no_names_of_files(tmp_path, monkeypatch
 
 def test_models_whose_names_differ_only_by_case_have_files_of_their_own(monkeypatch, easy_digits):
     monkeypatch.setitem(MODELS, "v0", replace(MODELS["V0"]))
-    one, other = (
-        (Path("runs") / identify(Recipe(n), 0, easy_digits).file_name) for n in ("V0", "v0")
-    )
+    one, other = (identify(Recipe(name), 0, easy_digits).file_name for name in ("V0", "v0"))
     assert one.lower() != other.lower()
 
 
 def test_paths_leave_room_for_the_folder_of_the_project(easy_digits):
     """Windows allows 260 characters in all."""
     folder = Path("runs") / "scoreboard"
-    paths = [
-        (Path(folder) / identify(Recipe(name), 9999, easy_digits).file_name) for name in MODELS
-    ]
+    paths = [folder / identify(Recipe(name), 9999, easy_digits).file_name for name in MODELS]
     unfinished = [path.with_name(f".{path.name}.{UNFINISHED}12345678") for path in paths]
     assert max(len(str(path)) for path in unfinished) < 100

@@ -309,7 +309,7 @@ def test_a_flipped_byte_is_noticed_where_no_checksum_is_published(server, tmp_pa
 def test_two_that_download_at_once_both_get_all(server, tmp_path):
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda _: sources.read_mnist(tmp_path), range(2)))
-    assert [len(train) for train, _ in found] == [300, 300]
+    assert [len(train.labels) for train, _ in found] == [300, 300]
     assert left_behind(tmp_path) == sorted(f.name for f in sources.MNIST_FILES.values())
 
 
