@@ -4,7 +4,7 @@ What a notebook uses, and where to read it, each module from its top:
 
     01_data                data, utils/sources, plotting
     02_linear_vs_relu      models, training, metrics, experiments/stack
-    03_mlp_tuning_qmnist   experiments/recipe, experiments/grid, experiments/sweep, experiments/anova
+    03_mlp_tuning_qmnist   experiments/recipe, experiments/grid, experiments/anova
     04_cnn                 models, augmentation, checkpoints, handwriting/draw, handwriting/photo
     05_mobilenet_transfer  transfer, prediction
     06_scoreboard          study/plan, study/claims, study/rules, study/runs, study/report

@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 
 from mnistkit.errors import (
-    MissingPackageError,
     MnistkitError,
     NotebookError,
     PictureError,
@@ -26,13 +25,13 @@ MODELS = ("CompactCNN", "FastCNN")
 
 
 class _Commands(click.Group):
-    """Refuses in one sentence what needs a package that is not installed."""
+    """Refuses in a sentence, with exit code 2, whatever the library refuses."""
 
     def invoke(self, ctx: click.Context):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except MissingPackageError as error:
+        except MnistkitError as error:
             raise _refusal(error) from error
 
 
@@ -119,10 +118,7 @@ def test(full: bool) -> None:
     """
     from mnistkit.notebooks.suite import run_suite
 
-    try:
-        failed = run_suite(full=full)
-    except NotebookError as error:
-        raise _refusal(error) from error
+    failed = run_suite(full=full)
     click.echo(f"FAILED: {failed}" if failed else "All checks passed.")
     sys.exit(1 if failed else 0)
 
@@ -132,10 +128,7 @@ def lab() -> None:
     """Open JupyterLab with copies of the notebooks in work/, where answers stay."""
     from mnistkit.notebooks.execute import copy_to_work
 
-    try:
-        folder = copy_to_work()
-    except MnistkitError as error:
-        raise _refusal(error) from error
+    folder = copy_to_work()
     sys.exit(
         subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)], check=False).returncode
     )
@@ -162,13 +155,10 @@ def book(source: Path | None, output_dir: Path) -> None:
     """Write the series as web pages that can be read without a network."""
     from mnistkit.notebooks.book import write_book
 
-    try:
-        found = sorted(source.glob("[0-9][0-9]_*.ipynb")) if source else ()
-        if source and not found:
-            raise NotebookError(f"no notebook is in {source}", do="`mnistkit run` puts them there")
-        index = write_book(output_dir, found)
-    except MnistkitError as error:
-        raise _refusal(error) from error
+    found = sorted(source.glob("[0-9][0-9]_*.ipynb")) if source else ()
+    if source and not found:
+        raise NotebookError(f"no notebook is in {source}", do="`mnistkit run` puts them there")
+    index = write_book(output_dir, found)
     click.echo(f"open {index}")
 
 
@@ -229,10 +219,7 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
     """
     from mnistkit.handwriting.predict import predict_image
 
-    try:
-        trained = _trained(model, source)
-    except MnistkitError as error:
-        raise _refusal(error) from error
+    trained = _trained(model, source)
     click.echo(str(trained))
     failed = False
     for photo in photos:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
-from mnistkit.errors import DataError, DownloadError, unknown_name
+from mnistkit.errors import DataError, DownloadError
 from mnistkit.utils import sources
 from mnistkit.utils.devices import announce_device
 from mnistkit.utils.storage import data_root
-from mnistkit.utils.validation import check_whole
+from mnistkit.utils.validation import check_choice, check_whole
 
 MNIST_MEAN = 0.1307  # of the 60,000 training images, with pixels in [0, 1]
 MNIST_STD = 0.3081
@@ -241,7 +241,7 @@ def load_digits(
         ValueError: an unknown source, or sizes that do not fit.
     """
     source = _requested(source)
-    by_writer = _check_validation_by(validation_by)
+    by_writer = check_choice("validation_by", validation_by, ("class", "writer")) == "writer"
     check_whole("validation_size", validation_size, least=0)
     check_whole("seed", seed, least=0)
     if limit is not None:
@@ -268,30 +268,17 @@ def find_source(source: str = "auto", *, root: str | os.PathLike | None = None) 
 
 
 def _requested(source: str) -> str:
-    if source not in (*SOURCES, "auto"):
-        raise unknown_name("source", source, (*SOURCES, "auto"))
-    if source != "auto":
+    if check_choice("source", source, (*SOURCES, "auto")) != "auto":
         return source
     wanted = os.environ.get("MNISTKIT_SOURCE") or "auto"
-    if wanted not in (*SOURCES, "auto"):
-        raise unknown_name("source in MNISTKIT_SOURCE", wanted, (*SOURCES, "auto"))
-    return wanted
+    return check_choice("source in MNISTKIT_SOURCE", wanted, (*SOURCES, "auto"))
 
 
 def _checked_order(order: Sequence[str]) -> tuple[str, ...]:
     names = (order,) if isinstance(order, str) else tuple(order)
     if not names:
         raise ValueError("order is empty: name at least one source")
-    for name in names:
-        if name not in SOURCES:
-            raise unknown_name("source in order", name, SOURCES)
-    return names
-
-
-def _check_validation_by(validation_by: str) -> bool:
-    if validation_by not in ("class", "writer"):
-        raise unknown_name("validation_by", validation_by, ("class", "writer"))
-    return validation_by == "writer"
+    return tuple(check_choice("source in order", name, SOURCES) for name in names)
 
 
 def _first_available(

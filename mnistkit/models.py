@@ -19,8 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from mnistkit.errors import unknown_name
-from mnistkit.utils.validation import check_number, check_whole, explaining
+from mnistkit.utils.validation import check_choice, check_number, check_whole, explaining
 
 PIXELS, CLASSES = 28 * 28, 10
 FEATURES = 1280  # of MobileNetV2, before its last layer
@@ -129,8 +128,7 @@ class MLP(nn.Module):
         super().__init__()
         hidden = _checked_widths("hidden", hidden)
         check_number("dropout", dropout, least=0, below=1)
-        if activation not in ACTIVATIONS:
-            raise unknown_name("activation", activation, ACTIVATIONS)
+        check_choice("activation", activation, ACTIVATIONS)
         normed = len(hidden) if batch_norm is True else int(batch_norm)
         if not 0 <= normed <= len(hidden):
             raise ValueError(
@@ -339,17 +337,14 @@ def build_model(name: str, *, seed: int | None = None, **options) -> nn.Module:
     Raises UnknownNameError (a ValueError), with the nearest right name, for a model or an
     option that does not exist.
     """
-    if not isinstance(name, str) or name not in MODELS:
-        raise unknown_name("model", name, MODELS)
-    known = inspect.signature(MODELS[name].build).parameters
+    build = MODELS[check_choice("model", name, MODELS)].build
     for option in options:
-        if option not in known:
-            raise unknown_name(f"option of {name}", option, known)
+        check_choice(f"option of {name}", option, inspect.signature(build).parameters)
     if seed is None:
-        return MODELS[name].build(**options)
+        return build(**options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(check_whole("seed", seed, least=0))
-        return MODELS[name].build(**options)
+        return build(**options)
 
 
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
@@ -359,19 +354,13 @@ def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
 
 def model_table(names: Sequence[str] | None = None) -> pd.DataFrame:
     """List models of the registry: README, parameters, what each is."""
-    names = list(MODELS) if names is None else list(names)
-    for name in names:
-        if name not in MODELS:
-            raise unknown_name("model", name, MODELS)
-    rows = [
-        {
-            "model": name,
-            "README": MODELS[name].readme,
-            "parameters": count_parameters(build_model(name, seed=0)),
-            "description": MODELS[name].description,
-        }
-        for name in names
-    ]
+    rows = []
+    for name in MODELS if names is None else names:
+        parameters = count_parameters(build_model(name, seed=0))
+        readme, description = MODELS[name].readme, MODELS[name].description
+        rows.append(
+            {"model": name, "README": readme, "parameters": parameters, "description": description}
+        )
     return pd.DataFrame(rows).set_index("model")
 
 
@@ -409,36 +398,6 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
-
-
-# What decides a layer's outputs beside its weights, by PyTorch's names and our own.
-_SETTINGS = (
-    "in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride",
-    "padding", "padding_mode", "dilation", "groups", "ceil_mode", "num_features", "eps",
-    "momentum", "affine", "track_running_stats", "p", "negative_slope", "min_val", "max_val",
-    "dim", "start_dim", "end_dim", "outputs",
-)  # fmt: skip
-
-
-def describe_layers(model: nn.Module) -> list[dict]:
-    """Say of each layer where it is, its class, its settings, and the shapes of its weights.
-
-    It is what tells one architecture from another, and not `str(model)`, whose form is
-    PyTorch's and may change with its version. What a `forward` does with the layers is not in it.
-    """
-    return [
-        {
-            "name": name,
-            "class": type(layer).__name__,
-            "settings": {s: getattr(layer, s) for s in _SETTINGS if hasattr(layer, s)},
-            "shapes": {
-                key: list(tensor.shape)
-                for held in (layer.named_parameters, layer.named_buffers)
-                for key, tensor in held(recurse=False)
-            },
-        }
-        for name, layer in model.named_modules()
-    ]
 
 
 def _checked_widths(

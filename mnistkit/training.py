@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from mnistkit.data import Batches
-from mnistkit.errors import TrainingError, unknown_name
+from mnistkit.errors import TrainingError
 from mnistkit.models import eval_mode
 from mnistkit.utils.devices import (
     choose_device,
@@ -33,6 +33,7 @@ from mnistkit.utils.devices import (
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.validation import (
     check_batch,
+    check_choice,
     check_loader,
     check_model,
     check_number,
@@ -366,11 +367,7 @@ def _check_finite(losses: Tensor, before: int) -> None:
 
 def choose_loss(loss: str | LossFunction) -> LossFunction:
     """Return the loss by its name in `LOSSES`; a callable is returned as it is."""
-    if callable(loss):
-        return loss
-    if not isinstance(loss, str) or loss not in LOSSES:
-        raise unknown_name("loss", loss, LOSSES)
-    return LOSSES[loss]
+    return loss if callable(loss) else LOSSES[check_choice("loss", loss, LOSSES)]
 
 
 def smooth_labels(loss: str | LossFunction, share: float) -> LossFunction:
@@ -390,9 +387,7 @@ def choose_optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[...,
     """Return the optimizer by its name in `OPTIMIZERS`; a callable is returned as it is."""
     if callable(optimizer):
         return optimizer
-    if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
-        raise unknown_name("optimizer", optimizer, OPTIMIZERS)
-    return OPTIMIZERS[optimizer]
+    return OPTIMIZERS[check_choice("optimizer", optimizer, OPTIMIZERS)]
 
 
 def make_schedule(
@@ -435,11 +430,6 @@ def check_settings(**settings: object) -> None:
     choose_optimizer(settings["optimizer"])
 
 
-def _check_choice(name: str, value: object, *, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise unknown_name(name, value, choices)
-
-
 def _check_augment(name: str, value: object) -> None:
     if value is not None and not callable(value):
         raise ValueError(f"{name} is {value!r}, expected a function of images")
@@ -458,8 +448,8 @@ _CONSTRAINTS: dict[str, Callable[[str, object], object]] = {
     "weight_decay": partial(check_number, least=0),
     "label_smoothing": partial(check_number, least=0, below=1),
     "averaging": partial(check_number, least=0, below=1),
-    "scheduler_step": partial(_check_choice, choices=SCHEDULER_STEPS),
-    "precision": partial(_check_choice, choices=PRECISIONS),
+    "scheduler_step": partial(check_choice, known=SCHEDULER_STEPS),
+    "precision": partial(check_choice, known=PRECISIONS),
     "augment": _check_augment,
     "threads": _check_threads,
 }

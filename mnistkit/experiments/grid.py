@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from mnistkit.data import Digits
-from mnistkit.errors import unknown_name
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import RunId, identify, write_result
@@ -18,7 +17,7 @@ from mnistkit.experiments.run import run_one, whole_result
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.storage import remove_leftovers
-from mnistkit.utils.validation import check_columns, check_seeds, check_whole
+from mnistkit.utils.validation import check_choice, check_columns, check_seeds, check_whole
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,7 @@ def paired_difference(
     """
     check_columns(runs, ["name", "seed", value])
     for name in (better, than):
-        if name not in set(runs["name"]):
-            raise unknown_name("name of runs", name, runs["name"].unique())
+        check_choice("name of runs", name, set(runs["name"]))
     table = runs.pivot(index="seed", columns="name", values=value)
     ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
     if ran[0] != ran[1]:

@@ -17,12 +17,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from mnistkit.data import Digits
 from mnistkit.errors import ResultError
 from mnistkit.experiments.recipe import Recipe
-from mnistkit.models import build_model, describe_layers
-from mnistkit.utils.storage import write_atomically
+from mnistkit.models import build_model
+from mnistkit.utils.storage import write_text
 
 # Raised when the layout of the files changes, and when the same recipe, seed and digits no
 # longer train the same model: an older result is then not taken for one of today.
@@ -105,6 +106,36 @@ def identify(recipe: Recipe, seed: int, digits: Digits) -> RunId:
     return RunId(recipe.to_dict(), int(seed), data, layers_digest(recipe))
 
 
+# What decides a layer's outputs beside its weights, by PyTorch's names and our own.
+_SETTINGS = (
+    "in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride",
+    "padding", "padding_mode", "dilation", "groups", "ceil_mode", "num_features", "eps",
+    "momentum", "affine", "track_running_stats", "p", "negative_slope", "min_val", "max_val",
+    "dim", "start_dim", "end_dim", "outputs",
+)  # fmt: skip
+
+
+def describe_layers(model: nn.Module) -> list[dict]:
+    """Say of each layer where it is, its class, its settings, and the shapes of its weights.
+
+    It is what tells one architecture from another, and not `str(model)`, whose form is
+    PyTorch's and may change with its version. What a `forward` does with the layers is not in it.
+    """
+    return [
+        {
+            "name": name,
+            "class": type(layer).__name__,
+            "settings": {s: getattr(layer, s) for s in _SETTINGS if hasattr(layer, s)},
+            "shapes": {
+                key: list(tensor.shape)
+                for held in (layer.named_parameters, layer.named_buffers)
+                for key, tensor in held(recurse=False)
+            },
+        }
+        for name, layer in model.named_modules()
+    ]
+
+
 def layers_digest(recipe: Recipe) -> str:
     """Twelve hexadecimal digits that change with the layers of the recipe's model."""
     return _digest(describe_layers(build_model(recipe.model, **recipe.options)))[:12]
@@ -117,9 +148,7 @@ def write_result(folder: str | os.PathLike, result: Result) -> Path:
     """
     content = {"format": FORMAT, **asdict(result)}
     path = Path(folder) / result.run.file_name
-    text = json.dumps(content | {"sha256": _digest(content)}, indent=1)
-    with write_atomically(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_text(path, json.dumps(content | {"sha256": _digest(content)}, indent=1) + "\n")
     return path
 
 

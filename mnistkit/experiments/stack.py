@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from mnistkit.data import Batches
 from mnistkit.errors import TrainingError
-from mnistkit.models import describe_layers
+from mnistkit.experiments.results import describe_layers
 from mnistkit.training import (
     Evaluation,
     History,

@@ -18,6 +18,7 @@ import yaml
 from mnistkit.errors import SweepError, unknown_name
 from mnistkit.experiments.recipe import AUGMENTATIONS, SCHEDULERS, Recipe
 from mnistkit.models import MODELS
+from mnistkit.utils.validation import check_choice
 
 _FIELDS = tuple(field.name for field in fields(Recipe))
 _MOST = 100_000  # combinations
@@ -126,13 +127,11 @@ def _to_recipe(given: dict[str, object]) -> Recipe:
     model = given.get("model")
     if model is None:
         raise SweepError("no model is named", do="say `model: A baseline`, for instance")
-    if not isinstance(model, str) or model not in MODELS:
-        raise unknown_name("model", model, MODELS)
+    check_choice("model", model, MODELS)
     known = inspect.signature(MODELS[model].build).parameters
     options = {}
     for setting in [key for key in given if key not in _FIELDS]:
-        if setting not in known:
-            raise unknown_name("setting", setting, [*_FIELDS, *known])
+        check_choice("setting", setting, [*_FIELDS, *known])
         options[setting] = given.pop(setting)
     for setting, kinds in (("scheduler", SCHEDULERS), ("augment", AUGMENTATIONS)):
         if given.get(setting) is not None:
@@ -201,8 +200,7 @@ def _named_call(setting: str, value: object, kinds: Mapping[str, Callable]) -> C
         return value
     call = dict(value) if isinstance(value, Mapping) else {"name": value}
     name = call.pop("name", None)
-    if not isinstance(name, str) or name not in kinds:
-        raise unknown_name(setting, name, kinds)
+    check_choice(setting, name, kinds)
     try:
         inspect.signature(kinds[name]).bind_partial(**call)
     except TypeError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mnistkit.errors import NotebookError, needs_package
 from mnistkit.notebooks.execute import find_notebooks
-from mnistkit.utils.storage import output_folder, write_atomically
+from mnistkit.utils.storage import output_folder, write_text
 
 with needs_package("the book", "lab"):
     import nbformat
@@ -42,14 +42,14 @@ def write_book(folder: str | Path, notebooks: Sequence[Path] = ()) -> Path:
     pages = [_page(path) for path in notebooks or find_notebooks()]
     glossary = _glossary({page.stem for page in pages})
     folder = output_folder(folder)
-    _write(folder / "index.html", _render("index", title="mnistkit", pages=pages, page=None))
+    write_text(folder / "index.html", _render("index", title="mnistkit", pages=pages, page=None))
     text = _render("page", title=glossary.title, pages=pages, page=glossary)
-    _write(folder / f"{glossary.stem}.html", text)
+    write_text(folder / f"{glossary.stem}.html", text)
     for place, page in enumerate(pages):
         before = pages[place - 1] if place else None
         after = pages[place + 1] if place + 1 < len(pages) else None
         text = _render("page", title=page.title, pages=pages, page=page, before=before, after=after)
-        _write(folder / f"{page.stem}.html", text)
+        write_text(folder / f"{page.stem}.html", text)
     return folder / "index.html"
 
 
@@ -133,8 +133,3 @@ def _render(template: str, **values: object) -> str:
     rooms = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True)
     style = (_HERE / "book.css").read_text(encoding="utf-8")
     return rooms.get_template("book.html.j2").render(kind=template, style=style, **values)
-
-
-def _write(path: Path, text: str) -> None:
-    with write_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -23,7 +23,7 @@ with needs_package("executing notebooks", "lab"):
 
 from mnistkit.notebooks.memory import PeakMemory
 from mnistkit.notebooks.records import Record, read_records
-from mnistkit.utils.storage import project_root, write_atomically
+from mnistkit.utils.storage import project_root, write_text
 
 KERNEL = "python3"
 # The shortest run that shows all there is: each cell with something in it, and no number good.
@@ -181,8 +181,7 @@ def normalize_file(path: Path, into: Path | None = None) -> bool:
     after = nbformat.writes(normalize(nbformat.read(path, as_version=4)), version=4) + "\n"
     if after.encode() == before:  # bytes: other line ends are a change, too
         return False
-    with write_atomically(target) as temporary:
-        temporary.write_text(after, encoding="utf-8", newline="\n")
+    write_text(target, after)
     return True
 
 

@@ -20,7 +20,7 @@ from mnistkit.metrics import interval_of_mean, interval_of_share, negative_log_l
 from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
 from mnistkit.study.runs import published_accuracy
-from mnistkit.utils.storage import output_folder, write_atomically
+from mnistkit.utils.storage import output_folder, write_text
 
 FOLDER = Path("runs") / "models"
 _LIMITS = """\
@@ -152,8 +152,7 @@ def _write_in_words(result: Result, weights: Path) -> None:
     """Keep the card in words up to date: published runs may have joined since."""
     path, words = weights.with_suffix(".md"), card_in_words(result, weights.name)
     if not path.exists() or path.read_text(encoding="utf-8") != words:
-        with write_atomically(path) as temporary:
-            temporary.write_text(words, encoding="utf-8", newline="\n")
+        write_text(path, words)
 
 
 def _in_words(recipe: dict) -> str:

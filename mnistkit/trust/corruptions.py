@@ -16,8 +16,7 @@ from torch import Generator, Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from mnistkit.augmentation import affine, check_images
-from mnistkit.errors import unknown_name
-from mnistkit.utils.validation import check_number
+from mnistkit.utils.validation import check_choice, check_number
 
 _BAR = 2  # pixels of a stripe, and
 _PERIOD = 7  # pixels from one to the next
@@ -42,9 +41,7 @@ def corrupt(images: Tensor, kind: str, strength: float, *, seed: int = 0) -> Ten
     unit. Returns the same shape, in [0, 1]. Raises UnknownNameError (a ValueError), and
     ValueError for a strength below 0 or images that are no floats.
     """
-    if kind not in CORRUPTIONS:
-        raise unknown_name("corruption", kind, CORRUPTIONS)
-    corruption = CORRUPTIONS[kind]
+    corruption = CORRUPTIONS[check_choice("corruption", kind, CORRUPTIONS)]
     check_images(images)
     check_number("strength", strength, least=0)
     if strength == corruption.strengths[0]:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from mnistkit.errors import DataError, DownloadError
-from mnistkit.utils.storage import UNFINISHED, remove_leftovers, replace_file, write_atomically
+from mnistkit.utils.storage import UNFINISHED, remove_leftovers, replace_file, write_text
 
 _timeouts: list[float | None] = []  # before each download that is going on
 _timeouts_lock = threading.Lock()
@@ -378,8 +378,7 @@ def _move_in(incoming: Path, folder: Path, files: dict[str, IdxFile]) -> None:
         read_idx(incoming, file)
         if not file.sha256:
             digest = hashlib.sha256((incoming / file.name).read_bytes()).hexdigest()
-            with write_atomically(_note(folder / file.name)) as note:
-                note.write_text(f"{digest}  {file.name}\n", "ascii", newline="\n")
+            write_text(_note(folder / file.name), f"{digest}  {file.name}\n")
         replace_file(incoming / file.name, folder / file.name)
 
 

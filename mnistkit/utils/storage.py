@@ -90,6 +90,12 @@ def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a whole file atomically, in UTF-8, with line ends that are the same everywhere."""
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
 def replace_file(source: str | os.PathLike, target: str | os.PathLike) -> None:
     """Rename a file to `target`, which it replaces; on Windows, try for more than a second."""
     for pause in _PAUSES:
@@ -124,8 +130,7 @@ def replace_between_marks(path: str | os.PathLike, name: str, text: str) -> bool
     new = f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{rest.split(marks[1])[1]}"
     if new == old:
         return False
-    with write_atomically(path) as temporary:
-        temporary.write_text(new, encoding="utf-8", newline="\n")
+    write_text(path, new)
     return True
 
 

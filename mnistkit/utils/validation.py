@@ -6,13 +6,15 @@ A wrong number should not get as far as a result, and a wrong shape not as far a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+
+from mnistkit.errors import unknown_name
 
 _BRIGHTEST = 10.0  # no image in [0, 1], or normalised, comes near it; bytes made float do
 
@@ -44,6 +46,16 @@ def check_number(
         ]  # fmt: skip
         raise ValueError(f"{name} is {value!r}, expected a number {' and '.join(bounds)}".rstrip())
     return float(value)
+
+
+def check_choice(kind: str, value: object, known: Collection[str]) -> str:
+    """Return a name that is among the known; raise UnknownNameError with the nearest for another.
+
+    kind: of thing that it should name, for the message.
+    """
+    if not isinstance(value, str) or value not in known:
+        raise unknown_name(kind, value, known)
+    return value
 
 
 def check_seeds(seeds: Sequence[int]) -> list[int]:
