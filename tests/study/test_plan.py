@@ -51,7 +51,9 @@ def stored() -> list[dict]:
 
 
 def test_the_plan_has_these_entries(plan):
-    assert list(plan) == list(PLAN)
+    lines = [f"{n},,,{r.digest},,{layers_of(r)}" for n, r in plan.items() if n not in PLAN]
+    assert lines == [], "what these lines of digests.csv lack: the number of stored runs"
+    assert set(PLAN) <= set(plan)
 
 
 @pytest.mark.parametrize("name", PLAN)
@@ -72,7 +74,7 @@ def test_every_stored_run_has_the_digests_of_its_entry(stored):
 @pytest.mark.parametrize("before", ["recipe before", "layers before"])
 def test_what_was_one_before_is_one_now_and_nothing_else(before):
     now = before.removesuffix(" before")
-    pairs = {(entry[before], entry[now]) for entry in PLAN.values()}
+    pairs = {(entry[before], entry[now]) for entry in PLAN.values() if entry[before]}
     assert len(pairs) == len({old for old, _ in pairs}) == len({new for _, new in pairs})
 
 
