@@ -29,9 +29,10 @@ SCHEDULERS = {
 AUGMENTATIONS = {"random_affine": random_affine}
 _OFFERED = (torch.optim, torch.nn.functional)  # where else a name is PyTorch's own
 
-# Left out of a recipe's written form while they have their default, so that the digests of
-# older recipes, and with them all stored runs, stay what they were.
-_ADDED_LATER = ("scheduler_step", "precision", "augment", "label_smoothing", "averaging")
+# These stand in a recipe's written form in any case, all others only where they differ from
+# their default: so a field that is added leaves the digests of older recipes as they were.
+_ALWAYS_WRITTEN = ("model", "options", "epochs", "batch_size", "optimizer", "learning_rate",
+                   "weight_decay", "loss", "scheduler", "normalized")  # fmt: skip
 
 # Which model, and which batches it is shown: every other field is a setting of `fit`.
 _NOT_OF_FIT = ("model", "options", "batch_size", "normalized")
@@ -130,7 +131,7 @@ class Recipe:
         return {
             f.name: _plain(getattr(self, f.name), f.name)
             for f in fields(self)
-            if f.name not in _ADDED_LATER or getattr(self, f.name) != f.default
+            if f.name in _ALWAYS_WRITTEN or getattr(self, f.name) != f.default
         }
 
 

@@ -262,3 +262,8 @@ def test_a_field_that_is_added_is_checked(easy_digits):
     recipe = ThreadedRecipe("V0", epochs=1, threads=-1)
     with pytest.raises(ValueError, match="V0: threads is -1"):
         run_grid({"V0": recipe}, [0], easy_digits)
+
+
+def test_a_field_that_is_added_leaves_older_recipes_as_they_were():
+    assert ThreadedRecipe("V0").digest == Recipe("V0").digest
+    assert ThreadedRecipe("V0", threads=1).digest != Recipe("V0").digest
