@@ -116,13 +116,18 @@ class Digits:
         """Name the source and the sizes: the line that every notebook prints."""
         sizes = f"{len(self.train):,} train, {len(self.validation):,} validation"
         note = "; a notebook's text is about full MNIST" if self.source == "sample" else ""
-        source = f"{self.source}, {self.weights}" if self.weights else self.source
+        source = name_source(self.source, self.weights)
         return f"{source}: {sizes}, {len(self.test):,} test digits{note}"
 
 
 def _rebuild(kind: type[Split], *arrays: np.ndarray | None) -> Split:
     """A split with tensors of its own: an array that is mapped cannot be written to."""
     return kind(*(None if a is None else torch.from_numpy(np.array(a)) for a in arrays))
+
+
+def name_source(source: str, weights: str) -> str:
+    """Name digits by their source, and features by that and the weights that made them."""
+    return f"{source}, {weights}" if weights else source
 
 
 class ImageDataset(Dataset):

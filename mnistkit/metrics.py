@@ -11,9 +11,14 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from mnistkit.utils.validation import check_number, check_whole, describe
-
-CLASSES = 10
+from mnistkit.utils.validation import (
+    CLASSES,
+    check_labels,
+    check_number,
+    check_probabilities,
+    check_whole,
+    describe,
+)
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> float:
@@ -149,16 +154,6 @@ def interval_of_share(right: int, count: int) -> tuple[float, float]:
     return tuple(stats.binomtest(right, count).proportion_ci(method="wilson"))
 
 
-def check_labels(labels: Tensor) -> Tensor:
-    """Return labels as int64, N; raise ValueError for what is no class."""
-    labels = torch.as_tensor(labels)
-    if labels.is_floating_point() or labels.ndim != 1:
-        raise ValueError(f"labels are {describe(labels)}, expected whole numbers, one a sample")
-    if len(labels) and not (labels.min() >= 0 and labels.max() < CLASSES):
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}, expected 0 to 9")
-    return labels.long()
-
-
 def _classes(predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the classes that were predicted, and the labels."""
     predictions, labels = torch.as_tensor(predictions), check_labels(labels)
@@ -175,17 +170,3 @@ def _classes(predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             "numbers a sample"
         )
     return predictions.argmax(dim=1), labels
-
-
-def check_probabilities(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return probabilities and labels; raise ValueError for logits, or where they do not fit."""
-    probabilities, labels = torch.as_tensor(probabilities), check_labels(labels)
-    if probabilities.shape != (len(labels), CLASSES) or not len(labels):
-        raise ValueError(
-            f"probabilities are {describe(probabilities)}, expected {CLASSES} for each of "
-            f"{len(labels)} labels"
-        )
-    sums = probabilities.sum(dim=1)
-    if not (probabilities >= 0).all() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
-        raise ValueError("probabilities do not sum to 1 in each row: are they logits?")
-    return probabilities, labels

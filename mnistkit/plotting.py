@@ -1,4 +1,4 @@
-"""Pictures of digits, and what all figures have in common; see also `charts` and `curves`.
+"""Pictures of digits, and what all figures have in common; see also `charts`.
 
 Each function draws plain arrays or frames into `ax` (or a new one), describes in words
 what it drew, and returns the Axes. `alt_text` gives the words back, `show_figure` puts

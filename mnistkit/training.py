@@ -193,7 +193,7 @@ def fit(
             for epoch in range(1, epochs + 1):
                 started, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
                 row = {"epoch": epoch}
-                with _naming(epoch):
+                with naming_epoch(epoch):
                     row |= train_one_epoch(
                         model, train_loader, training_loss, optimizer,
                         precision=precision, augment=augment, after_batch=after_batch,
@@ -478,7 +478,7 @@ def _reseed(loader: Loader, seed: int) -> None:
 
 
 @contextmanager
-def _naming(epoch: int) -> Iterator[None]:
+def naming_epoch(epoch: int) -> Iterator[None]:
     """Say in which epoch the loss was lost."""
     try:
         yield

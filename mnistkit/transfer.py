@@ -6,23 +6,21 @@ are computed once and kept; only the head, a linear layer, is trained on them.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import os
 from dataclasses import replace
 from http.client import HTTPException
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import TensorDataset
 
 from mnistkit.data import Digits, Split
 from mnistkit.errors import WeightsError
 from mnistkit.models import FEATURES, mobilenet
 from mnistkit.utils.devices import choose_device, supports_bfloat16
+from mnistkit.utils.fusion import fold_batch_norm, fuse_relu6
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.sources import DOWNLOAD_TIMEOUT, socket_timeout
 from mnistkit.utils.storage import write_atomically
@@ -94,7 +92,7 @@ def extract_features(
 
     Returns float16, N x 1280, after global average pooling.
     """
-    bfloat16 = supports_bfloat16(choose_device()) if bfloat16 is None else bfloat16
+    bfloat16 = _choose_bfloat16(bfloat16)
     path = folder and features_path(model, images, folder, bfloat16=bfloat16)
     if path and (kept := _read_features(path, len(images))) is not None:
         return kept
@@ -104,6 +102,10 @@ def extract_features(
         with write_atomically(path) as temporary:
             torch.save(features, temporary)
     return features
+
+
+def _choose_bfloat16(asked: bool | None) -> bool:
+    return supports_bfloat16(choose_device()) if asked is None else asked
 
 
 def _compute_features(
@@ -185,71 +187,6 @@ def build_extractor(features: nn.Module, bfloat16: bool) -> nn.Module:
     if device.type == "cpu" and torch.backends.mkldnn.is_available():
         folded = fuse_relu6(folded.to(dtype))
     return _Extractor(folded, device, dtype)
-
-
-def fold_batch_norm(features: nn.Module) -> nn.Module:
-    """Return a copy in eval mode whose batch norms are folded into their convolutions.
-
-    In eval mode batch norm is a fixed scale and shift per channel, so the convolution
-    before it can do both; the outputs are the same but for rounding.
-    """
-    folded = copy.deepcopy(features).eval()
-    for block in folded.modules():
-        children = list(block.named_children())
-        for (name, layer), (next_name, following) in pairwise(children):
-            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
-                setattr(block, name, fuse_conv_bn_eval(layer, following))
-                setattr(block, next_name, nn.Identity())
-    return folded
-
-
-def fuse_relu6(folded: nn.Module) -> nn.Module:
-    """Let convolutions apply the ReLU6 that follows them themselves; changes `folded`.
-
-    The numbers are the same. A map is then written once, not written, read and written
-    again: on the CPU, in bfloat16, a sixth of the time. It is oneDNN's operation that
-    `torch.compile` uses as well; where it cannot be had, nothing is changed.
-    """
-    if not can_fuse(next(folded.parameters()).dtype):
-        return folded
-    for block in list(folded.modules()):
-        for (name, layer), (next_name, following) in pairwise(_acting_children(block)):
-            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.ReLU6):
-                setattr(block, name, _ConvolutionReLU6(layer))
-                setattr(block, next_name, nn.Identity())
-    return folded
-
-
-def can_fuse(dtype: torch.dtype) -> bool:
-    """Whether PyTorch has the fused operation, and this processor can do it in `dtype`.
-
-    In bfloat16 it needs avx512, and says so only when it is called.
-    """
-    convolution = nn.utils.skip_init(nn.Conv2d, 1, 1, 1, dtype=dtype)  # draws no random number
-    try:
-        _ConvolutionReLU6(convolution)(torch.zeros(1, 1, 1, 1, dtype=dtype))
-    except (AttributeError, RuntimeError):
-        return False
-    return True
-
-
-class _ConvolutionReLU6(nn.Module):
-    """A convolution and ReLU6 as one operation, for inference on the CPU."""
-
-    def __init__(self, convolution: nn.Conv2d):
-        super().__init__()
-        self.convolution = convolution
-
-    def forward(self, maps: Tensor) -> Tensor:
-        own = self.convolution
-        return torch.ops.mkldnn._convolution_pointwise(
-            maps, own.weight, own.bias, own.padding, own.stride, own.dilation, own.groups,
-            "hardtanh", [0.0, 6.0], "",
-        )  # fmt: skip
-
-
-def _acting_children(block: nn.Module) -> list[tuple[str, nn.Module]]:
-    return [(n, child) for n, child in block.named_children() if not isinstance(child, nn.Identity)]
 
 
 class _Extractor(nn.Module):
@@ -343,7 +280,7 @@ def features_path(
     bfloat16: bool | None = None,
 ) -> Path:
     """Name the file in which `extract_features` keeps these features: by all they depend on."""
-    bfloat16 = supports_bfloat16(choose_device()) if bfloat16 is None else bfloat16
+    bfloat16 = _choose_bfloat16(bfloat16)
     digest = hashlib.sha256()
     for name, tensor in model.features.state_dict().items():
         digest.update(name.encode())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -195,3 +198,14 @@ def test_any_index_gives_the_same_digits(sample):
     assert isinstance(label, int)
     with pytest.raises(IndexError):
         dataset[torch.tensor([len(dataset)])]
+
+
+def test_a_split_travels_with_all_that_is_known_and_maps_its_arrays_once(easy_digits):
+    known = replace(easy_digits.train, writers=torch.arange(600), series=torch.zeros(600).long())
+    for split in (easy_digits.train, known, known[:5]):
+        back = pickle.loads(pickle.dumps(split))
+        for name in ("images", "labels", "writers", "series"):
+            mine, theirs = getattr(split, name), getattr(back, name)
+            assert (mine is None and theirs is None) or torch.equal(mine, theirs)
+    first, second = known.__reduce__()[1], known.__reduce__()[1]
+    assert all(one is other for one, other in zip(first, second, strict=True))

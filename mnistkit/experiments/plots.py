@@ -27,8 +27,7 @@ def plot_sweep(
     lines = table.groupby("line", sort=False) if "line" in table else [("", table)]
     for marker, (name, rows) in zip("osD^v", lines, strict=False):
         rows = rows.sort_values("x")
-        mean, low, high = (100 * rows[c].to_numpy(float) for c in ("mean", "low", "high"))
-        reach = np.nan_to_num(np.abs([mean - low, high - mean]))
+        mean, reach = _percent(rows)
         ax.errorbar(rows["x"], mean, reach, marker=marker, capsize=4, label=name or None)
         best = int(np.nanargmax(mean))
         words.append(
@@ -54,14 +53,13 @@ def plot_interaction(
     """Draw means at the levels of one factor, a line for each level of another, in percent.
 
     Lines that run side by side: the factors do not depend on each other. table: columns x,
-        line, mean, low, high, as `effects.interaction` gives. line: name of its factor.
+        line, mean, low, high, as `anova.interaction` gives. line: name of its factor.
     """
     ax, words = new_axes(ax), []
     levels = list(dict.fromkeys(table["x"]))
     for place, (name, rows) in enumerate(table.groupby("line", sort=False)):
         rows = rows.set_index("x").reindex(levels)
-        mean, low, high = (100 * rows[c].to_numpy(float) for c in ("mean", "low", "high"))
-        reach = np.nan_to_num(np.abs([mean - low, high - mean]))
+        mean, reach = _percent(rows)
         ax.errorbar(range(len(levels)), mean, reach, linestyle=DASHES[place % 4], capsize=4,
                     marker=MARKS[place % len(MARKS)], label=str(name))  # fmt: skip
         seen = ", ".join(f"{m:.2f} at {x}" for x, m in zip(levels, mean, strict=True))
@@ -71,3 +69,9 @@ def plot_interaction(
     ax.margins(x=0.15)
     ax.legend(title=line or None)
     return describe(ax, f"{title or xlabel}, mean {value} in %: {'; '.join(words)}.")
+
+
+def _percent(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Means, and how far their intervals reach down and up (0 where there is none)."""
+    mean, low, high = (100 * rows[c].to_numpy(float) for c in ("mean", "low", "high"))
+    return mean, np.nan_to_num(np.abs([mean - low, high - mean]))

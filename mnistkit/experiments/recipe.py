@@ -137,7 +137,12 @@ class Recipe:
 
 def recipe_digest(fields: Mapping) -> str:
     """Digest of a recipe in the form of `Recipe.to_dict`, as a result file holds it."""
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+    return digest_of(fields)[:12]
+
+
+def digest_of(content: object) -> str:
+    """SHA-256 of what JSON can hold, in hexadecimal digits; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: object, name: str) -> object:

@@ -7,7 +7,6 @@ that a run that is there need not be done again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -19,9 +18,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mnistkit.data import Digits
+from mnistkit.data import Digits, name_source
 from mnistkit.errors import ResultError
-from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.recipe import Recipe, digest_of
 from mnistkit.models import build_model
 from mnistkit.utils.storage import write_text
 
@@ -46,7 +45,7 @@ class DataId:
 
     def __str__(self) -> str:
         """Say it in a message."""
-        source = f"{self.source}, {self.weights}" if self.weights else self.source
+        source = name_source(self.source, self.weights)
         return f"{source} ({self.train:,} training digits, digest {self.digest})"
 
 
@@ -69,7 +68,7 @@ class RunId:
         rest = asdict(self)
         seed = rest.pop("seed")
         model = re.sub(r"[^a-z0-9]+", "-", self.recipe["model"].lower())
-        return f"{model}-{_digest(rest)[:12]}-seed{seed:04d}.json"
+        return f"{model}-{digest_of(rest)[:12]}-seed{seed:04d}.json"
 
     @classmethod
     def from_dict(cls, content: dict) -> RunId:
@@ -138,7 +137,7 @@ def describe_layers(model: nn.Module) -> list[dict]:
 
 def layers_digest(recipe: Recipe) -> str:
     """Twelve hexadecimal digits that change with the layers of the recipe's model."""
-    return _digest(describe_layers(build_model(recipe.model, **recipe.options)))[:12]
+    return digest_of(describe_layers(build_model(recipe.model, **recipe.options)))[:12]
 
 
 def write_result(folder: str | os.PathLike, result: Result) -> Path:
@@ -148,7 +147,7 @@ def write_result(folder: str | os.PathLike, result: Result) -> Path:
     """
     content = {"format": FORMAT, **asdict(result)}
     path = Path(folder) / result.run.file_name
-    write_text(path, json.dumps(content | {"sha256": _digest(content)}, indent=1) + "\n")
+    write_text(path, json.dumps(content | {"sha256": digest_of(content)}, indent=1) + "\n")
     return path
 
 
@@ -163,7 +162,7 @@ def read_result(path: str | os.PathLike, run: RunId | None = None) -> Result:
     path = Path(path)
     content = _read_json(path)
     claimed = content.pop("sha256", None)
-    if claimed != _digest(content):
+    if claimed != digest_of(content):
         raise _unfit(path, "has been changed since it was written: its checksum does not fit")
     if (kind := content.pop("format", None)) != FORMAT:
         kinds = f"results of kind {kind}, here {FORMAT}"
@@ -210,10 +209,6 @@ def _unfit(path: Path, found: str) -> ResultError:
         where=path.parent,
         do="delete that file: the next run measures it again",
     )
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _own_version() -> str:

@@ -18,7 +18,6 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.optim import Optimizer
 
 from mnistkit.data import Batches
-from mnistkit.errors import TrainingError
 from mnistkit.experiments.results import describe_layers
 from mnistkit.training import (
     Evaluation,
@@ -30,6 +29,7 @@ from mnistkit.training import (
     choose_loss,
     choose_optimizer,
     evaluate,
+    naming_epoch,
 )
 from mnistkit.utils.devices import choose_threads, thread_count
 from mnistkit.utils.progress import progress_bar
@@ -123,7 +123,7 @@ class _Stack:
     def train_one_epoch(self, batches, epoch: int, after_batch) -> list[Evaluation]:
         """Show every member one pass of its batches; mean loss and accuracy of each."""
         mean = RunningMean()
-        try:
+        with naming_epoch(epoch):
             for inputs, labels in batches:
                 shared = labels.ndim == 1
                 step = vmap(
@@ -135,8 +135,6 @@ class _Stack:
                 mean.add(outputs, labels, losses)
                 after_batch()
             return mean.results()
-        except TrainingError as error:
-            raise TrainingError(f"epoch {epoch}, {error}") from None
 
     def _loss(self, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor):
         outputs = functional_call(self.skeleton, weights, (inputs,))

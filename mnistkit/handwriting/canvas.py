@@ -29,7 +29,7 @@ class DigitCanvas(anywidget.AnyWidget):
     thread of its own, while a cell goes on to train the original.
 
     Args:
-        model, normalized: as in `prediction.predict_image`.
+        model, normalized: as in `predict.predict_image`.
 
     prediction: an ImagePrediction of what is drawn, or None if no digit is.
     strokes: what is drawn, as lists of points in thousandths of the side.

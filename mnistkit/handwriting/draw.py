@@ -30,7 +30,7 @@ def draw_digit(
     """Show a canvas to draw a digit on, and what the model makes of it while you draw.
 
     Args:
-        model, normalized: as in `prediction.predict_image`. A copy of the model answers, so
+        model, normalized: as in `predict.predict_image`. A copy of the model answers, so
             call again after more training.
         interactive: True for the canvas, False for a figure of a digit drawn beforehand;
             "auto" for the canvas where a page that can show it runs this cell and anywidget

@@ -45,7 +45,7 @@ def predict_image(model: nn.Module, source, *, normalized: bool = False) -> Imag
 
     Args:
         model: as in `make_predictions`; takes 28 x 28 pixels.
-        source: a file, a Pillow image or an array; see `photos.find_digit`.
+        source: a file, a Pillow image or an array; see `photo.find_digit`.
         normalized: whether the model was trained on normalised images.
 
     Raises PictureError for a file that is no picture, and for a picture that does not show

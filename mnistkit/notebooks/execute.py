@@ -23,7 +23,7 @@ with needs_package("executing notebooks", "lab"):
 
 from mnistkit.notebooks.memory import PeakMemory
 from mnistkit.notebooks.records import Record, read_records
-from mnistkit.utils.storage import project_root, write_text
+from mnistkit.utils.storage import holds_series, project_root, write_text
 
 KERNEL = "python3"
 # The shortest run that shows all there is: each cell with something in it, and no number good.
@@ -229,7 +229,7 @@ def copy_to_work() -> Path:
 
 def _folder() -> Path:
     for root in (project_root(), Path(__file__).resolve().parents[2]):
-        if (root / "notebooks" / "01_data.ipynb").is_file():
+        if holds_series(root):
             return root / "notebooks"
     raise NotebookError(
         "the series' notebooks are not here",

@@ -1,6 +1,6 @@
 """The claims of the five published READMEs, what each rests on, and the verdict on each.
 
-How a verdict follows from runs is said in `verdicts`; which runs there are, in `study`.
+How a verdict follows from runs is said in `rules`; which runs there are, in `plan`.
 """
 
 from __future__ import annotations
@@ -75,11 +75,14 @@ def judge(claim: Claim, runs: Runs, planned: Mapping[str, int]) -> Finding:
 
 
 def _short(names: Sequence[str], runs: Runs, planned: Mapping[str, int]) -> str:
-    """Name the first experiment that lacks runs, or nothing."""
+    """Name the first experiment that lacks runs, or of which one diverged, or nothing."""
     for name in names:
-        found = len(runs.of(name))
-        if found < planned[name]:
-            return f"{found} of {planned[name]} runs of {name} are there"
+        found = runs.of(name)
+        if len(found) < planned[name]:
+            return f"{len(found)} of {planned[name]} runs of {name} are there"
+        diverged = int((found["failure"] != "").sum()) if "failure" in found else 0
+        if diverged:
+            return f"{diverged} of {planned[name]} runs of {name} diverged"
     return ""
 
 

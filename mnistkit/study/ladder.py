@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mnistkit.metrics import Interval, interval_of_share
-from mnistkit.study.rules import TEST_DIGITS
+from mnistkit.metrics import interval_of_share
+from mnistkit.study.rules import TEST_DIGITS, spread
 from mnistkit.study.runs import Runs
 from mnistkit.trust.disputed import split_off_disputed
 
@@ -91,7 +91,7 @@ def _cells(runs: Runs) -> list[list[str]]:
     steps = [
         [
             row.adds,
-            _spread(runs.accuracy(row.Index)),
+            spread(runs.accuracy(row.Index)),
             f"{100 * row.worst:.2f} %",
             str(row.n),
             f"{row.gain:+.2f} [{row.gain_low:+.2f}, {row.gain_high:+.2f}]" if row.before else "",
@@ -108,7 +108,3 @@ def _cells(runs: Runs) -> list[list[str]]:
             f"{int(together['parameters'].iloc[0]):,}",
         ])  # fmt: skip
     return steps
-
-
-def _spread(interval: Interval) -> str:
-    return f"{100 * interval.mean:.2f} ± {100 * interval.deviation:.2f} %"

@@ -28,9 +28,8 @@ from mnistkit.study.plan import (
     MEMBERS,
     VALIDATION_SIZE,
     Entry,
-    beyond_plan,
     choose_rates,
-    judging_plan,
+    plan_at,
     tuning_plan,
 )
 from mnistkit.study.runs import Runs
@@ -50,9 +49,7 @@ def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
     yield "learning rates, on validation"
     rates = choose_rates(_run(tuning_plan(), digits["split"], folder))
     yield ", ".join(f"{name} {rate:g}" for name, rate in rates.items()) + " chosen"
-    yield from _measure_entries([*judging_plan(rates), *beyond_plan()], digits, folder)
-    yield f"{ENSEMBLE.name}, {len(ENSEMBLE.seeds)} of them"
-    _measure_ensembles(digits["whole"], folder)
+    yield from _measure_entries(plan_at(rates), digits, folder)
 
 
 def measure_lacking(runs: Runs, folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
@@ -61,9 +58,12 @@ def measure_lacking(runs: Runs, folder: str | os.PathLike, source: str = "mnist"
     For a recipe that is new in the plan, or changed; results go into `folder`, as those of
     `measure`. Raises ResultError if the digits of these runs cannot be had.
     """
-    plan = [*judging_plan(choose_rates(runs.frame)), *beyond_plan()]
-    lacking = [e for e in plan if {(e.name, seed) for seed in e.seeds} - runs.pairs]
+    plan = plan_at(choose_rates(runs.frame))
+    lacking = {e.name for e in plan if {(e.name, seed) for seed in e.seeds} - runs.pairs}
+    if FEATURES.name in lacking:
+        lacking.add("MobileNetV2 head")  # for which they are computed
     if lacking:
+        lacking = [entry for entry in plan if entry.name in lacking]
         yield from _measure_entries(lacking, _load_same(source, runs), folder)
 
 
@@ -92,8 +92,12 @@ def _measure_entries(
     entries: Sequence[Entry], digits: Mapping[str, Digits], folder
 ) -> Iterator[str]:
     for entry in entries:
+        if entry.name == FEATURES.name:
+            continue  # computed for the heads that stand on them
         yield f"{entry.name}, {len(entry.seeds)} seeds"
-        if entry.data == "features":
+        if entry.name == ENSEMBLE.name:
+            _measure_ensembles(digits["whole"], folder)
+        elif entry.data == "features":
             yield from _measure_heads(entry, digits["whole"], folder)
         elif entry.kept:
             _train_and_keep(entry, digits["whole"], folder)

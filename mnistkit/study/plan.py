@@ -151,3 +151,13 @@ ENSEMBLE = Entry("CompactCNN ensemble", replace(COMPACT, model="CompactCNN ensem
 
 # A "recipe" of no training at all: its seconds are those of computing the features.
 FEATURES = Entry("MobileNetV2 features", Recipe("MobileNetV2", epochs=0), (0,), "features", False)
+
+
+def plan_at(rates: dict[str, float]) -> list[Entry]:
+    """All of the plan but the tuning, at the learning rates that this chose."""
+    return [*judging_plan(rates), FEATURES, *beyond_plan(), ENSEMBLE]
+
+
+def full_plan(frame: pd.DataFrame) -> list[Entry]:
+    """Return the whole plan, at the learning rates that these runs choose."""
+    return [*tuning_plan(), *plan_at(choose_rates(frame))]

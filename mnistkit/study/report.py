@@ -11,9 +11,9 @@ import pandas as pd
 
 from mnistkit.study import ladder as beyond
 from mnistkit.study.claims import CLAIMS, Claim, Finding, find_claims, judge
-from mnistkit.study.plan import ENSEMBLE, FEATURES
+from mnistkit.study.plan import ENSEMBLE, FEATURES, full_plan
 from mnistkit.study.rules import spread
-from mnistkit.study.runs import Runs, full_plan, read_table
+from mnistkit.study.runs import Runs, read_table
 from mnistkit.utils.storage import replace_between_marks
 
 _WIDTH = max(len(claim.statement) for claim in CLAIMS)

@@ -20,15 +20,7 @@ from mnistkit.experiments.grid import paired_difference
 from mnistkit.experiments.recipe import recipe_digest
 from mnistkit.experiments.results import Result, RunId, layers_digest, read_result
 from mnistkit.metrics import Interval, interval_of_mean
-from mnistkit.study.plan import (
-    ENSEMBLE,
-    FEATURES,
-    Entry,
-    beyond_plan,
-    choose_rates,
-    judging_plan,
-    tuning_plan,
-)
+from mnistkit.study.plan import Entry, choose_rates, full_plan, plan_at, tuning_plan
 from mnistkit.utils.storage import write_atomically
 
 TABLE = Path(__file__).with_name("scoreboard.csv")
@@ -118,7 +110,7 @@ def read_folder(folder: str | os.PathLike) -> Runs:
             do=f"`{COMMAND}` measures what is missing",
         )
     rates = choose_rates(pd.DataFrame(rows))
-    rows += _rows_of(_plan_at(rates), results)
+    rows += _rows_of(plan_at(rates), results)
     return Runs(_with_numbers(pd.DataFrame(rows, columns=_COLUMNS)))
 
 
@@ -201,15 +193,6 @@ def missing_runs(runs: Runs) -> list[str]:
         for seed in entry.seeds
         if (entry.name, seed) not in runs.pairs
     ]
-
-
-def full_plan(frame: pd.DataFrame) -> list[Entry]:
-    """Return the whole plan, at the learning rates that these runs choose."""
-    return [*tuning_plan(), *_plan_at(choose_rates(frame))]
-
-
-def _plan_at(rates: dict[str, float]) -> list[Entry]:
-    return [*judging_plan(rates), FEATURES, *beyond_plan(), ENSEMBLE]
 
 
 def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:

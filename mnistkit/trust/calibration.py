@@ -13,13 +13,8 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from mnistkit.metrics import (
-    CLASSES,
-    accuracy,
-    check_probabilities,
-    interval_of_share,
-    negative_log_likelihood,
-)
+from mnistkit.metrics import accuracy, interval_of_share, negative_log_likelihood
+from mnistkit.utils.validation import CLASSES, check_probabilities
 
 BINS = 15  # of equal width, as Guo and others (2017) take
 _DRAWS = 200

@@ -27,10 +27,12 @@ def project_root() -> Path:
     the current folder.
     """
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "notebooks" / "01_data.ipynb").is_file():
-            return folder
-    return here
+    return next(filter(holds_series, (here, *here.parents)), here)
+
+
+def holds_series(folder: Path) -> bool:
+    """Whether a folder is that of the series: its notebooks are there."""
+    return (folder / "notebooks" / "01_data.ipynb").is_file()
 
 
 def data_root(root: str | os.PathLike | None = None) -> Path:

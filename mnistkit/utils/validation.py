@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mnistkit.errors import unknown_name
 
+CLASSES = 10
 _BRIGHTEST = 10.0  # no image in [0, 1], or normalised, comes near it; bytes made float do
 
 
@@ -139,6 +140,30 @@ def check_inputs(inputs: Tensor, model: nn.Module) -> Tensor:
                 "divide bytes by 255"
             )
     return inputs
+
+
+def check_labels(labels: Tensor) -> Tensor:
+    """Return labels as int64, N; raise ValueError for what is no class."""
+    labels = torch.as_tensor(labels)
+    if labels.is_floating_point() or labels.ndim != 1:
+        raise ValueError(f"labels are {describe(labels)}, expected whole numbers, one a sample")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < CLASSES):
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}, expected 0 to 9")
+    return labels.long()
+
+
+def check_probabilities(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return probabilities and labels; raise ValueError for logits, or where they do not fit."""
+    probabilities, labels = torch.as_tensor(probabilities), check_labels(labels)
+    if probabilities.shape != (len(labels), CLASSES) or not len(labels):
+        raise ValueError(
+            f"probabilities are {describe(probabilities)}, expected {CLASSES} for each of "
+            f"{len(labels)} labels"
+        )
+    sums = probabilities.sum(dim=1)
+    if not (probabilities >= 0).all() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        raise ValueError("probabilities do not sum to 1 in each row: are they logits?")
+    return probabilities, labels
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import torch
 
 from mnistkit.errors import ResultError, StorageError
 from mnistkit.experiments import results
-from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.recipe import Recipe, digest_of
 from mnistkit.experiments.results import (
     Result,
     describe_machine,
@@ -92,7 +92,7 @@ def test_a_signed_file_that_lacks_something_is_named(stored, change):
     content = json.loads(path.read_text())
     content.pop("sha256")
     change(content)
-    path.write_text(json.dumps(content | {"sha256": results._digest(content)}))
+    path.write_text(json.dumps(content | {"sha256": digest_of(content)}))
     with pytest.raises(ResultError, match=r"v0-.* is no result of a run"):
         read_result(path, run)
 

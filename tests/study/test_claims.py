@@ -10,8 +10,15 @@ import pytest
 
 from mnistkit.errors import UnknownNameError
 from mnistkit.study.claims import CLAIMS, find_claims, judge
-from mnistkit.study.plan import FEATURES, RATES, choose_rates, judging_plan, tuning_plan
-from mnistkit.study.rules import Runs
+from mnistkit.study.plan import (
+    FEATURES,
+    RATES,
+    choose_rates,
+    full_plan,
+    judging_plan,
+    tuning_plan,
+)
+from mnistkit.study.runs import Runs, read_table
 
 IDS = [*(f"A{k}" for k in range(1, 9)), "B1", "B2", *(f"C{k}" for k in range(1, 5)),
        "D1", "D2", "D3", *(f"E{k}" for k in range(1, 6))]  # fmt: skip
@@ -88,3 +95,14 @@ def test_a_claim_with_a_run_missing_is_undecided_and_says_so():
 def test_an_unknown_claim_is_named_with_its_neighbour():
     with pytest.raises(UnknownNameError, match="unknown claim 'a5'; did you mean 'A5'"):
         find_claims(["C1", "a5"])
+
+
+@pytest.mark.parametrize(("claim", "name"), [("C2", "V1"), ("D3", "D deep"), ("A2", "A wide")])
+def test_a_claim_is_undecided_where_a_run_diverged(claim, name):
+    frame = read_table().frame.copy()
+    first = frame.index[frame["name"] == name][0]
+    frame.loc[first, ["test_accuracy", "failure"]] = [float("nan"), "batch 7: the loss is nan."]
+    planned = {entry.name: len(entry.seeds) for entry in full_plan(frame)}
+    finding = judge(find_claims([claim])[0], Runs(frame), planned)
+    assert finding.verdict == "undecided"
+    assert finding.why == f"1 of {planned[name]} runs of {name} diverged"

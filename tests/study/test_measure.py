@@ -9,6 +9,7 @@ import pytest
 from mnistkit.errors import DataError, ResultError
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.study import measure as measuring
+from mnistkit.study import plan
 from mnistkit.study import runs as archive
 from mnistkit.study.measure import measure, measure_lacking
 from mnistkit.study.plan import COMPACT, Entry, beyond_plan, judging_plan, tuning_plan
@@ -46,9 +47,10 @@ def short_study(monkeypatch, easy_digits):
     loads = []
     monkeypatch.setattr(measuring, "load_digits", digits_of)
     monkeypatch.setattr(measuring, "COMPACT", replace(COMPACT, epochs=4))
-    for plan in (tuning_plan, judging_plan, beyond_plan):
-        for module in (measuring, archive):
-            monkeypatch.setattr(module, plan.__name__, shortened(plan))
+    for part in (judging_plan, beyond_plan):
+        monkeypatch.setattr(plan, part.__name__, shortened(part))
+    for module in (plan, measuring, archive):
+        monkeypatch.setattr(module, "tuning_plan", shortened(tuning_plan))
     monkeypatch.setattr(measuring, "load_mobilenet", lambda: (study_model(), "ImageNet weights"))
     monkeypatch.setattr(
         measuring, "feature_digits", lambda *args: loads.append(args) or features(*args)
@@ -109,13 +111,23 @@ def test_ensembles_are_made_of_the_models_that_were_kept(short_study, tmp_path):
         assert row.test_accuracy == pytest.approx(1 - len(row.wrong) / 40)
 
 
+@pytest.mark.parametrize("lost", ["CompactCNN ensemble", "MobileNetV2 features"])
+def test_what_rests_on_other_runs_is_measured_again_too(short_study, tmp_path, lost):
+    list(measure(tmp_path / "all"))
+    known = archive.read_folder(tmp_path / "all")
+    without = archive.Runs(known.frame[known.frame["name"] != lost])
+    said = list(measure_lacking(without, tmp_path / "new"))
+    assert any(lost.split()[0] in line for line in said)
+    joined = archive.join_folder(without, tmp_path / "new")
+    assert archive.missing_runs(joined) == []
+
+
 def test_a_new_recipe_is_measured_alone_and_joins_the_others(short_study, tmp_path, monkeypatch):
     list(measure(tmp_path / "all"))
     known = archive.read_folder(tmp_path / "all")
-    planned = measuring.judging_plan
+    planned = plan.judging_plan
     new = Entry("mine", Recipe("V0", {"hidden_units": 3}), range(2))
-    for module in (measuring, archive):
-        monkeypatch.setattr(module, "judging_plan", lambda rates: [*planned(rates), new])
+    monkeypatch.setattr(plan, "judging_plan", lambda rates: [*planned(rates), new])
     assert archive.missing_runs(known) == ["mine, seed 0", "mine, seed 1"]
     said = list(measure_lacking(known, tmp_path / "new"))
     assert said == ["mine, 2 seeds"]
@@ -157,7 +169,7 @@ def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
 ):
     list(measure(tmp_path / "all"))
     archive.write_table(archive.read_folder(tmp_path / "all"), tmp_path / "table.csv")
-    planned = measuring.judging_plan
+    planned = plan.judging_plan
 
     def changed(rates):
         return [
@@ -167,8 +179,7 @@ def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
             for e in planned(rates)
         ]
 
-    for module in (measuring, archive):
-        monkeypatch.setattr(module, "judging_plan", changed)
+    monkeypatch.setattr(plan, "judging_plan", changed)
     with pytest.raises(ResultError, match=r"V0, seed 0, was measured with another(.|\n)*--add"):
         archive.read_table(tmp_path / "table.csv")
     kept = archive.read_table(tmp_path / "table.csv", drop_outdated=True)
