@@ -176,3 +176,10 @@ def test_the_device_is_named_where_it_was_another(tmp_path, easy_digits):
     run = identify(RECIPE, 0, easy_digits)
     path = write_result(tmp_path, Result(run, {}, describe_machine("cuda")))
     assert read_result(path).machine["device"] == "cuda"
+
+
+def test_the_result_of_another_run_is_not_taken_for_this_one(stored):
+    run, path = stored
+    for other in (replace(run, seed=4), replace(run, recipe=run.recipe | {"epochs": 2})):
+        with pytest.raises(ResultError, match="holds another run than its name says"):
+            read_result(path, other)
