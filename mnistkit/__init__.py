@@ -2,12 +2,12 @@
 
 What a notebook uses, and where to read it, each module from its top:
 
-    01_data                data, utils/sources, plotting
+    01_data                data, utils/sources, pictures, charts
     02_linear_vs_relu      models, training, metrics, experiments/stack
-    03_mlp_tuning_qmnist   experiments/recipe, experiments/grid, experiments/anova
+    03_mlp_tuning_qmnist   experiments/recipe, experiments/experiment, experiments/anova
     04_cnn                 models, augmentation, checkpoints, handwriting/draw, handwriting/photo
     05_mobilenet_transfer  transfer, prediction
-    06_scoreboard          study/plan, study/claims, study/rules, study/runs, study/report
+    06_scoreboard          study/plan, study/claims, study/rules, study/table, study/report
     07_trust               trust/calibration, trust/corruptions, trust/disputed
 
 `mnistkit.` and Tab lists the public names; each is loaded when it is first asked for.

@@ -42,7 +42,7 @@ from .handwriting.draw import draw_digit as draw_digit
 from .experiments.recipe import Recipe as Recipe
 from .experiments.run import train_recipe as train_recipe
 from .experiments.anova import importance as importance, interaction as interaction
-from .experiments.grid import (
+from .experiments.experiment import (
     paired_difference as paired_difference,
     run_experiment as run_experiment,
     run_grid as run_grid,
@@ -69,12 +69,14 @@ from .models import (
     model_table as model_table,
 )
 from .handwriting.photo import find_digit as find_digit
-from .plotting import (
-    alt_text as alt_text,
+from .pictures import (
     plot_image as plot_image,
     plot_images as plot_images,
     plot_mistakes as plot_mistakes,
     plot_predictions as plot_predictions,
+)
+from .utils.figures import (
+    alt_text as alt_text,
     show_figure as show_figure,
     use_style as use_style,
 )

@@ -12,7 +12,7 @@ from matplotlib.colors import PowerNorm
 from mlxtend.plotting import plot_confusion_matrix as draw_matrix
 
 from mnistkit.metrics import most_confused
-from mnistkit.plotting import describe, new_axes
+from mnistkit.utils.figures import describe, new_axes
 
 # Beyond seven colours a line also needs its own dashes and marks to be told from others.
 DASHES = ("-", "--", ":", "-.")

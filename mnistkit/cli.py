@@ -140,7 +140,7 @@ def lab() -> None:
               help="Write to this folder instead of in place.")  # fmt: skip
 def normalize(paths: Sequence[Path], into: Path | None) -> None:
     """Bring executed notebooks into the form in which they are committed."""
-    from mnistkit.notebooks.execute import normalize_file
+    from mnistkit.notebooks.normalize import normalize_file
 
     for path in paths:
         click.echo(f"{'normalised' if normalize_file(path, into) else 'unchanged '}  {path.name}")
@@ -183,23 +183,22 @@ def scoreboard(
     Without options, from the runs that come with mnistkit. Exit code 1 if runs are missing,
     2 if something was refused.
     """
-    from mnistkit.study import report as board
-    from mnistkit.study import runs as archive
+    from mnistkit.study import report, table
 
     try:
         if rerun and add:
             raise ResultError("--rerun measures everything, --add the rest", do="choose one")
         if rerun or add:
             folder = folder or RUNS
-            known = archive.read_table(drop_outdated=True) if add else None
+            known = table.read_table(drop_outdated=True) if add else None
             _measure(folder, source, known)
-        runs = archive.join_folder(known, folder) if add else _runs(folder)
-        missing = archive.missing_runs(runs)
+        runs = table.join_folder(known, folder) if add else _runs(folder)
+        missing = table.missing_runs(runs)
         if publish:
             _publish(runs, missing)
     except (MnistkitError, ValueError) as error:
         raise _refusal(error) from error
-    click.echo(board.to_markdown(runs) if markdown else board.to_text(runs))
+    click.echo(report.to_markdown(runs) if markdown else report.to_text(runs))
     if missing:
         click.echo(f"{len(missing)} runs are missing, the first: {missing[0]}", err=True)
         sys.exit(1)
@@ -262,7 +261,7 @@ def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int |
     all share. Stopped at any moment, the same command goes on where it was.
     """
     from mnistkit.data import load_digits
-    from mnistkit.experiments.grid import count_stored, run_grid
+    from mnistkit.experiments.experiment import count_stored, run_grid
     from mnistkit.experiments.sweep import parse_seeds, read_sweep
 
     folder = folder or Path("runs") / "sweeps" / file.stem
@@ -286,7 +285,7 @@ def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int |
 
 def _report_sweep(plan, runs, folder: Path, value: str) -> None:
     from mnistkit.experiments.anova import importance
-    from mnistkit.experiments.grid import summarize
+    from mnistkit.experiments.experiment import summarize
     from mnistkit.utils.storage import write_atomically
 
     summary = summarize(runs, value).sort_values("mean", ascending=False)
@@ -331,9 +330,9 @@ def _bars(probabilities: Sequence[float], width: int = 40) -> str:
 
 
 def _runs(folder: Path | None):
-    from mnistkit.study import runs as archive
+    from mnistkit.study import table
 
-    return archive.read_folder(folder) if folder else archive.read_table()
+    return table.read_folder(folder) if folder else table.read_table()
 
 
 def _measure(folder: Path, source: str, known=None) -> None:
@@ -348,18 +347,17 @@ def _measure(folder: Path, source: str, known=None) -> None:
 
 
 def _publish(runs, missing: Sequence[str]) -> None:
-    from mnistkit.study import report as board
-    from mnistkit.study import runs as archive
+    from mnistkit.study import report, table
     from mnistkit.utils.storage import project_root
 
     if missing:
         raise ResultError(
             f"{len(missing)} runs are missing, the first: {missing[0]}",
-            do=f"`{archive.COMMAND}` measures what is missing",
+            do=f"`{table.COMMAND}` measures what is missing",
         )
-    archive.write_table(runs)
-    board.update_pages(project_root(), runs)
-    kept = f"{len(runs.frame)} runs are now in {archive.TABLE.name}"
+    table.write_table(runs)
+    report.update_pages(project_root(), runs)
+    kept = f"{len(runs.frame)} runs are now in {table.TABLE.name}"
     click.echo(f"{kept}, and both README.md show them\n", err=True)
 
 

@@ -19,9 +19,9 @@ from mnistkit.experiments.results import Result, identify, read_result, write_re
 from mnistkit.experiments.sweep import read_sweep
 from mnistkit.models import MODELS
 from mnistkit.notebooks import book
-from mnistkit.notebooks.execute import normalize_file
+from mnistkit.notebooks.normalize import normalize_file
 from mnistkit.study.report import update_pages
-from mnistkit.study.runs import TABLE, read_table
+from mnistkit.study.table import TABLE, read_table
 from mnistkit.utils.sources import QMNIST_FILES, read_idx
 from mnistkit.utils.storage import UNFINISHED
 from tests.conftest import make_split
@@ -118,9 +118,9 @@ import os, sys, warnings
 warnings.filterwarnings("error", category=EncodingWarning, module=r"mnistkit(\\.|$)")
 from pathlib import Path
 
-from mnistkit.study.runs import read_table, write_table
+from mnistkit.study.table import read_table, write_table
 from mnistkit.notebooks.book import write_book
-from mnistkit.experiments.grid import run_grid
+from mnistkit.experiments.experiment import run_grid
 from mnistkit.notebooks.execute import find_notebooks, normalize_file
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.study.report import update_pages

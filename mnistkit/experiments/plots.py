@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mnistkit.charts import DASHES, MARKS
-from mnistkit.plotting import describe, new_axes
+from mnistkit.utils.figures import describe, new_axes
 
 
 def plot_sweep(

@@ -15,7 +15,8 @@ from torch import nn
 from mnistkit.errors import MissingPackageError, unknown_name
 from mnistkit.handwriting.predict import ImagePrediction, predict_image
 from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
-from mnistkit.plotting import describe, in_style, new_axes, plot_image, show_figure
+from mnistkit.pictures import plot_image
+from mnistkit.utils.figures import describe, in_style, new_axes, show_figure
 
 if TYPE_CHECKING:
     from mnistkit.handwriting.canvas import DigitCanvas

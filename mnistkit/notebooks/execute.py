@@ -14,16 +14,14 @@ from pathlib import Path
 from mnistkit.errors import NotebookError, needs_package, suggestion
 
 with needs_package("executing notebooks", "lab"):
-    import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from nbformat import NotebookNode
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
 from mnistkit.notebooks.memory import PeakMemory
 from mnistkit.notebooks.records import Record, read_records
-from mnistkit.utils.storage import holds_series, project_root, write_text
+from mnistkit.utils.storage import holds_series, project_root
 
 KERNEL = "python3"
 # The shortest run that shows all there is: each cell with something in it, and no number good.
@@ -144,73 +142,11 @@ def execute(
     return Execution(notebook.stem, path, seconds, failure, records, peak.bytes)
 
 
-def normalize(notebook: NotebookNode) -> NotebookNode:
-    """Bring an executed notebook into the one form that is committed.
-
-    Sequential ids and counts, no timing, no widget state, no papermill marks, and of the
-    metadata only tags and alt texts. Normalising twice changes nothing.
-    """
-    cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
-    code_cells = [cell for cell in cells if cell.cell_type == "code"]
-    for place, cell in enumerate(cells, start=1):
-        cell["id"] = f"cell-{place:02d}"
-        tags = _tags(cell)
-        cell["metadata"] = NotebookNode(tags=tags) if tags else NotebookNode()
-        cell.pop("attachments", None)
-    for count, cell in enumerate(code_cells, start=1):
-        cell["execution_count"] = count if cell.source.strip() else None
-        cell["outputs"] = _merged_streams(cell.outputs)
-        for output in cell.outputs:
-            if "execution_count" in output:
-                output["execution_count"] = count
-            if "metadata" in output:
-                output["metadata"] = _image_metadata(output["metadata"])
-    metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": KERNEL},
-        "language_info": {"name": "python"},
-    }
-    clean = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
-    nbformat.validate(clean)
-    return clean
-
-
-def normalize_file(path: Path, into: Path | None = None) -> bool:
-    """Normalise a notebook file, in place or into a folder; returns whether that changed it."""
-    target = into / path.name if into else path
-    before = target.read_bytes() if target.exists() else b""
-    after = nbformat.writes(normalize(nbformat.read(path, as_version=4)), version=4) + "\n"
-    if after.encode() == before:  # bytes: other line ends are a change, too
-        return False
-    write_text(target, after)
-    return True
-
-
-def _merged_streams(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
-    """Join what was printed in a row: where a kernel breaks it up is chance."""
-    merged: list[NotebookNode] = []
-    for output in outputs:
-        last = merged[-1] if merged else {}
-        if output.output_type == "stream" and last.get("name") == output.name:
-            last["text"] += output.text
-        else:
-            merged.append(output)
-    return merged
-
-
 def local_transport(folder: str) -> Config:
     """Talk to the kernel through sockets in `folder`, which nobody else can reach."""
     if os.name == "nt":
         return Config()
     return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/k"}})
-
-
-def _image_metadata(metadata: Mapping) -> NotebookNode:
-    alts = {k: {"alt": v["alt"]} for k, v in metadata.items() if "alt" in (v or {})}
-    return nbformat.from_dict(alts)
-
-
-def _tags(cell: NotebookNode) -> list[str]:
-    return list(cell.metadata.get("tags", []))
 
 
 def copy_to_work() -> Path:

@@ -23,7 +23,7 @@ from mnistkit.study.rules import (
     points,
     spread,
 )
-from mnistkit.study.runs import Runs
+from mnistkit.study.table import Runs
 
 
 @dataclass(frozen=True)

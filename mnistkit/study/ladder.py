@@ -8,7 +8,7 @@ import pandas as pd
 
 from mnistkit.metrics import interval_of_share
 from mnistkit.study.rules import TEST_DIGITS, spread
-from mnistkit.study.runs import Runs
+from mnistkit.study.table import Runs
 from mnistkit.trust.disputed import split_off_disputed
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mnistkit.data import Digits, load_digits
 from mnistkit.errors import DataError, ResultError
-from mnistkit.experiments.grid import run_grid
+from mnistkit.experiments.experiment import run_grid
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import (
@@ -32,7 +32,7 @@ from mnistkit.study.plan import (
     plan_at,
     tuning_plan,
 )
-from mnistkit.study.runs import Runs
+from mnistkit.study.table import Runs
 from mnistkit.study.trained import measure_on_test, trained_model
 from mnistkit.transfer import RANDOM, feature_digits, freeze, load_mobilenet, name_features
 from mnistkit.utils.devices import choose_device, thread_count

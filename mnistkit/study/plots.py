@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mnistkit.plotting import describe, new_axes
+from mnistkit.utils.figures import describe, new_axes
 
 
 def plot_tradeoff(

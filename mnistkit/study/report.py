@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mnistkit.study import ladder as beyond
+from mnistkit.study import ladder
 from mnistkit.study.claims import CLAIMS, Claim, Finding, find_claims, judge
 from mnistkit.study.plan import ENSEMBLE, FEATURES, full_plan
 from mnistkit.study.rules import spread
-from mnistkit.study.runs import Runs, read_table
+from mnistkit.study.table import Runs, read_table
 from mnistkit.utils.storage import replace_between_marks
 
 _WIDTH = max(len(claim.statement) for claim in CLAIMS)
@@ -73,7 +73,7 @@ def to_text(runs: Runs) -> str:
     counts = Counter(f.verdict for f in found)
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     verdicts = f"{len(found)} claims: {total}"
-    steps = ["beyond the READMEs, step by step", beyond.to_text(runs)]
+    steps = ["beyond the READMEs, step by step", ladder.to_text(runs)]
     found = _unclaimed(runs)
     width = max(map(len, found), default=0)
     beside = [f"    {name:{width}}  {shown}" for name, shown in found.items()]
@@ -84,7 +84,7 @@ def to_text(runs: Runs) -> str:
 def _unclaimed(runs: Runs) -> dict[str, str]:
     """Accuracy of each recipe that was measured on test and that no claim needs, by name."""
     above = {name for claim in CLAIMS for name in (*claim.rule.names, *claim.needs)}
-    above |= {step.name for step in beyond.LADDER}
+    above |= {step.name for step in ladder.LADDER}
     names = [e.name for e in full_plan(runs.frame) if e.test and e.name not in above]
     found = {name: runs.accuracy(name) for name in names if len(runs.of(name))}
     return {name: f"{spread(interval)} (n = {interval.n})" for name, interval in found.items()}
@@ -138,7 +138,7 @@ def update_pages(root: str | os.PathLike, runs: Runs) -> bool:
         "README.md": {"headline": headline(runs)},
         "mnistkit/README.md": {
             "scoreboard": to_markdown(runs),
-            "beyond": beyond.to_markdown(runs),
+            "beyond": ladder.to_markdown(runs),
         },
     }
     return any([

@@ -21,7 +21,7 @@ from math import sqrt
 from typing import Protocol
 
 from mnistkit.metrics import Interval
-from mnistkit.study.runs import Runs
+from mnistkit.study.table import Runs
 
 REPRODUCED, SURPASSED = "reproduced", "surpassed"
 NOT_REPRODUCED, UNDECIDED = "not reproduced", "undecided"

@@ -19,7 +19,7 @@ from mnistkit.experiments.run import train_recipe
 from mnistkit.metrics import interval_of_mean, interval_of_share, negative_log_likelihood
 from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
-from mnistkit.study.runs import published_accuracy
+from mnistkit.study.table import published_accuracy
 from mnistkit.utils.storage import output_folder, write_text
 
 FOLDER = Path("runs") / "models"

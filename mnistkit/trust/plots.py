@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mnistkit.charts import DASHES, MARKS
-from mnistkit.plotting import alt_text, describe, new_axes
+from mnistkit.utils.figures import alt_text, describe, new_axes
 
 
 def plot_reliability(

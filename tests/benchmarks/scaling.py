@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mnistkit import Recipe, load_digits, run_grid
 from mnistkit.data import Digits
-from mnistkit.experiments.grid import count_stored
+from mnistkit.experiments.experiment import count_stored
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.results import describe_machine
 from mnistkit.utils.storage import replace_between_marks

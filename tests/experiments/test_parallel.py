@@ -17,7 +17,7 @@ import pytest
 
 from mnistkit.errors import MissingPackageError, WorkerError
 from mnistkit.experiments import parallel
-from mnistkit.experiments.grid import run_grid
+from mnistkit.experiments.experiment import run_grid
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import read_result

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from mnistkit.augmentation import random_affine
 from mnistkit.data import Digits
-from mnistkit.experiments.grid import run_grid
+from mnistkit.experiments.experiment import run_grid
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.run import train_recipe
 from mnistkit.experiments.sweep import read_sweep

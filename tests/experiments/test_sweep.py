@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import StepLR
 from mnistkit.augmentation import random_affine
 from mnistkit.cli import main
 from mnistkit.errors import MnistkitError, SweepError
-from mnistkit.experiments.grid import run_grid
+from mnistkit.experiments.experiment import run_grid
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.sweep import combine, make_recipe, parse_seeds, read_sweep
 

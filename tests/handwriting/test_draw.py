@@ -26,7 +26,7 @@ from mnistkit.handwriting.canvas import INVITATION, DigitCanvas
 from mnistkit.handwriting.draw import draw_digit, plot_drawing
 from mnistkit.handwriting.predict import ImagePrediction
 from mnistkit.handwriting.strokes import EXAMPLE, PEN, SIDE, UNITS, draw_strokes, read_strokes
-from mnistkit.plotting import alt_text
+from mnistkit.utils.figures import alt_text
 from tests.handwriting.drawn_digits import STROKES
 
 mpl.use("Agg")

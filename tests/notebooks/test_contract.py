@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mnistkit.notebooks.execute import normalize, parameter_defaults
+from mnistkit.notebooks.execute import parameter_defaults
+from mnistkit.notebooks.normalize import normalize
 from mnistkit.notebooks.records import read_records
 from mnistkit.study.report import verdict_lines
 

@@ -22,7 +22,7 @@ from mnistkit.notebooks.execute import (
 )
 from mnistkit.notebooks.records import Record, read_records
 from mnistkit.study.plan import full_plan
-from mnistkit.study.runs import read_table
+from mnistkit.study.table import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 MNIST = Path(os.environ.get("MNISTKIT_DATA", ROOT / "data")) / "MNIST" / "raw"

@@ -18,7 +18,7 @@ from mnistkit.study.plan import (
     judging_plan,
     tuning_plan,
 )
-from mnistkit.study.runs import Runs, read_table
+from mnistkit.study.table import Runs, read_table
 
 IDS = [*(f"A{k}" for k in range(1, 9)), "B1", "B2", *(f"C{k}" for k in range(1, 5)),
        "D1", "D2", "D3", *(f"E{k}" for k in range(1, 6))]  # fmt: skip

@@ -9,8 +9,7 @@ import pytest
 from mnistkit.errors import DataError, ResultError
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.study import measure as measuring
-from mnistkit.study import plan
-from mnistkit.study import runs as archive
+from mnistkit.study import plan, table
 from mnistkit.study.measure import measure, measure_lacking
 from mnistkit.study.plan import COMPACT, Entry, beyond_plan, judging_plan, tuning_plan
 from mnistkit.transfer import FeatureSplit
@@ -49,7 +48,7 @@ def short_study(monkeypatch, easy_digits):
     monkeypatch.setattr(measuring, "COMPACT", replace(COMPACT, epochs=4))
     for part in (judging_plan, beyond_plan):
         monkeypatch.setattr(plan, part.__name__, shortened(part))
-    for module in (plan, measuring, archive):
+    for module in (plan, measuring, table):
         monkeypatch.setattr(module, "tuning_plan", shortened(tuning_plan))
     monkeypatch.setattr(measuring, "load_mobilenet", lambda: (study_model(), "ImageNet weights"))
     monkeypatch.setattr(
@@ -71,8 +70,8 @@ def times(folder):
 def test_a_whole_study_is_run_once_and_then_read(short_study, tmp_path):
     said = list(measure(tmp_path))
     assert any("chosen" in line for line in said)
-    runs = archive.read_folder(tmp_path)
-    assert archive.missing_runs(runs) == []
+    runs = table.read_folder(tmp_path)
+    assert table.missing_runs(runs) == []
     assert set(runs.frame["source"]) == {"mnist"}
     assert set(runs.frame["weights"]) == {"", "ImageNet weights"}
     assert runs.seconds("MobileNetV2 features") >= 0
@@ -97,14 +96,14 @@ def test_without_imagenet_weights_its_claims_are_left_out(short_study, tmp_path,
     monkeypatch.setattr(measuring, "load_mobilenet", lambda: (None, measuring.RANDOM))
     said = list(measure(tmp_path))
     assert any("MobileNetV2 is left out" in line for line in said)
-    missing = archive.missing_runs(archive.read_folder(tmp_path))
+    missing = table.missing_runs(table.read_folder(tmp_path))
     assert {name.split(",")[0] for name in missing} == {"MobileNetV2 head", "MobileNetV2 features"}
 
 
 def test_ensembles_are_made_of_the_models_that_were_kept(short_study, tmp_path):
     list(measure(tmp_path))
     assert len(list(tmp_path.glob("compactcnn-*.pt"))) == 10
-    runs = archive.read_folder(tmp_path)
+    runs = table.read_folder(tmp_path)
     five, one = runs.of("CompactCNN ensemble"), runs.of("CompactCNN")
     assert five["parameters"].tolist() == [5 * one["parameters"].iloc[0]] * 2
     for row in five.itertuples():
@@ -114,46 +113,46 @@ def test_ensembles_are_made_of_the_models_that_were_kept(short_study, tmp_path):
 @pytest.mark.parametrize("lost", ["CompactCNN ensemble", "MobileNetV2 features"])
 def test_what_rests_on_other_runs_is_measured_again_too(short_study, tmp_path, lost):
     list(measure(tmp_path / "all"))
-    known = archive.read_folder(tmp_path / "all")
-    without = archive.Runs(known.frame[known.frame["name"] != lost])
+    known = table.read_folder(tmp_path / "all")
+    without = table.Runs(known.frame[known.frame["name"] != lost])
     said = list(measure_lacking(without, tmp_path / "new"))
     assert any(lost.split()[0] in line for line in said)
-    joined = archive.join_folder(without, tmp_path / "new")
-    assert archive.missing_runs(joined) == []
+    joined = table.join_folder(without, tmp_path / "new")
+    assert table.missing_runs(joined) == []
 
 
 def test_a_new_recipe_is_measured_alone_and_joins_the_others(short_study, tmp_path, monkeypatch):
     list(measure(tmp_path / "all"))
-    known = archive.read_folder(tmp_path / "all")
+    known = table.read_folder(tmp_path / "all")
     planned = plan.judging_plan
     new = Entry("mine", Recipe("V0", {"hidden_units": 3}), range(2))
     monkeypatch.setattr(plan, "judging_plan", lambda rates: [*planned(rates), new])
-    assert archive.missing_runs(known) == ["mine, seed 0", "mine, seed 1"]
+    assert table.missing_runs(known) == ["mine, seed 0", "mine, seed 1"]
     said = list(measure_lacking(known, tmp_path / "new"))
     assert said == ["mine, 2 seeds"]
-    joined = archive.join_folder(known, tmp_path / "new")
-    assert archive.missing_runs(joined) == []
+    joined = table.join_folder(known, tmp_path / "new")
+    assert table.missing_runs(joined) == []
     assert len(joined.frame) == len(known.frame) + 2
     assert joined.of("mine")["seed"].tolist() == [0, 1]
-    archive.write_table(joined, tmp_path / "table.csv")
-    assert len(archive.read_table(tmp_path / "table.csv").frame) == len(joined.frame)
+    table.write_table(joined, tmp_path / "table.csv")
+    assert len(table.read_table(tmp_path / "table.csv").frame) == len(joined.frame)
     assert list(measure_lacking(joined, tmp_path / "new")) == []
 
 
 def test_runs_on_other_digits_are_neither_measured_nor_joined(short_study, tmp_path):
     list(measure(tmp_path / "all"))
-    known = archive.read_folder(tmp_path / "all")
-    without = archive.Runs(known.frame[known.frame["name"] != "V2"].assign(data="others"))
+    known = table.read_folder(tmp_path / "all")
+    without = table.Runs(known.frame[known.frame["name"] != "V2"].assign(data="others"))
     with pytest.raises(ResultError, match="has to be of the same digits, and these are others"):
         list(measure_lacking(without, tmp_path / "new"))
     assert not (tmp_path / "new").exists()
-    assert archive.join_folder(without, tmp_path / "all") is without
+    assert table.join_folder(without, tmp_path / "all") is without
 
 
 def test_without_mnist_it_is_said_what_joining_needs(short_study, tmp_path, monkeypatch):
     list(measure(tmp_path / "all"))
-    known = archive.read_folder(tmp_path / "all")
-    without = archive.Runs(known.frame[known.frame["name"] != "V2"])
+    known = table.read_folder(tmp_path / "all")
+    without = table.Runs(known.frame[known.frame["name"] != "V2"])
 
     def unreachable(*_, **__):
         raise DataError("mnist could not be downloaded", do="set MNISTKIT_SOURCE=sample")
@@ -168,7 +167,7 @@ def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
     short_study, tmp_path, monkeypatch
 ):
     list(measure(tmp_path / "all"))
-    archive.write_table(archive.read_folder(tmp_path / "all"), tmp_path / "table.csv")
+    table.write_table(table.read_folder(tmp_path / "all"), tmp_path / "table.csv")
     planned = plan.judging_plan
 
     def changed(rates):
@@ -181,10 +180,10 @@ def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
 
     monkeypatch.setattr(plan, "judging_plan", changed)
     with pytest.raises(ResultError, match=r"V0, seed 0, was measured with another(.|\n)*--add"):
-        archive.read_table(tmp_path / "table.csv")
-    kept = archive.read_table(tmp_path / "table.csv", drop_outdated=True)
+        table.read_table(tmp_path / "table.csv")
+    kept = table.read_table(tmp_path / "table.csv", drop_outdated=True)
     assert len(kept.of("V0")) == 0
     assert [line.split(",")[0] for line in measure_lacking(kept, tmp_path / "all")] == ["V0"]
-    joined = archive.join_folder(kept, tmp_path / "all")
-    archive.write_table(joined, tmp_path / "table.csv")
-    assert archive.missing_runs(archive.read_table(tmp_path / "table.csv")) == []
+    joined = table.join_folder(kept, tmp_path / "all")
+    table.write_table(joined, tmp_path / "table.csv")
+    assert table.missing_runs(table.read_table(tmp_path / "table.csv")) == []

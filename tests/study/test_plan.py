@@ -21,7 +21,7 @@ from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import identify
 from mnistkit.models import MLP, MODELS, MNISTModelV0, MNISTModelV1
 from mnistkit.study.plan import COMPACT, FAST, full_plan
-from mnistkit.study.runs import TABLE, read_table
+from mnistkit.study.table import TABLE, read_table
 
 # By name of the plan: its stored runs, and the digests of its recipe and of its model's layers;
 # "before" is what they were while they held dotted paths and PyTorch's way of printing.

@@ -14,7 +14,7 @@ from mnistkit.study import report as scoreboard
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.ladder import LADDER
 from mnistkit.study.rules import Runs
-from mnistkit.study.runs import TABLE, read_table, write_table
+from mnistkit.study.table import TABLE, read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,7 +132,7 @@ def test_command_prints_markdown(published):
 def test_command_says_what_is_missing(published, tmp_path, monkeypatch):
     table = tmp_path / "table.csv"
     write_table(without(published, "V2", 7), table)
-    monkeypatch.setattr("mnistkit.study.runs.read_table", lambda: read_table(table))
+    monkeypatch.setattr("mnistkit.study.table.read_table", lambda: read_table(table))
     result = run_cli()
     assert result.exit_code == 1
     assert "1 runs are missing, the first: V2, seed 7" in result.output
@@ -142,7 +142,7 @@ def test_command_says_what_is_missing(published, tmp_path, monkeypatch):
 def test_command_refuses_a_changed_table(tmp_path, monkeypatch):
     table = tmp_path / "table.csv"
     table.write_text(TABLE.read_text().replace(",0.91", ",0.93", 1))
-    monkeypatch.setattr("mnistkit.study.runs.read_table", lambda: read_table(table))
+    monkeypatch.setattr("mnistkit.study.table.read_table", lambda: read_table(table))
     result = run_cli()
     assert result.exit_code == 2
     assert re.search(r"line \d+ of table\.csv has been changed", result.output)
@@ -156,7 +156,7 @@ def test_command_refuses_a_folder_without_results(tmp_path):
 
 
 def test_nothing_is_published_while_runs_are_missing(published, tmp_path, monkeypatch):
-    monkeypatch.setattr("mnistkit.study.runs.read_table", lambda: without(published, "V2", 7))
+    monkeypatch.setattr("mnistkit.study.table.read_table", lambda: without(published, "V2", 7))
     before = TABLE.read_bytes()
     result = run_cli("--publish")
     assert result.exit_code == 2
@@ -172,7 +172,7 @@ def test_rerun_measures_what_is_missing_then_reads(published, tmp_path, monkeypa
         yield "V0, 20 seeds"
 
     monkeypatch.setattr("mnistkit.study.measure.measure", measure)
-    monkeypatch.setattr("mnistkit.study.runs.read_folder", lambda folder: published)
+    monkeypatch.setattr("mnistkit.study.table.read_folder", lambda folder: published)
     result = run_cli("--rerun", "--runs", tmp_path)
     assert asked == [(tmp_path, "mnist")]
     assert "V0, 20 seeds" in result.output

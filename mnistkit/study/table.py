@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mnistkit.errors import ResultError
-from mnistkit.experiments.grid import paired_difference
+from mnistkit.experiments.experiment import paired_difference
 from mnistkit.experiments.recipe import recipe_digest
 from mnistkit.experiments.results import Result, RunId, layers_digest, read_result
 from mnistkit.metrics import Interval, interval_of_mean

@@ -10,7 +10,7 @@ import torch
 
 from mnistkit.errors import ResultError, UnknownNameError
 from mnistkit.experiments import run as runs_module
-from mnistkit.experiments.grid import paired_difference, run_experiment, run_grid, summarize
+from mnistkit.experiments.experiment import paired_difference, run_experiment, run_grid, summarize
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import read_result
 from mnistkit.experiments.run import train_recipe

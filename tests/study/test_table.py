@@ -13,7 +13,7 @@ import pytest
 from mnistkit.data import Digits
 from mnistkit.errors import ResultError
 from mnistkit.experiments.results import Result, identify, write_result
-from mnistkit.study import runs as archive
+from mnistkit.study import table
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.plan import (
     ENSEMBLE,
@@ -71,11 +71,11 @@ def folder(master, tmp_path):
 
 @pytest.fixture(scope="module")
 def study_runs(master):
-    return archive.read_folder(master)
+    return table.read_folder(master)
 
 
 def test_a_whole_study_is_collected_at_the_rates_that_it_chose(study_runs):
-    assert archive.missing_runs(study_runs) == []
+    assert table.missing_runs(study_runs) == []
     assert choose_rates(study_runs.frame) == BEST
     assert study_runs.rate("A SGD") == 0.2
     assert len(study_runs.of("V1")) == 64
@@ -85,8 +85,8 @@ def test_a_whole_study_is_collected_at_the_rates_that_it_chose(study_runs):
 
 
 def test_a_table_gives_back_every_run(study_runs, tmp_path):
-    archive.write_table(study_runs, tmp_path / "table.csv")
-    back = archive.read_table(tmp_path / "table.csv")
+    table.write_table(study_runs, tmp_path / "table.csv")
+    back = table.read_table(tmp_path / "table.csv")
     pd.testing.assert_frame_equal(back.frame.fillna(0), study_runs.frame.fillna(0))
     assert [f.here for f in findings(back)] == [f.here for f in findings(study_runs)]
 
@@ -96,40 +96,40 @@ def test_a_table_gives_back_every_run(study_runs, tmp_path):
 )
 def test_a_changed_line_of_the_table_is_named(study_runs, tmp_path, old, new):
     path = tmp_path / "table.csv"
-    archive.write_table(study_runs, path)
+    table.write_table(study_runs, path)
     text = path.read_text()
     path.write_text(text.replace(old, new, 1))
     line = text[: text.index(old) + 1].count("\n") + 1
     with pytest.raises(ResultError, match=f"line {line} of table.csv has been changed"):
-        archive.read_table(path)
+        table.read_table(path)
 
 
 def test_a_line_that_is_gone_is_missed(study_runs, tmp_path):
     path = tmp_path / "table.csv"
-    archive.write_table(study_runs, path)
+    table.write_table(study_runs, path)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith("A wide,3,")))
-    runs = archive.read_table(path)
-    assert archive.missing_runs(runs) == ["A wide, seed 3"]
+    runs = table.read_table(path)
+    assert table.missing_runs(runs) == ["A wide, seed 3"]
     (a2,) = (f for f in findings(runs) if f.claim.id == "A2")
     assert (a2.verdict, a2.why) == ("undecided", "9 of 10 runs of A wide are there")
 
 
 def test_a_missing_result_is_missed(folder):
     next(p for p in folder.glob("v2-*seed0004.json") if "float32" not in p.read_text()).unlink()
-    assert archive.missing_runs(archive.read_folder(folder)) == ["V2, seed 4"]
+    assert table.missing_runs(table.read_folder(folder)) == ["V2, seed 4"]
 
 
 def test_rates_are_not_chosen_from_half_of_the_runs(folder):
     victim = next(p for p in folder.glob("a-baseline-*") if "validation_loss" in p.read_text())
     victim.unlink()
     with pytest.raises(ResultError, match="32 of the 33 runs that choose learning rates"):
-        archive.read_folder(folder)
+        table.read_folder(folder)
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path):
     with pytest.raises(ResultError, match=r"0 of the 33 runs[\s\S]*mnistkit scoreboard --rerun"):
-        archive.read_folder(tmp_path)
+        table.read_folder(tmp_path)
 
 
 def test_a_changed_result_is_named(folder):
@@ -138,7 +138,7 @@ def test_a_changed_result_is_named(folder):
     content["measured"]["test_accuracy"] = 0.9999
     victim.write_text(json.dumps(content))
     with pytest.raises(ResultError, match=r"e-cnn-.*seed0002.json has been changed"):
-        archive.read_folder(folder)
+        table.read_folder(folder)
 
 
 @pytest.mark.parametrize("other", [{"source": "sample"}, {"seed": 5}])
@@ -147,37 +147,37 @@ def test_a_result_of_other_data_is_named(folder, tmp_path, other):
     foreign = digits(0, other.get("source", "mnist"), other.get("seed", 0))
     path = write_result(folder, Result(identify(entry.recipe, 0, foreign), {"test_accuracy": 0.5}))
     with pytest.raises(ResultError, match=f"{path.name} was measured on other data"):
-        archive.read_folder(folder)
+        table.read_folder(folder)
 
 
 def test_a_recipe_that_has_changed_since_is_noticed(study_runs, tmp_path, monkeypatch):
     path = tmp_path / "table.csv"
-    archive.write_table(study_runs, path)
-    monkeypatch.setattr(archive, "layers_digest", lambda recipe: "another")
+    table.write_table(study_runs, path)
+    monkeypatch.setattr(table, "layers_digest", lambda recipe: "another")
     with pytest.raises(
         ResultError, match=r"tune SGD 0\.03, seed 0, was measured with another recipe"
     ):
-        archive.read_table(path)
+        table.read_table(path)
 
 
 def test_runs_that_choose_rates_are_never_left_out(study_runs, tmp_path, monkeypatch):
     """All others rest on them, so it takes a whole new study."""
     path = tmp_path / "table.csv"
-    archive.write_table(study_runs, path)
-    monkeypatch.setattr(archive, "layers_digest", lambda recipe: "another")
+    table.write_table(study_runs, path)
+    monkeypatch.setattr(table, "layers_digest", lambda recipe: "another")
     with pytest.raises(ResultError, match=r"tune SGD(.|\n)*`mnistkit scoreboard --rerun`"):
-        archive.read_table(path, drop_outdated=True)
+        table.read_table(path, drop_outdated=True)
 
 
 def test_a_result_of_layers_that_have_changed_since_does_not_join(study_runs, tmp_path):
     entry = next(e for e in judging_plan(BEST) if e.name == "V0")
-    without = archive.Runs(study_runs.frame[study_runs.frame["name"] != "V0"])
+    without = table.Runs(study_runs.frame[study_runs.frame["name"] != "V0"])
     now = identify(entry.recipe, 0, digits(0))
     before = replace(now, layers="older")
     paths = [write_result(tmp_path, Result(run, {"test_accuracy": 0.5})) for run in (before, now)]
-    assert archive.join_folder(without, tmp_path).of("V0")["layers"].tolist() == [now.layers]
+    assert table.join_folder(without, tmp_path).of("V0")["layers"].tolist() == [now.layers]
     paths[1].unlink()
-    assert archive.join_folder(without, tmp_path) is without
+    assert table.join_folder(without, tmp_path) is without
 
 
 def test_a_result_of_layers_that_have_changed_since_hides_no_other(folder, study_runs):
@@ -186,12 +186,12 @@ def test_a_result_of_layers_that_have_changed_since_hides_no_other(folder, study
     for older in ("older", "0", "f"):
         run = replace(identify(entry.recipe, 0, digits(0)), layers=older)
         write_result(folder, Result(run, {"test_accuracy": 0.5}))
-    assert archive.read_folder(folder).of("V0")["test_accuracy"].min() > 0.9
+    assert table.read_folder(folder).of("V0")["test_accuracy"].min() > 0.9
 
 
 def test_a_study_on_the_sample_decides_nothing(tmp_path):
     fill(tmp_path, "sample")
-    found = findings(archive.read_folder(tmp_path))
+    found = findings(table.read_folder(tmp_path))
     assert {f.verdict for f in found if f.claim.rule.names} == {"undecided"}
     assert {f.why for f in found if f.claim.rule.names} == {"needs full MNIST"}
 
@@ -201,11 +201,11 @@ def test_a_study_on_the_sample_decides_nothing(tmp_path):
 
 @pytest.fixture(scope="module")
 def published():
-    return archive.read_table()
+    return table.read_table()
 
 
 def test_the_published_table_is_whole_and_of_full_mnist(published):
-    assert archive.missing_runs(published) == []
+    assert table.missing_runs(published) == []
     assert set(published.frame["source"]) == {"mnist"}
     weights = published.frame.groupby("name")["weights"].first()
     heads = ["MobileNetV2 features", "MobileNetV2 head"]

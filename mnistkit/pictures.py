@@ -1,100 +1,16 @@
-"""Pictures of digits, and what all figures have in common; see also `charts`.
-
-Each function draws plain arrays or frames into `ax` (or a new one), describes in words
-what it drew, and returns the Axes. `alt_text` gives the words back, `show_figure` puts
-figure and words into a notebook.
-"""
+"""Pictures of digits: one, a grid, predictions with the truth, the surest mistakes."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from itertools import groupby
-from pathlib import Path
-from weakref import WeakKeyDictionary
 
-import matplotlib.pyplot as plt
 import numpy as np
-import PIL.Image
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from PIL.PngImagePlugin import PngInfo
 
-from mnistkit.errors import needs_package
-from mnistkit.utils.storage import project_root, write_atomically
+from mnistkit.utils.figures import describe, new_axes
 
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
-_STYLE = Path(__file__).parent / "utils" / "mnistkit.mplstyle"
-_words: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
-
-
-def use_style() -> None:
-    """Give matplotlib the look of the series until the end of the session."""
-    plt.style.use(_STYLE)
-
-
-def in_style() -> AbstractContextManager:
-    """Give matplotlib the look of the series for the length of a `with` block."""
-    return plt.style.context(_STYLE)
-
-
-# --- words ------------------------------------------------------------------------------
-
-
-def alt_text(figure: Axes | Figure) -> str:
-    """Describe a figure of this module in words, for those who cannot see it."""
-    axes = [figure] if isinstance(figure, Axes) else figure.axes
-    return " ".join(_words[ax] for ax in axes if ax in _words)
-
-
-def show_figure(ax: Axes | Figure, save_as: str | None = None) -> None:
-    """Show a figure in the notebook with its alt text, and close it.
-
-    save_as: a file name; the figure is also saved under that name in `figures/`.
-    """
-    with needs_package("showing a figure in a notebook", "lab"):
-        from IPython.display import Image, Markdown, display
-
-    figure = ax if isinstance(ax, Figure) else ax.get_figure(root=True)
-    words = alt_text(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Description": words})
-    plt.close(figure)
-    png = _with_palette(buffer.getvalue())
-    if save_as:
-        with write_atomically(project_root() / "figures" / save_as) as temporary:
-            temporary.write_bytes(png)
-    display(Image(png, format="png", alt=words))
-    display(Markdown(f"*Figure: {words}*"))
-
-
-def _with_palette(png: bytes) -> bytes:
-    """Write a PNG with 256 colours: a third of the size, and a chart needs no more."""
-    picture = PIL.Image.open(io.BytesIO(png))
-    kept = PngInfo()
-    for name, value in picture.text.items():
-        kept.add_text(name, value)
-    small, buffer = picture.convert("RGB").quantize(256, dither=PIL.Image.Dither.NONE), io.BytesIO()
-    small.save(buffer, format="png", optimize=True, pnginfo=kept, dpi=picture.info.get("dpi"))
-    return buffer.getvalue()
-
-
-def new_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
-    """Return `ax`, or new axes in the series' style; size in inches."""
-    if ax is not None:
-        return ax
-    with in_style():
-        return plt.figure(figsize=size).add_subplot()
-
-
-def describe(ax: Axes, words: str) -> Axes:
-    """Keep the words that `alt_text` gives back; returns the Axes."""
-    _words[ax] = words
-    return ax
-
-
-# --- images -----------------------------------------------------------------------------
 
 
 def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None = None) -> Axes:

@@ -11,11 +11,12 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image
 
-from mnistkit import charts, plotting
+from mnistkit import charts, pictures
 from mnistkit.experiments import plots as experiments_plots
-from mnistkit.plotting import alt_text
 from mnistkit.study import plots as study_plots
 from mnistkit.trust import plots as trust_plots
+from mnistkit.utils import figures
+from mnistkit.utils.figures import alt_text
 
 mpl.use("Agg")
 
@@ -58,17 +59,17 @@ SMALLER = pd.DataFrame({"V2": [0.98, 0.7]}, index=[1, 0.5])
 CLASSES = [0, 1, 1, 2, *range(10)]
 
 FIGURES = {
-    "image": (lambda ax=None: plotting.plot_image(IMAGES[0], "a seven", ax=ax), "Image: a seven."),
+    "image": (lambda ax=None: pictures.plot_image(IMAGES[0], "a seven", ax=ax), "Image: a seven."),
     "images": (
-        lambda ax=None: plotting.plot_images(IMAGES, list("123456"), title="Six", ax=ax),
+        lambda ax=None: pictures.plot_images(IMAGES, list("123456"), title="Six", ax=ax),
         "Six (6 images): 1; 2; 3; 4; 5; 6.",
     ),
     "predictions": (
-        lambda ax=None: plotting.plot_predictions(IMAGES, [1, 2, 3, 4, 5, 0], range(1, 7), ax=ax),
+        lambda ax=None: pictures.plot_predictions(IMAGES, [1, 2, 3, 4, 5, 0], range(1, 7), ax=ax),
         "Predictions: 5 of 6 right; wrong: Pred: 6 | Truth: 0.",
     ),
     "mistakes": (
-        lambda ax=None: plotting.plot_mistakes(IMAGES, [1, 2, 3, 4, 5, 0], PROBABILITIES, ax=ax),
+        lambda ax=None: pictures.plot_mistakes(IMAGES, [1, 2, 3, 4, 5, 0], PROBABILITIES, ax=ax),
         "Worst mistakes: 1 of 1: 0 of 1 right; wrong: Pred: 6 | Truth: 0.",
     ),
     "classes": (
@@ -151,7 +152,7 @@ def test_equal_classes_have_no_fewest():
 
 
 def test_every_plot_function_is_among_the_figures():
-    rooms = (plotting, charts, experiments_plots, study_plots, trust_plots)
+    rooms = (pictures, charts, experiments_plots, study_plots, trust_plots)
     functions = {name for room in rooms for name in vars(room) if name.startswith("plot_")}
     assert len(functions) == len(FIGURES)
 
@@ -198,33 +199,33 @@ def test_perfect_confusion_matrix_is_drawn_too():
 
 
 def test_right_and_wrong_differ_in_words_and_colour():
-    ax = plotting.plot_predictions(IMAGES[:2], [1, 2], [1, 3])
+    ax = pictures.plot_predictions(IMAGES[:2], [1, 2], [1, 3])
     right, wrong = (child.title for child in ax.child_axes)
     assert right.get_text() == "Pred: 1 | Truth: 1\nright"
     assert wrong.get_text() == "Pred: 3 | Truth: 2\nWRONG"
-    assert (right.get_color(), wrong.get_color()) == (plotting.RIGHT, plotting.WRONG)
+    assert (right.get_color(), wrong.get_color()) == (pictures.RIGHT, pictures.WRONG)
 
 
 def test_mistakes_are_sorted_by_confidence():
     probabilities = torch.full((3, 10), 0.01)
     probabilities[0, 1], probabilities[1, 2], probabilities[2, 3] = 0.5, 0.9, 0.7
-    ax = plotting.plot_mistakes(IMAGES[:3], [0, 0, 0], probabilities, count=2)
+    ax = pictures.plot_mistakes(IMAGES[:3], [0, 0, 0], probabilities, count=2)
     assert [a.title.get_text().split(" |")[0] for a in ax.child_axes] == ["Pred: 2", "Pred: 3"]
 
 
 def test_colour_images_are_drawn_in_colour():
-    ax = plotting.plot_image(torch.rand(3, 8, 8))
+    ax = pictures.plot_image(torch.rand(3, 8, 8))
     assert ax.images[0].get_array().shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: plotting.plot_images([]), "no images were given"),
-        (lambda: plotting.plot_images(IMAGES, ["one"]), "1 titles for 6 images"),
-        (lambda: plotting.plot_image(torch.rand(784)), "expected one image"),
+        (lambda: pictures.plot_images([]), "no images were given"),
+        (lambda: pictures.plot_images(IMAGES, ["one"]), "1 titles for 6 images"),
+        (lambda: pictures.plot_image(torch.rand(784)), "expected one image"),
         (
-            lambda: plotting.plot_mistakes(IMAGES, [1, 2, 3, 4, 5, 6], PROBABILITIES),
+            lambda: pictures.plot_mistakes(IMAGES, [1, 2, 3, 4, 5, 6], PROBABILITIES),
             "every prediction is right",
         ),
     ],
@@ -237,9 +238,9 @@ def test_bad_arguments_are_named(draw, message):
 def test_show_figure_displays_words_saves_and_closes(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda thing, **_: shown.append(thing))
-    monkeypatch.setattr(plotting, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(figures, "project_root", lambda: tmp_path)
     ax = charts.plot_confusion_matrix(MATRIX, title="V2")
-    plotting.show_figure(ax, "v2.png")
+    figures.show_figure(ax, "v2.png")
     _, metadata = shown[0]._repr_mimebundle_()
     assert metadata["image/png"]["alt"].startswith("V2: 950 of 967 right")
     assert "most confused: 4 as 9" in shown[1].data
