@@ -16,6 +16,8 @@ from hypothesis import settings
 from mnistkit.data import Digits, Split
 from mnistkit.utils import sources
 
+pytest.register_assert_rewrite("tests.figures")
+
 COUNTS = {"train": 300, "test": 100}
 
 # How long an example takes says more of the machine, and of who else is at it, than of the code.
@@ -54,6 +56,15 @@ def make_split(count: int, seed: int = 0) -> Split:
         row, column = 2 + 12 * (label // 5), 2 + 5 * (label % 5)
         image[row : row + 10, column : column + 4] = 255
     return Split(images, labels)
+
+
+@pytest.fixture
+def close_figures():
+    """Leave no figure to the next test."""
+    from matplotlib import pyplot as plt
+
+    yield
+    plt.close("all")
 
 
 @pytest.fixture
