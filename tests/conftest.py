@@ -123,6 +123,21 @@ def data_folder(tmp_path, small_mnist):
     return tmp_path / "data"
 
 
+@pytest.fixture
+def series(tmp_path, monkeypatch):
+    """A small series in a folder of its own, with one notebook that fails."""
+    from tests.notebooks.series import RECORD, write_notebook
+
+    (tmp_path / "notebooks").mkdir()
+    write_notebook(tmp_path / "notebooks" / "01_data.ipynb", RECORD)
+    write_notebook(
+        tmp_path / "notebooks" / "02_fails.ipynb", "seeds", "1 / 0", parameters="seeds = 3"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNISTKIT_SOURCE", "sample")
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def mobilenet():
     """Random weights, with batch norms that do something."""
