@@ -16,6 +16,8 @@ from hypothesis import settings
 from mnistkit.data import Digits, Split
 from mnistkit.utils import sources
 
+pytest.register_assert_rewrite("tests.figures")
+
 COUNTS = {"train": 300, "test": 100}
 
 # How long an example takes says more of the machine, and of who else is at it, than of the code.
@@ -54,6 +56,15 @@ def make_split(count: int, seed: int = 0) -> Split:
         row, column = 2 + 12 * (label // 5), 2 + 5 * (label % 5)
         image[row : row + 10, column : column + 4] = 255
     return Split(images, labels)
+
+
+@pytest.fixture
+def close_figures():
+    """Leave no figure to the next test."""
+    from matplotlib import pyplot as plt
+
+    yield
+    plt.close("all")
 
 
 @pytest.fixture
@@ -110,6 +121,21 @@ def data_folder(tmp_path, small_mnist):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return tmp_path / "data"
+
+
+@pytest.fixture
+def series(tmp_path, monkeypatch):
+    """A small series in a folder of its own, with one notebook that fails."""
+    from tests.notebooks.series import RECORD, write_notebook
+
+    (tmp_path / "notebooks").mkdir()
+    write_notebook(tmp_path / "notebooks" / "01_data.ipynb", RECORD)
+    write_notebook(
+        tmp_path / "notebooks" / "02_fails.ipynb", "seeds", "1 / 0", parameters="seeds = 3"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNISTKIT_SOURCE", "sample")
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -98,8 +98,10 @@ def test_a_sweep_of_a_windows_editor_is_read(tmp_path):
 
 
 def test_a_glossary_with_crlf_is_the_same_page(tmp_path, monkeypatch):
-    glossary = copy(ROOT / "notebooks" / "GLOSSARY.md", tmp_path)
-    monkeypatch.setattr(book, "find_notebooks", lambda: [tmp_path / "01_data.ipynb"])
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01_data.ipynb").touch()
+    glossary = copy(ROOT / "notebooks" / "GLOSSARY.md", tmp_path / "notebooks")
+    monkeypatch.chdir(tmp_path)
     page = re.sub(r"cell-id=\w+", "", book._glossary(set()).body)
     with_crlf(glossary)
     assert re.sub(r"cell-id=\w+", "", book._glossary(set()).body) == page
@@ -121,7 +123,8 @@ from pathlib import Path
 from mnistkit.study.table import read_table, write_table
 from mnistkit.notebooks.book import write_book
 from mnistkit.experiments.experiment import run_grid
-from mnistkit.notebooks.execute import find_notebooks, normalize_file
+from mnistkit.notebooks.execute import find_notebooks
+from mnistkit.notebooks.normalize import normalize_file
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.study.report import update_pages
 from mnistkit.experiments.sweep import read_sweep

@@ -10,15 +10,8 @@ import torch
 from mnistkit import transfer
 from mnistkit.errors import WeightsError
 from mnistkit.models import count_parameters
-from mnistkit.transfer import (
-    can_fuse,
-    extract_features,
-    fold_batch_norm,
-    freeze,
-    fuse_relu6,
-    load_mobilenet,
-    preprocess,
-)
+from mnistkit.transfer import extract_features, freeze, load_mobilenet, preprocess
+from mnistkit.utils.fusion import can_fuse, fold_batch_norm, fuse_relu6
 
 IMAGES = torch.randint(0, 256, (5, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
 

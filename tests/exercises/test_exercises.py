@@ -22,8 +22,7 @@ from mnistkit.exercises.exercise import EXERCISES
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.metrics import interval_of_mean
 from mnistkit.models import MNISTModelV0, MNISTModelV1
-from mnistkit.study.rules import Runs
-from mnistkit.study.table import read_table
+from mnistkit.study.table import Runs, read_table
 from mnistkit.training import History
 from mnistkit.transfer import preprocess
 

@@ -15,13 +15,11 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import StepLR
 
 from mnistkit.augmentation import random_affine
-from mnistkit.cli import main
 from mnistkit.errors import MnistkitError, SweepError
 from mnistkit.experiments.experiment import run_grid
 from mnistkit.experiments.recipe import Recipe
@@ -234,53 +232,6 @@ def test_any_text_is_a_list_of_seeds_or_is_refused(text):
         return
     assert seeds
     assert len(set(seeds)) == len(seeds)
-
-
-# --- the command ------------------------------------------------------------------------------
-
-PLAN = """
-base: {model: V0, epochs: 2}
-grid:
-  optimizer: [sgd, adam]
-  learning_rate: [0.01, 0.001]
-"""
-
-
-def sweep(plan: Path, *options: str):
-    return CliRunner().invoke(main, ["sweep", str(plan), "--source", "sample", *options])
-
-
-def test_the_command_prints_means_and_importance_and_keeps_all_runs(tmp_path):
-    plan, folder = write(tmp_path, PLAN), tmp_path / "out"
-    result = sweep(plan, "--seeds", "0-2", "--limit", "200", "--folder", str(folder))
-    assert result.exit_code == 0, result.output
-    assert "4 recipes x 3 seeds = 12 runs; 0 are in" in result.output
-    assert "share of the variance" in result.output
-    assert "optimizer x learning_rate" in result.output
-    table = pd.read_csv(folder / "runs.csv")
-    assert list(table)[:5] == ["name", "seed", "optimizer", "learning_rate", "validation_accuracy"]
-    assert len(table) == 12
-    again = sweep(plan, "--seeds", "0-3", "--limit", "200", "--folder", str(folder))
-    assert "= 16 runs; 12 are in" in again.output
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--seeds", "x"], "the seeds 'x' are no list of numbers"),
-        (["--limit", "3"], "3 is not in the range x>=20"),
-        (["--jobs", "0"], "jobs is 0, expected a whole number"),
-        (["--scheduler", "nowhere"], "'nowhere' is no address of a scheduler"),
-        (["--folder", "/proc/nothing"], "cannot be written|nothing can be written"),
-    ],
-)
-def test_the_command_refuses_before_anything_runs(options, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mnistkit.experiments.parallel._WAIT", 0.5)
-    result = sweep(write(tmp_path, PLAN), *options)
-    assert result.exit_code == 2
-    assert pd.Series([result.output]).str.contains(message).all(), result.output
-    assert list(tmp_path.rglob("*.json")) == []
 
 
 # --- killed -----------------------------------------------------------------------------------

@@ -8,10 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from mnistkit.cli import main
 from mnistkit.errors import NotebookError
 from mnistkit.notebooks.book import write_book
 from mnistkit.notebooks.execute import find_notebooks
@@ -101,17 +99,6 @@ def test_a_notebook_that_was_not_executed_is_refused(tmp_path):
     with pytest.raises(NotebookError, match=r"01_new\.ipynb has not been executed"):
         write_book(tmp_path / "book", [path])
     assert not (tmp_path / "book").exists()
-
-
-def test_the_command_says_where_the_book_is_and_refuses_an_empty_folder(tmp_path):
-    (tmp_path / "empty").mkdir()
-    options = ["book", "--output-dir", str(tmp_path / "out")]
-    result = CliRunner().invoke(main, [*options, "--from", str(tmp_path / "empty")])
-    assert result.exit_code == 2
-    assert "no notebook is in" in result.output
-    result = CliRunner().invoke(main, options)
-    assert result.exit_code == 0, result.output
-    assert f"open {tmp_path / 'out' / 'index.html'}" in result.output
 
 
 # --- in a browser ---------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mnistkit import cli
 from mnistkit.cli import main
-from mnistkit.notebooks import doctor, suite
+from mnistkit.notebooks import suite
 from mnistkit.notebooks.suite import FULL_STEPS, STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,11 +79,13 @@ def test_outside_the_project_it_is_refused(tmp_path, monkeypatch, started):
 
 
 def test_what_is_missing_for_the_tests_is_named_before_any_runs(project, started, monkeypatch):
-    missing = {"lab": [], "test": ["nbval is missing"]}
-    monkeypatch.setattr(suite, "missing_packages", missing.get)
+    installed = project / "mnistkit-0.1.0.dist-info" / "METADATA"
+    installed.parent.mkdir()
+    installed.write_text("Name: mnistkit\nRequires-Dist: not-to-be-had; extra == 'test'\n")
+    monkeypatch.syspath_prepend(project)
     result = CliRunner().invoke(main, ["test"])
     assert (result.exit_code, started) == (2, [])
-    assert "nbval is missing" in result.output
+    assert "not-to-be-had is missing" in result.output
 
 
 def test_every_step_is_there_and_covers_the_notebooks():
@@ -103,36 +104,3 @@ def test_make_examines_the_machine_first_and_then_calls_the_command(target):
     said = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
     lines = [line.split("bin/mnistkit ")[1] for line in said.stdout.splitlines() if "bin/m" in line]
     assert lines == ["doctor --quiet", target]
-
-
-def test_lab_opens_copies_and_overwrites_no_answer(project, started):
-    (project / "work").mkdir()
-    (project / "work" / "01_data.ipynb").write_text("my answers")
-    assert CliRunner().invoke(main, ["lab"]).exit_code == 0
-    ((command, *_),) = started
-    assert command == [sys.executable, "-m", "jupyterlab", str(project / "work")]
-    found = {path.name: path.read_text() for path in (project / "work").iterdir()}
-    assert found.pop("01_data.ipynb") == "my answers"
-    assert found == dict.fromkeys(["02_linear.ipynb", "GLOSSARY.md"], "as it comes")
-
-
-def test_lab_outside_the_project_is_refused(tmp_path, monkeypatch, started):
-    monkeypatch.setattr(cli.Path, "cwd", lambda: tmp_path)
-    monkeypatch.setattr(
-        "mnistkit.notebooks.execute.__file__", str(tmp_path / "mnistkit" / "notebooks.py")
-    )
-    result = CliRunner().invoke(main, ["lab"])
-    assert (result.exit_code, started) == (2, [])
-    assert "the series' notebooks are not here" in result.output
-
-
-def test_what_a_code_page_lacks_is_replaced_and_stops_nothing(tmp_path):
-    code = (
-        "from mnistkit.cli import main; import click; main.add_command(click.Command("
-        "'say', callback=lambda: click.echo('\u2588 5'))); main(['say'])"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True,
-        env={**doctor.os.environ, "PYTHONIOENCODING": "cp1252"},
-    )  # fmt: skip
-    assert result.stdout.splitlines() == [b"? 5"], result.stderr

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mnistkit.study import ladder as beyond
-from mnistkit.study.rules import Runs
+from mnistkit.study.table import Runs
 
 
 def made_up(names: dict[str, list[float]]) -> Runs:

@@ -6,15 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from mnistkit import cli
 from mnistkit.errors import UnknownNameError
 from mnistkit.study import report as scoreboard
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.ladder import LADDER
-from mnistkit.study.rules import Runs
-from mnistkit.study.table import TABLE, read_table, write_table
+from mnistkit.study.table import read_table
+from tests.study.lacking import without
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,15 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def published():
     return read_table()
-
-
-def run_cli(*arguments):
-    return CliRunner().invoke(cli.main, ["scoreboard", *map(str, arguments)])
-
-
-def without(runs: Runs, name: str, seed: int) -> Runs:
-    frame = runs.frame
-    return Runs(frame[(frame["name"] != name) | (frame["seed"] != seed)])
 
 
 def test_the_board_has_a_row_a_claim(published):
@@ -109,89 +98,3 @@ def test_the_pages_show_the_published_runs(published, tmp_path):
         (tmp_path / page).parent.mkdir(exist_ok=True)
         (tmp_path / page).write_bytes((ROOT / page).read_bytes())
     assert not scoreboard.update_pages(tmp_path, published)
-
-
-# --- the command ----------------------------------------------------------------------------
-
-
-def test_command_prints_every_claim_with_its_verdict(published):
-    result = run_cli()
-    assert result.exit_code == 0, result.output
-    for line in scoreboard.verdict_lines([c.id for c in CLAIMS], "mnist", published):
-        assert line in result.output
-    assert re.search(r"22 claims: \d+ \w+", result.output)
-    others = result.output.partition("measured beside the claims")[2]
-    assert re.search(r"FastCNN +99\.\d\d ± 0\.\d\d % \(n = 10\)", others)
-    assert "    V2 " not in others.replace("V2 in", "")
-
-
-def test_command_prints_markdown(published):
-    assert scoreboard.to_markdown(published) in run_cli("--markdown").output
-
-
-def test_command_says_what_is_missing(published, tmp_path, monkeypatch):
-    table = tmp_path / "table.csv"
-    write_table(without(published, "V2", 7), table)
-    monkeypatch.setattr("mnistkit.study.table.read_table", lambda: read_table(table))
-    result = run_cli()
-    assert result.exit_code == 1
-    assert "1 runs are missing, the first: V2, seed 7" in result.output
-    assert re.search(r"C3 .*undecided\n    9 of 10 runs of V2 are there", result.output)
-
-
-def test_command_refuses_a_changed_table(tmp_path, monkeypatch):
-    table = tmp_path / "table.csv"
-    table.write_text(TABLE.read_text().replace(",0.91", ",0.93", 1))
-    monkeypatch.setattr("mnistkit.study.table.read_table", lambda: read_table(table))
-    result = run_cli()
-    assert result.exit_code == 2
-    assert re.search(r"line \d+ of table\.csv has been changed", result.output)
-
-
-def test_command_refuses_a_folder_without_results(tmp_path):
-    result = run_cli("--runs", tmp_path)
-    assert result.exit_code == 2
-    assert "0 of the 33 runs" in result.output
-    assert "mnistkit scoreboard --rerun" in result.output
-
-
-def test_nothing_is_published_while_runs_are_missing(published, tmp_path, monkeypatch):
-    monkeypatch.setattr("mnistkit.study.table.read_table", lambda: without(published, "V2", 7))
-    before = TABLE.read_bytes()
-    result = run_cli("--publish")
-    assert result.exit_code == 2
-    assert "runs are missing" in result.output
-    assert TABLE.read_bytes() == before
-
-
-def test_rerun_measures_what_is_missing_then_reads(published, tmp_path, monkeypatch):
-    asked = []
-
-    def measure(folder, source):
-        asked.append((folder, source))
-        yield "V0, 20 seeds"
-
-    monkeypatch.setattr("mnistkit.study.measure.measure", measure)
-    monkeypatch.setattr("mnistkit.study.table.read_folder", lambda folder: published)
-    result = run_cli("--rerun", "--runs", tmp_path)
-    assert asked == [(tmp_path, "mnist")]
-    assert "V0, 20 seeds" in result.output
-    assert result.exit_code == 0
-
-
-def test_rerun_refuses_digits_that_cannot_be_had(tmp_path, monkeypatch):
-    raw = tmp_path / "data" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
-        (raw / f"{name}-ubyte").write_bytes(b"")
-    monkeypatch.setenv("MNISTKIT_DATA", str(tmp_path / "data"))
-    result = run_cli("--rerun", "--runs", tmp_path / "runs")
-    assert result.exit_code == 2
-    assert "train-images-idx3-ubyte is damaged" in result.output
-    assert not (tmp_path / "runs").exists()
-
-
-def test_adding_and_measuring_everything_exclude_each_other():
-    result = run_cli("--rerun", "--add")
-    assert result.exit_code == 2
-    assert "--rerun measures everything, --add the rest" in result.output

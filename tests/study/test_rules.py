@@ -14,12 +14,12 @@ from mnistkit.study.rules import (
     IsOneDraw,
     Quicker,
     Reaches,
-    Runs,
     compare,
     points,
     spread,
     tolerance,
 )
+from mnistkit.study.table import Runs
 
 
 def runs(seconds=1.0, **accuracies) -> Runs:

@@ -1,0 +1,63 @@
+"""The chart of accuracy against cost says what it shows, and no name covers another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from mnistkit.study import plots
+from tests.figures import assert_all_are_drawn, assert_draws_where_it_is_told, assert_says
+
+pytestmark = pytest.mark.usefixtures("close_figures")
+
+COSTS = pd.DataFrame(
+    {"mean": [0.985, 0.91], "low": [0.984, 0.9], "high": [0.986, 0.92], "seconds": [60.0, 2.5]},
+    index=["V2", "V0"],
+)
+
+FIGURES = {
+    "tradeoff": (
+        lambda ax=None: plots.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=ax),
+        "seconds; seconds: V0 91.00 % at 2.5; V2 98.50 % at 60.0.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_says_what_it_shows(name):
+    assert_says(*FIGURES[name])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_drawn_where_it_is_told(name):
+    assert_draws_where_it_is_told(FIGURES[name][0])
+
+
+def test_every_plot_function_is_among_the_figures():
+    assert_all_are_drawn(plots, FIGURES.values())
+
+
+def test_better_models_stand_higher_and_dearer_ones_further_right():
+    _, (ax, beside) = plt.subplots(1, 2, sharey=True)
+    for panel in (ax, beside):  # two panels of one scale must not turn each other over
+        plots.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=panel)
+    ax.figure.canvas.draw()
+    cheap, dear = (ax.transData.transform(point) for point in ((2.5, 9.0), (60.0, 1.5)))
+    assert dear[0] > cheap[0]
+    assert dear[1] > cheap[1]
+
+
+def test_names_of_neighbours_do_not_cover_each_other():
+    means = np.array([0.98, 0.9801, 0.9799, 0.9])
+    close = pd.DataFrame(
+        {"mean": means, "low": means - 0.01, "high": means + 0.01, "seconds": [10, 10.1, 11, 1]},
+        index=["one model", "another", "a third", "far away"],
+    )
+    ax = plots.plot_tradeoff(close, "seconds", xlabel="seconds")
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == 4
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])

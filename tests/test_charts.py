@@ -1,0 +1,89 @@
+"""Charts say in words what they show, and draw where they are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mnistkit import charts
+from mnistkit.utils.figures import alt_text
+from tests.figures import MATRIX, assert_all_are_drawn, assert_draws_where_it_is_told, assert_says
+
+pytestmark = pytest.mark.usefixtures("close_figures")
+
+SCORES = pd.DataFrame(
+    {"mean": [0.9, 0.95], "low": [0.89, np.nan], "high": [0.91, np.nan]}, index=["V0", "V2"]
+)
+FRAME = pd.DataFrame(
+    {"train_loss": [0.5, 0.2], "validation_loss": [0.4, 0.3]}, index=pd.Index([1, 2], name="epoch")
+)
+GAPS = pd.DataFrame(
+    {"mean": [0.1, -0.5], "low": [-0.2, -0.7], "high": [0.4, -0.3]},
+    index=["SGD - Adam", "no dropout"],
+)
+CLASSES = [0, 1, 1, 2, *range(10)]
+
+FIGURES = {
+    "classes": (
+        lambda ax=None: charts.plot_class_distribution({"train": CLASSES}, ax=ax),
+        "Digits per class. train: 14 digits, fewest 3 (7.1 %), most 1 (21.4 %).",
+    ),
+    "history": (
+        lambda ax=None: charts.plot_history(FRAME, "loss", ax=ax),
+        "Loss per epoch: train 0.500 to 0.200; validation 0.400 to 0.300.",
+    ),
+    "confusion": (
+        lambda ax=None: charts.plot_confusion_matrix(MATRIX, title="V2", ax=ax),
+        "V2: 950 of 967 right (98.24 %); most confused: 4 as 9, 12 times, 9 as 4, 5 times.",
+    ),
+    "comparison": (
+        lambda ax=None: charts.plot_comparison(SCORES, ax=ax),
+        "Models compared: V0 90.00 % [89.00, 91.00]; V2 95.00 %.",
+    ),
+    "histogram": (
+        lambda ax=None: charts.plot_histogram({"V1": [1, 2, 9.5]}, xlabel="points", ax=ax),
+        "Histogram, points: V1: 3 values from 1 to 9.5.",
+    ),
+    "intervals": (
+        lambda ax=None: charts.plot_intervals(GAPS, title="Gaps", ax=ax),
+        "Gaps: SGD - Adam +0.10 [-0.20, +0.40]; no dropout -0.50 [-0.70, -0.30].",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_says_what_it_shows(name):
+    assert_says(*FIGURES[name])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_drawn_where_it_is_told(name):
+    assert_draws_where_it_is_told(FIGURES[name][0])
+
+
+def test_every_plot_function_is_among_the_figures():
+    assert_all_are_drawn(charts, FIGURES.values())
+
+
+def test_equal_classes_have_no_fewest():
+    ax = charts.plot_class_distribution({"train": range(10)})
+    assert alt_text(ax) == "Digits per class. train: 10 digits, all equally many."
+
+
+def test_colour_of_a_confusion_matrix_ends_at_the_largest_error():
+    ax = charts.plot_confusion_matrix(MATRIX)
+    assert ax.images[0].norm.vmax == 12
+    numbers = {text.get_position(): text for text in ax.texts}
+    assert numbers[(9, 4)].get_text() == "12", "column 9, row 4: a 4 taken for a 9"
+
+
+def test_an_interval_that_holds_zero_has_an_open_mark():
+    ax = charts.plot_intervals(GAPS)
+    faces = [container.lines[0].get_markerfacecolor() for container in ax.containers]
+    assert faces == ["white", "#0072B2"]
+
+
+def test_perfect_confusion_matrix_is_drawn_too():
+    assert "most confused: nothing" in alt_text(charts.plot_confusion_matrix(torch.eye(10).long()))

@@ -1,0 +1,354 @@
+"""Each command says what it did, refuses in a sentence, and ends with a code that tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from mnistkit.cli import main
+from mnistkit.study import report as scoreboard
+from mnistkit.study.claims import CLAIMS
+from mnistkit.study.table import TABLE, read_table, write_table
+from tests.handwriting.drawn_digits import draw_mask, on_paper
+from tests.notebooks.series import executed_notebook, write_notebook
+from tests.study.lacking import without
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_cli(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+# --- run -----------------------------------------------------------------------------------
+
+
+def test_run_executes_and_prints_what_was_recorded(series):
+    result = run_cli("run", "01", "-p", "rate", "0.25", "--output-dir", series / "out")
+    assert result.exit_code == 0, result.output
+    assert "data: sample (5,000 digits" in result.output
+    assert "[1/1] 01_data ... done in" in result.output
+    assert "25.00 %" in result.output
+    executed = nbformat.read(series / "out" / "01_data.ipynb", 4)
+    injected = next(c.source for c in executed.cells if "injected" in str(c.metadata.get("tags")))
+    assert 'source = "sample"' in injected
+    assert f'output_dir = "{series / "out" / "01_data"}"' in injected
+
+
+def test_failed_notebook_names_the_cell_and_the_others_still_run(series):
+    result = run_cli("run", "02", "01", "--output-dir", series / "out")
+    assert result.exit_code == 1
+    assert "FAILED 02_fails: cell In [3]: ZeroDivisionError: division by zero" in result.output
+    assert "01_data ... done" in result.output
+    assert (series / "out" / "02_fails.ipynb").exists(), "as far as it came"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("import os; os._exit(1)", "FAILED 03_bad: its kernel died, perhaps for want of memory"),
+        ("import time; time.sleep(60)", "a cell took more than 0.1 minutes; --cell-limit allows"),
+    ],
+)
+def test_a_kernel_that_dies_or_hangs_is_named_and_the_others_still_run(series, cell, said):
+    write_notebook(series / "notebooks" / "03_bad.ipynb", cell)
+    write_notebook(series / "notebooks" / "04_fine.ipynb", "1 + 1")
+    result = run_cli("run", "03", "04", "--cell-limit", "0.1", "--output-dir", series / "out")
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "04_fine ... done" in result.output
+    assert (series / "out" / "03_bad.ipynb").exists(), "as far as it came"
+
+
+def test_an_output_folder_that_cannot_be_written_to_is_refused(series):
+    (series / "file").write_text("no folder")
+    result = run_cli("run", "01", "--output-dir", series / "file" / "out")
+    assert result.exit_code == 2
+    assert "nothing can be written to" in result.output
+    assert "name another folder" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["7"], "unknown notebook '7'"),
+        (["-p", "ratte", "1"], "did you mean 'rate'"),
+        (["-p", "seeds", "few"], "expected int"),
+        (["--source", "mnist", "-p", "source", "sample"], "the source is given twice"),
+    ],
+)
+def test_refusals_come_before_anything_runs(series, arguments, message):
+    result = run_cli("run", *arguments, "--output-dir", series / "out")
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (series / "out").exists()
+
+
+@pytest.fixture
+def damaged_mnist(tmp_path, monkeypatch):
+    """All four files of MNIST, and nothing in them."""
+    folder = tmp_path / "data" / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte").write_bytes(b"")
+    monkeypatch.setenv("MNISTKIT_DATA", str(tmp_path / "data"))
+
+
+@pytest.mark.usefixtures("damaged_mnist")
+def test_source_that_cannot_be_had_is_refused(series):
+    result = run_cli("run", "01", "--source", "mnist")
+    assert result.exit_code == 2
+    assert "train-images-idx3-ubyte is damaged: 0 bytes" in result.output
+
+
+# --- lab, normalize, book ------------------------------------------------------------------
+
+
+@pytest.fixture
+def jupyterlab(tmp_path_factory, monkeypatch) -> Path:
+    """Where a JupyterLab that opens nothing notes what it was started with."""
+    folder = tmp_path_factory.mktemp("stub")
+    (folder / "jupyterlab.py").write_text(
+        "import json, pathlib, sys\n"
+        "pathlib.Path(__file__).with_name('started').write_text(json.dumps(sys.argv[1:]))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    return folder / "started"
+
+
+def test_lab_opens_copies_and_overwrites_no_answer(series, jupyterlab, monkeypatch):
+    (series / "notebooks" / "GLOSSARY.md").write_text("as it comes")
+    (series / "work").mkdir()
+    (series / "work" / "01_data.ipynb").write_text("my answers")
+    monkeypatch.chdir(series / "notebooks")
+    assert run_cli("lab").exit_code == 0
+    assert json.loads(jupyterlab.read_text()) == [str(series / "work")]
+    found = {path.name: path.read_text() for path in (series / "work").iterdir()}
+    assert found.pop("01_data.ipynb") == "my answers"
+    come = {name: series / "notebooks" / name for name in ("02_fails.ipynb", "GLOSSARY.md")}
+    assert found == {name: path.read_text() for name, path in come.items()}
+
+
+def test_lab_outside_the_project_is_refused(tmp_path, jupyterlab, monkeypatch):
+    """With a library that was installed, so that the notebooks are not beside it."""
+    site, here = tmp_path / "site", tmp_path / "here"
+    shutil.copytree(ROOT / "mnistkit", site / "mnistkit", ignore=shutil.ignore_patterns("*.pyc"))
+    here.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    command = [sys.executable, "-c", "from mnistkit.cli import main; main(['lab'])"]
+    result = subprocess.run(command, cwd=here, capture_output=True, text=True)
+    assert (result.returncode, jupyterlab.exists()) == (2, False)
+    assert "the series' notebooks are not here" in result.stderr
+    assert list(here.iterdir()) == []
+
+
+def test_what_a_code_page_lacks_is_replaced_and_stops_nothing(tmp_path):
+    code = (
+        "from mnistkit.cli import main; import click; main.add_command(click.Command("
+        "'say', callback=lambda: click.echo('\u2588 5'))); main(['say'])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )  # fmt: skip
+    assert result.stdout.splitlines() == [b"? 5"], result.stderr
+
+
+def test_normalising_into_a_folder_leaves_the_original(tmp_path):
+    path, into = tmp_path / "n.ipynb", tmp_path / "into"
+    into.mkdir()
+    nbformat.write(executed_notebook(), path)
+    before = path.read_text()
+    result = run_cli("normalize", path, "--into", into)
+    assert result.exit_code == 0, result.output
+    assert path.read_text() == before
+    assert len(nbformat.read(into / "n.ipynb", 4).cells) == 3
+
+
+def test_the_command_says_where_the_book_is_and_refuses_an_empty_folder(tmp_path):
+    (tmp_path / "empty").mkdir()
+    options = ["book", "--output-dir", tmp_path / "out"]
+    result = run_cli(*options, "--from", tmp_path / "empty")
+    assert result.exit_code == 2
+    assert "no notebook is in" in result.output
+    result = run_cli(*options)
+    assert result.exit_code == 0, result.output
+    assert f"open {tmp_path / 'out' / 'index.html'}" in result.output
+
+
+# --- scoreboard ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published():
+    return read_table()
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch) -> Path:
+    """A table that comes with mnistkit in the place of its own."""
+    path = tmp_path / "table.csv"
+    monkeypatch.setattr("mnistkit.study.table.read_table", lambda: read_table(path))
+    return path
+
+
+def board(*options: object):
+    return run_cli("scoreboard", *options)
+
+
+def test_command_prints_every_claim_with_its_verdict(published):
+    result = board()
+    assert result.exit_code == 0, result.output
+    for line in scoreboard.verdict_lines([c.id for c in CLAIMS], "mnist", published):
+        assert line in result.output
+    assert re.search(r"22 claims: \d+ \w+", result.output)
+    others = result.output.partition("measured beside the claims")[2]
+    assert re.search(r"FastCNN +99\.\d\d ± 0\.\d\d % \(n = 10\)", others)
+    assert "    V2 " not in others.replace("V2 in", "")
+
+
+def test_command_prints_markdown(published):
+    assert scoreboard.to_markdown(published) in board("--markdown").output
+
+
+def test_command_says_what_is_missing(published, table):
+    write_table(without(published, "V2", 7), table)
+    result = board()
+    assert result.exit_code == 1
+    assert "1 runs are missing, the first: V2, seed 7" in result.output
+    assert re.search(r"C3 .*undecided\n    9 of 10 runs of V2 are there", result.output)
+
+
+def test_command_refuses_a_changed_table(table):
+    table.write_text(TABLE.read_text().replace(",0.91", ",0.93", 1))
+    result = board()
+    assert result.exit_code == 2
+    assert re.search(r"line \d+ of table\.csv has been changed", result.output)
+
+
+def test_command_refuses_a_folder_without_results(tmp_path):
+    result = board("--runs", tmp_path)
+    assert result.exit_code == 2
+    assert "0 of the 33 runs" in result.output
+    assert "mnistkit scoreboard --rerun" in result.output
+
+
+def test_nothing_is_published_while_runs_are_missing(published, table):
+    write_table(without(published, "V2", 7), table)
+    before = TABLE.read_bytes()
+    result = board("--publish")
+    assert result.exit_code == 2
+    assert "runs are missing" in result.output
+    assert TABLE.read_bytes() == before
+
+
+def test_rerun_measures_what_is_missing_then_reads(published, tmp_path, monkeypatch):
+    asked = []
+
+    def measure(folder, source):
+        asked.append((folder, source))
+        yield "V0, 20 seeds"
+
+    monkeypatch.setattr("mnistkit.study.measure.measure", measure)
+    monkeypatch.setattr("mnistkit.study.table.read_folder", lambda folder: published)
+    result = board("--rerun", "--runs", tmp_path)
+    assert asked == [(tmp_path, "mnist")]
+    assert "V0, 20 seeds" in result.output
+    assert result.exit_code == 0
+
+
+@pytest.mark.usefixtures("damaged_mnist")
+def test_rerun_refuses_digits_that_cannot_be_had(tmp_path):
+    result = board("--rerun", "--runs", tmp_path / "runs")
+    assert result.exit_code == 2
+    assert "train-images-idx3-ubyte is damaged" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_adding_and_measuring_everything_exclude_each_other():
+    result = board("--rerun", "--add")
+    assert result.exit_code == 2
+    assert "--rerun measures everything, --add the rest" in result.output
+
+
+# --- predict -------------------------------------------------------------------------------
+
+
+def test_the_command_answers_with_bars_and_names_what_it_cannot_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digit, blank = tmp_path / "digit.png", tmp_path / "blank.png"
+    Image.fromarray(on_paper(draw_mask(0))).save(digit)
+    Image.fromarray(on_paper(draw_mask(0) * 0)).save(blank)
+    result = run_cli("predict", digit, blank, "--source", "sample", "--model", "FastCNN")
+    assert result.exit_code == 1
+    assert "FastCNN, trained on 4,000 digits of sample" in result.output
+    assert re.search(rf"{digit}: \D*\d \(\d+\.\d%\)", result.output)
+    assert len(re.findall(r"^  \d  █* +\d+\.\d%$", result.output, flags=re.M)) == 10
+    assert "nothing is drawn on it" in result.output
+    kept = sorted(path.suffix for path in (tmp_path / "runs" / "models").iterdir())
+    assert kept == [".json", ".md", ".pt"]
+
+
+# --- sweep ---------------------------------------------------------------------------------
+
+
+PLAN = """
+base: {model: V0, epochs: 2}
+grid:
+  optimizer: [sgd, adam]
+  learning_rate: [0.01, 0.001]
+"""
+
+
+@pytest.fixture
+def plan(tmp_path) -> Path:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    return path
+
+
+def sweep(plan: Path, *options: object):
+    return run_cli("sweep", plan, "--source", "sample", *options)
+
+
+def test_the_command_prints_means_and_importance_and_keeps_all_runs(plan, tmp_path):
+    folder = tmp_path / "out"
+    result = sweep(plan, "--seeds", "0-2", "--limit", "200", "--folder", folder)
+    assert result.exit_code == 0, result.output
+    assert "4 recipes x 3 seeds = 12 runs; 0 are in" in result.output
+    assert "share of the variance" in result.output
+    assert "optimizer x learning_rate" in result.output
+    table = pd.read_csv(folder / "runs.csv")
+    assert list(table)[:5] == ["name", "seed", "optimizer", "learning_rate", "validation_accuracy"]
+    assert len(table) == 12
+    again = sweep(plan, "--seeds", "0-3", "--limit", "200", "--folder", folder)
+    assert "= 16 runs; 12 are in" in again.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seeds", "x"], "the seeds 'x' are no list of numbers"),
+        (["--limit", "3"], "3 is not in the range x>=20"),
+        (["--jobs", "0"], "jobs is 0, expected a whole number"),
+        (["--scheduler", "nowhere"], "'nowhere' is no address of a scheduler"),
+        (["--folder", "/proc/nothing"], "cannot be written|nothing can be written"),
+    ],
+)
+def test_the_command_refuses_before_anything_runs(options, message, plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = sweep(plan, *options)
+    assert result.exit_code == 2
+    assert pd.Series([result.output]).str.contains(message).all(), result.output
+    assert list(tmp_path.rglob("*.json")) == []
