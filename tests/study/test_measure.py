@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from mnistkit.errors import DataError, ResultError
 from mnistkit.experiments.recipe import Recipe
@@ -12,11 +13,24 @@ from mnistkit.study import measure as measuring
 from mnistkit.study import runs as archive
 from mnistkit.study.measure import measure, measure_lacking
 from mnistkit.study.plan import COMPACT, Entry, beyond_plan, judging_plan, tuning_plan
-from mnistkit.transfer import FeatureSplit
+from mnistkit.transfer import FeatureSplit, load_mobilenet
+
+
+def plan_by(monkeypatch, name: str, plan) -> None:
+    """Let one part of the plan be another."""
+    for module in (measuring, archive):
+        monkeypatch.setattr(module, name, plan)
+
+
+@pytest.fixture(scope="module")
+def weights(mobilenet, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "mobilenet.pth"
+    torch.save(mobilenet.state_dict(), path)
+    return path
 
 
 @pytest.fixture
-def short_study(monkeypatch, easy_digits):
+def short_study(monkeypatch, easy_digits, weights):
     """Every recipe of the plan, but a fifth of the epochs, two seeds, and 40 digits."""
     small = replace(easy_digits, **{p: getattr(easy_digits, p)[:40] for p in ("train", "test")})
 
@@ -47,19 +61,12 @@ def short_study(monkeypatch, easy_digits):
     monkeypatch.setattr(measuring, "load_digits", digits_of)
     monkeypatch.setattr(measuring, "COMPACT", replace(COMPACT, epochs=4))
     for plan in (tuning_plan, judging_plan, beyond_plan):
-        for module in (measuring, archive):
-            monkeypatch.setattr(module, plan.__name__, shortened(plan))
-    monkeypatch.setattr(measuring, "load_mobilenet", lambda: (study_model(), "ImageNet weights"))
+        plan_by(monkeypatch, plan.__name__, shortened(plan))
+    monkeypatch.setenv("MNISTKIT_MOBILENET", str(weights))
     monkeypatch.setattr(
         measuring, "feature_digits", lambda *args: loads.append(args) or features(*args)
     )
     return loads
-
-
-def study_model():
-    from mnistkit.models import build_model
-
-    return build_model("V0")
 
 
 def times(folder):
@@ -72,7 +79,7 @@ def test_a_whole_study_is_run_once_and_then_read(short_study, tmp_path):
     runs = archive.read_folder(tmp_path)
     assert archive.missing_runs(runs) == []
     assert set(runs.frame["source"]) == {"mnist"}
-    assert set(runs.frame["weights"]) == {"", "ImageNet weights"}
+    assert set(runs.frame["weights"]) == {"", load_mobilenet()[1]}
     assert runs.seconds("MobileNetV2 features") >= 0
     before = times(tmp_path)
     list(measure(tmp_path))
@@ -92,7 +99,7 @@ def test_a_study_goes_on_where_it_was_stopped(short_study, tmp_path):
 
 
 def test_without_imagenet_weights_its_claims_are_left_out(short_study, tmp_path, monkeypatch):
-    monkeypatch.setattr(measuring, "load_mobilenet", lambda: (None, measuring.RANDOM))
+    monkeypatch.setenv("MNISTKIT_MOBILENET", "random")
     said = list(measure(tmp_path))
     assert any("MobileNetV2 is left out" in line for line in said)
     missing = archive.missing_runs(archive.read_folder(tmp_path))
@@ -114,8 +121,7 @@ def test_a_new_recipe_is_measured_alone_and_joins_the_others(short_study, tmp_pa
     known = archive.read_folder(tmp_path / "all")
     planned = measuring.judging_plan
     new = Entry("mine", Recipe("V0", {"hidden_units": 3}), range(2))
-    for module in (measuring, archive):
-        monkeypatch.setattr(module, "judging_plan", lambda rates: [*planned(rates), new])
+    plan_by(monkeypatch, "judging_plan", lambda rates: [*planned(rates), new])
     assert archive.missing_runs(known) == ["mine, seed 0", "mine, seed 1"]
     said = list(measure_lacking(known, tmp_path / "new"))
     assert said == ["mine, 2 seeds"]
@@ -167,8 +173,7 @@ def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
             for e in planned(rates)
         ]
 
-    for module in (measuring, archive):
-        monkeypatch.setattr(module, "judging_plan", changed)
+    plan_by(monkeypatch, "judging_plan", changed)
     with pytest.raises(ResultError, match=r"V0, seed 0, was measured with another(.|\n)*--add"):
         archive.read_table(tmp_path / "table.csv")
     kept = archive.read_table(tmp_path / "table.csv", drop_outdated=True)
