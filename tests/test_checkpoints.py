@@ -7,7 +7,6 @@ import pickle
 import pytest
 import torch
 
-from mnistkit import checkpoints
 from mnistkit.checkpoints import (
     load_checkpoint,
     load_model,
@@ -151,7 +150,7 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
         file.write_bytes(b"half")
         raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed")
 
-    monkeypatch.setattr(checkpoints.torch, "save", full)
+    monkeypatch.setattr(torch, "save", full)
     with pytest.raises(StorageError, match="cannot be written: PytorchStreamWriter failed"):
         save_state(build_model("V0", seed=1), path)
     assert path.read_bytes() == before
@@ -181,7 +180,7 @@ def test_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
         file.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints.torch, "save", half_a_save)
+    monkeypatch.setattr(torch, "save", half_a_save)
     with pytest.raises(KeyboardInterrupt):
         save_state(build_model("V0", seed=1), path)
     assert path.read_bytes() == before

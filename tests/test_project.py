@@ -128,3 +128,21 @@ def test_the_house_has_at_most_twenty_rooms():
 def test_a_module_takes_no_private_name_of_another(module):
     taken = imports_of(modules()[module])
     assert {name for _, name in taken if name.startswith("_") and name != "__version__"} == set()
+
+
+# --- its tests ------------------------------------------------------------------------------
+
+# Modules without a test file of their name, by pattern, and why.
+TESTED_TOGETHER = {
+    "exercises/n??_*": "one rule holds for all answers: tests/exercises/test_exercises.py",
+}
+
+
+def test_every_module_has_a_test_file_of_its_name_in_the_same_wing():
+    paths = [path for path in modules().values() if path.name != "__init__"]
+    rooms = {path.relative_to("mnistkit") for path in paths}
+    together = {p: {room for room in rooms if room.match(p)} for p in TESTED_TOGETHER}
+    assert all(together.values()), "an exception without a module"
+    alone = rooms.difference(*together.values())
+    files = {room: ROOT / "tests" / room.with_name(f"test_{room.name}.py") for room in alone}
+    assert [str(room) for room, file in sorted(files.items()) if not file.is_file()] == []

@@ -11,28 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
-from mnistkit import exercises
 from mnistkit.augmentation import random_affine
-from mnistkit.errors import UnknownNameError
-from mnistkit.exercises.exercise import EXERCISES
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.metrics import interval_of_mean
 from mnistkit.models import MNISTModelV0, MNISTModelV1
 from mnistkit.study.table import Runs, read_table
 from mnistkit.training import History
 from mnistkit.transfer import preprocess
+from tests.exercises.verdicts import NUMBERS, said
 
 ROOT = Path(__file__).resolve().parents[2]
-exercises.find("1.1")  # registers all
-NUMBERS = sorted(EXERCISES)
-
-
-def said(number: str, answer: object, *given: object) -> str:
-    return exercises.find(number).verdict(answer, *given)
 
 
 def gap(mean: float, deviation: float = 0.001, n: int = 5):
@@ -388,49 +378,6 @@ def test_an_answer_is_right_or_told_why_not(number, place):
 def test_every_exercise_has_wrong_answers_that_are_told_apart():
     assert sorted(ANSWERS) == NUMBERS
     assert all(len(answers) >= 3 for answers in ANSWERS.values())
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_without_an_answer_it_is_open(number):
-    text = said(number, ...)
-    assert text == (f"{number} is open: hand in {EXERCISES[number].wants}; "
-                    f'exercises.hint("{number}") helps.')  # fmt: skip
-
-
-def test_a_number_may_be_given_without_quotes(capsys):
-    exercises.hint(1.2)
-    assert "then divide by the deviation" in capsys.readouterr().out
-
-
-ANYTHING = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just(object()),
-    st.lists(st.floats(), max_size=3), st.dictionaries(st.text(max_size=3), st.none(), max_size=2),
-    st.sampled_from([torch.zeros(0), torch.zeros(2, 2), np.arange(3), int, len, Recipe,
-                     Recipe("V0"), lambda *_: torch.zeros(1), lambda *_: "text",
-                     lambda *_: [None, ...]]),
-)  # fmt: skip
-
-
-@given(st.sampled_from(NUMBERS), ANYTHING)
-def test_whatever_is_handed_in_gets_an_answer(number, answer):
-    text = said(number, answer)
-    assert re.match(rf"{re.escape(number)} (is open|not yet|right): ", text)
-    assert "\n" not in text
-
-
-def test_hints_and_solutions_are_printed(capsys):
-    exercises.hint("1.2")
-    exercises.solution("1.2")
-    exercises.check("1.2", (0, 1))
-    printed = capsys.readouterr().out
-    assert "then divide by the deviation" in printed
-    assert "normalize(torch.tensor([0.0, 1.0]), 0.5, 0.5)" in printed
-    assert "1.2 not yet: that is what they are before normalising" in printed
-
-
-def test_an_unknown_number_gets_the_nearest():
-    with pytest.raises(UnknownNameError, match=r"unknown exercise '1\.9'; did you mean '1"):
-        exercises.check("1.9", 0)
 
 
 # --- in the notebooks -----------------------------------------------------------------------

@@ -9,18 +9,11 @@ import pytest
 import torch
 
 from mnistkit.errors import ResultError, UnknownNameError
-from mnistkit.experiments import run as runs_module
 from mnistkit.experiments.experiment import paired_difference, run_experiment, run_grid, summarize
 from mnistkit.experiments.recipe import Recipe
-from mnistkit.experiments.results import read_result
 from mnistkit.experiments.run import train_recipe
 from mnistkit.training import evaluate
-
-RECIPES = {
-    "V0": Recipe("V0", epochs=1, optimizer="sgd", learning_rate=0.1),
-    "tanh": Recipe("A baseline", options={"activation": "tanh", "hidden": (16,)}, epochs=1),
-}
-NUMBERS = ["validation_accuracy", "validation_loss", "test_accuracy", "test_loss"]
+from tests.experiments.grids import RECIPES, grid, times
 
 
 def test_parallel_and_serial_runs_are_equal_bit_for_bit(easy_digits):
@@ -58,15 +51,6 @@ def test_models_and_histories_are_kept_on_request(easy_digits):
         assert len(row.history.rows) == 1
 
 
-def test_normalised_recipes_are_measured_on_normalised_digits(easy_digits):
-    recipe = Recipe("E MLP", epochs=1, normalized=True)
-    options = {"test": True, "keep_models": True, "jobs": 1}
-    row = run_experiment(recipe, [0], easy_digits, **options).runs.iloc[0]
-    for part in ("validation", "test"):
-        loader = getattr(easy_digits, part).loader(1000, normalized=True)
-        assert row[f"{part}_loss"] == pytest.approx(evaluate(row["model"], loader).loss)
-
-
 def runs(values):
     rows = [
         {"name": name, "seed": seed, "validation_accuracy": value}
@@ -74,14 +58,6 @@ def runs(values):
         for seed, value in enumerate(numbers)
     ]
     return pd.DataFrame(rows)
-
-
-def test_a_recipe_decides_the_precision(easy_digits, monkeypatch):
-    seen = []
-    monkeypatch.setattr(runs_module, "fit", lambda *_, **options: seen.append(options))
-    for precision in ("float32", "bfloat16"):
-        runs_module.train_recipe(Recipe("V2", precision=precision), easy_digits)
-    assert [options["precision"] for options in seen] == ["float32", "bfloat16"]
 
 
 def test_summary_keeps_the_order_and_counts_runs():
@@ -148,15 +124,6 @@ def test_an_experiment_is_summarised_on_test_only_if_asked(easy_digits):
 # --- kept in files ------------------------------------------------------------------------
 
 
-def grid(digits, folder, seeds=range(2), recipes=RECIPES, **options):
-    options = {"test": True, "jobs": 1} | options
-    return run_grid(recipes, seeds, digits, folder=folder, **options)
-
-
-def times(folder):
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-
-
 def test_runs_that_are_there_are_read_and_equal(easy_digits, tmp_path):
     first = grid(easy_digits, tmp_path, jobs=2)
     written = times(tmp_path)
@@ -177,21 +144,25 @@ def test_only_what_is_missing_is_run(easy_digits, tmp_path):
     pd.testing.assert_frame_equal(whole.drop(columns="seconds"), again.drop(columns="seconds"))
 
 
-def test_a_grid_that_is_cut_short_keeps_what_was_finished(easy_digits, tmp_path, monkeypatch):
-    real, runs = runs_module.train_recipe, []
-
-    def train_until_the_third(*args, **kwargs):
-        runs.append(args)
-        if len(runs) == 3:
-            raise KeyboardInterrupt
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(runs_module, "train_recipe", train_until_the_third)
+def test_a_grid_that_is_cut_short_keeps_what_was_finished(easy_digits, tmp_path):
+    recipes = {name: replace(recipe, augment=stop_once) for name, recipe in RECIPES.items()}
+    BATCHES.clear()
     with pytest.raises(KeyboardInterrupt):
-        grid(easy_digits, tmp_path)
+        grid(easy_digits, tmp_path, recipes=recipes)
     assert len(times(tmp_path)) == 2
-    monkeypatch.setattr(runs_module, "train_recipe", real)
-    assert len(grid(easy_digits, tmp_path)) == 4
+    assert len(grid(easy_digits, tmp_path, recipes=recipes)) == 4
+    assert len(BATCHES) == 25 + 2 * 10, "what was finished is not run again"
+
+
+BATCHES = []
+
+
+def stop_once(images):
+    """Somebody stops the grid in its 25th batch, which is of the third run: each has ten."""
+    BATCHES.append(len(images))
+    if len(BATCHES) == 25:
+        raise KeyboardInterrupt
+    return images
 
 
 def test_a_changed_result_stops_the_grid(easy_digits, tmp_path):
@@ -213,23 +184,6 @@ def test_other_digits_are_not_taken_for_these(easy_digits, tmp_path):
 def test_stored_test_numbers_are_shown_only_if_asked(easy_digits, tmp_path):
     grid(easy_digits, tmp_path)
     assert not [c for c in grid(easy_digits, tmp_path, test=False) if c.startswith("test")]
-
-
-def test_runs_stored_without_test_are_run_again_for_it(easy_digits, tmp_path):
-    grid(easy_digits, tmp_path, test=False)
-    frame = grid(easy_digits, tmp_path)
-    assert frame["test_accuracy"].notna().all()
-    assert len(times(tmp_path)) == 4
-
-
-def test_each_epoch_is_kept_with_its_test_accuracy(easy_digits, tmp_path):
-    recipe = {"V0": Recipe("V0", epochs=3)}
-    frame = grid(easy_digits, tmp_path, seeds=[0], recipes=recipe)
-    (path,) = tmp_path.iterdir()
-    epochs = read_result(path).measured["epochs"]
-    assert [row["epoch"] for row in epochs] == [1, 2, 3]
-    assert epochs[-1]["test_accuracy"] == frame["test_accuracy"][0]
-    assert len({row["test_loss"] for row in epochs}) == 3
 
 
 def test_a_diverged_run_is_kept_and_said_again(easy_digits, tmp_path, capsys):

@@ -181,8 +181,14 @@ def test_a_worker_with_another_version_is_refused(cluster, monkeypatch):
         list(run_in_parallel(add, [(1,)], 0, scheduler=cluster.scheduler_address))
 
 
-def test_a_missing_scheduler_is_named(monkeypatch):
+@pytest.fixture
+def impatience(monkeypatch):
+    """Half a second for what does not come."""
     monkeypatch.setattr(parallel, "_WAIT", 0.5)
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_missing_scheduler_is_named():
     with pytest.raises(WorkerError, match=r"answers at tcp://127\.0\.0\.1:\d+\n.*dask scheduler"):
         list(run_in_parallel(add, [(1,)], 0, scheduler=f"tcp://127.0.0.1:{free_port()}"))
 
@@ -193,10 +199,10 @@ def test_an_address_that_is_none_is_named(address):
         list(run_in_parallel(add, [(1,)], 0, scheduler=address))
 
 
-def test_a_cluster_without_workers_is_named(monkeypatch):
+@pytest.mark.usefixtures("impatience")
+def test_a_cluster_without_workers_is_named():
     from distributed import LocalCluster
 
-    monkeypatch.setattr(parallel, "_WAIT", 0.5)
     with (
         LocalCluster(n_workers=0, dashboard_address=":0") as empty,
         pytest.raises(WorkerError, match="has no workers"),

@@ -5,18 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from mnistkit.errors import DataError, ResultError
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.study import measure as measuring
-from mnistkit.study import plan, table
+from mnistkit.study import plan as study_plan
+from mnistkit.study import table
 from mnistkit.study.measure import measure, measure_lacking
 from mnistkit.study.plan import COMPACT, Entry, beyond_plan, judging_plan, tuning_plan
-from mnistkit.transfer import FeatureSplit
+from mnistkit.transfer import FeatureSplit, load_mobilenet
+
+
+def plan_by(monkeypatch, name: str, plan) -> None:
+    """Let one part of the plan be another."""
+    for module in (study_plan, measuring, table):
+        if hasattr(module, name):
+            monkeypatch.setattr(module, name, plan)
+
+
+@pytest.fixture(scope="module")
+def weights(mobilenet, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "mobilenet.pth"
+    torch.save(mobilenet.state_dict(), path)
+    return path
 
 
 @pytest.fixture
-def short_study(monkeypatch, easy_digits):
+def short_study(monkeypatch, easy_digits, weights):
     """Every recipe of the plan, but a fifth of the epochs, two seeds, and 40 digits."""
     small = replace(easy_digits, **{p: getattr(easy_digits, p)[:40] for p in ("train", "test")})
 
@@ -46,21 +62,13 @@ def short_study(monkeypatch, easy_digits):
     loads = []
     monkeypatch.setattr(measuring, "load_digits", digits_of)
     monkeypatch.setattr(measuring, "COMPACT", replace(COMPACT, epochs=4))
-    for part in (judging_plan, beyond_plan):
-        monkeypatch.setattr(plan, part.__name__, shortened(part))
-    for module in (plan, measuring, table):
-        monkeypatch.setattr(module, "tuning_plan", shortened(tuning_plan))
-    monkeypatch.setattr(measuring, "load_mobilenet", lambda: (study_model(), "ImageNet weights"))
+    for plan in (tuning_plan, judging_plan, beyond_plan):
+        plan_by(monkeypatch, plan.__name__, shortened(plan))
+    monkeypatch.setenv("MNISTKIT_MOBILENET", str(weights))
     monkeypatch.setattr(
         measuring, "feature_digits", lambda *args: loads.append(args) or features(*args)
     )
     return loads
-
-
-def study_model():
-    from mnistkit.models import build_model
-
-    return build_model("V0")
 
 
 def times(folder):
@@ -73,7 +81,7 @@ def test_a_whole_study_is_run_once_and_then_read(short_study, tmp_path):
     runs = table.read_folder(tmp_path)
     assert table.missing_runs(runs) == []
     assert set(runs.frame["source"]) == {"mnist"}
-    assert set(runs.frame["weights"]) == {"", "ImageNet weights"}
+    assert set(runs.frame["weights"]) == {"", load_mobilenet()[1]}
     assert runs.seconds("MobileNetV2 features") >= 0
     before = times(tmp_path)
     list(measure(tmp_path))
@@ -93,7 +101,7 @@ def test_a_study_goes_on_where_it_was_stopped(short_study, tmp_path):
 
 
 def test_without_imagenet_weights_its_claims_are_left_out(short_study, tmp_path, monkeypatch):
-    monkeypatch.setattr(measuring, "load_mobilenet", lambda: (None, measuring.RANDOM))
+    monkeypatch.setenv("MNISTKIT_MOBILENET", "random")
     said = list(measure(tmp_path))
     assert any("MobileNetV2 is left out" in line for line in said)
     missing = table.missing_runs(table.read_folder(tmp_path))
@@ -124,9 +132,9 @@ def test_what_rests_on_other_runs_is_measured_again_too(short_study, tmp_path, l
 def test_a_new_recipe_is_measured_alone_and_joins_the_others(short_study, tmp_path, monkeypatch):
     list(measure(tmp_path / "all"))
     known = table.read_folder(tmp_path / "all")
-    planned = plan.judging_plan
+    planned = study_plan.judging_plan
     new = Entry("mine", Recipe("V0", {"hidden_units": 3}), range(2))
-    monkeypatch.setattr(plan, "judging_plan", lambda rates: [*planned(rates), new])
+    plan_by(monkeypatch, "judging_plan", lambda rates: [*planned(rates), new])
     assert table.missing_runs(known) == ["mine, seed 0", "mine, seed 1"]
     said = list(measure_lacking(known, tmp_path / "new"))
     assert said == ["mine, 2 seeds"]
@@ -168,7 +176,7 @@ def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
 ):
     list(measure(tmp_path / "all"))
     table.write_table(table.read_folder(tmp_path / "all"), tmp_path / "table.csv")
-    planned = plan.judging_plan
+    planned = study_plan.judging_plan
 
     def changed(rates):
         return [
@@ -178,7 +186,7 @@ def test_a_changed_recipe_is_measured_anew_and_replaces_its_runs(
             for e in planned(rates)
         ]
 
-    monkeypatch.setattr(plan, "judging_plan", changed)
+    plan_by(monkeypatch, "judging_plan", changed)
     with pytest.raises(ResultError, match=r"V0, seed 0, was measured with another(.|\n)*--add"):
         table.read_table(tmp_path / "table.csv")
     kept = table.read_table(tmp_path / "table.csv", drop_outdated=True)

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from mnistkit.data import Digits
 from mnistkit.errors import ResultError
 from mnistkit.experiments.results import Result, identify, write_result
+from mnistkit.models import MODELS
 from mnistkit.study import table
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.plan import (
@@ -150,21 +152,29 @@ def test_a_result_of_other_data_is_named(folder, tmp_path, other):
         table.read_folder(folder)
 
 
-def test_a_recipe_that_has_changed_since_is_noticed(study_runs, tmp_path, monkeypatch):
+@pytest.fixture
+def wider_baseline(monkeypatch):
+    """Other layers than the runs that choose learning rates were made with."""
+    entry = MODELS["A baseline"]
+    wider = replace(entry, build=partial(entry.build, hidden=(99,)))
+    monkeypatch.setitem(MODELS, "A baseline", wider)
+
+
+@pytest.mark.usefixtures("wider_baseline")
+def test_a_recipe_that_has_changed_since_is_noticed(study_runs, tmp_path):
     path = tmp_path / "table.csv"
     table.write_table(study_runs, path)
-    monkeypatch.setattr(table, "layers_digest", lambda recipe: "another")
     with pytest.raises(
         ResultError, match=r"tune SGD 0\.03, seed 0, was measured with another recipe"
     ):
         table.read_table(path)
 
 
-def test_runs_that_choose_rates_are_never_left_out(study_runs, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("wider_baseline")
+def test_runs_that_choose_rates_are_never_left_out(study_runs, tmp_path):
     """All others rest on them, so it takes a whole new study."""
     path = tmp_path / "table.csv"
     table.write_table(study_runs, path)
-    monkeypatch.setattr(table, "layers_digest", lambda recipe: "another")
     with pytest.raises(ResultError, match=r"tune SGD(.|\n)*`mnistkit scoreboard --rerun`"):
         table.read_table(path, drop_outdated=True)
 

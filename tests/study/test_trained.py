@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -13,8 +14,9 @@ from mnistkit.errors import CheckpointError, ResultError
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.models import build_model
 from mnistkit.prediction import make_predictions
-from mnistkit.study import trained
-from mnistkit.study.trained import trained_model
+from mnistkit.study.plan import FAST
+from mnistkit.study.table import read_table
+from mnistkit.study.trained import card_in_words, trained_model
 from mnistkit.training import evaluate
 
 RECIPE = Recipe("E MLP", epochs=1)
@@ -29,9 +31,21 @@ def kept(easy_digits, tmp_path):
     return trained_model(RECIPE, easy_digits, folder=tmp_path)
 
 
-def test_it_is_trained_once(kept, easy_digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(trained, "train_recipe", lambda *_: pytest.fail("trained again"))
-    again = trained_model(RECIPE, easy_digits, folder=tmp_path)
+BATCHES = []
+
+
+def count(images: torch.Tensor) -> torch.Tensor:
+    BATCHES.append(len(images))
+    return images
+
+
+def test_it_is_trained_once(easy_digits, tmp_path):
+    recipe = replace(RECIPE, augment=count)
+    BATCHES.clear()
+    kept = trained_model(recipe, easy_digits, folder=tmp_path)
+    assert sum(BATCHES) == 600
+    again = trained_model(recipe, easy_digits, folder=tmp_path)
+    assert sum(BATCHES) == 600, "trained again"
     assert torch.equal(weights_of(again), weights_of(kept))
     assert again.card == kept.card
     assert not again.model.training
@@ -90,14 +104,15 @@ def test_the_card_in_words_says_what_made_it_and_where_it_ends(kept, easy_digits
     assert "/tmp" not in words
 
 
-def test_the_card_tells_of_the_published_runs_of_its_recipe(kept, monkeypatch):
-    def published(recipe, data):
-        assert (recipe, data) == (RECIPE.digest, kept.card["run"]["data"]["digest"])
-        return [0.9, 0.92, 0.94]
-
-    monkeypatch.setattr(trained, "published_accuracy", published)
-    words = trained.card_in_words(kept.result, "weights.pt")
-    assert "| the same with other seeds | 92.00 % [87.03, 96.97] (n = 3) |" in words
+def test_the_card_tells_of_the_published_runs_of_its_recipe(kept):
+    published = read_table()
+    run = replace(kept.result.run, recipe=FAST.to_dict())
+    data = replace(run.data, digest=published.of("FastCNN")["data"].iloc[0])
+    words = card_in_words(replace(kept.result, run=replace(run, data=data)), "weights.pt")
+    (line,) = re.findall(r"\| the same with other seeds \| (.*) \|", words)
+    assert re.fullmatch(r"99\.\d\d % \[9\d\.\d\d, 99\.\d\d\] \(n = 10\)", line)
+    assert line == published.accuracy("FastCNN").percent()
+    assert "other seeds" not in card_in_words(replace(kept.result, run=run), "weights.pt"), "here"
 
 
 def test_functions_of_a_recipe_are_named_with_their_settings(easy_digits, tmp_path):

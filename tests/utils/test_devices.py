@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import nullcontext
 
 import pytest
 import torch
 
 from mnistkit import training
-from mnistkit.data import load_digits, make_loader
+from mnistkit.data import Batches, load_digits, make_loader
 from mnistkit.experiments.stack import fit_stack
 from mnistkit.models import build_model
-from mnistkit.training import Evaluation, fit, train_one_epoch
+from mnistkit.training import fit, train_one_epoch
 from mnistkit.utils import devices
 from mnistkit.utils.devices import (
     announce_device,
@@ -155,7 +156,7 @@ def test_bfloat16_is_taken_where_it_is_there_and_much_faster(monkeypatch, native
 def test_the_gain_is_the_ratio_of_the_quickest_products_and_measured_once(monkeypatch):
     # Of six rounds all but one are disturbed; 3 ms against 2 ms remain.
     ticks = iter(clock([30, 3, 90, 30, 30, 30], [50, 20, 2, 20, 20, 20]))
-    monkeypatch.setattr(devices.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
     devices.bfloat16_gain.cache_clear()
     try:
         assert devices.bfloat16_gain() == pytest.approx(1.5)
@@ -208,19 +209,32 @@ def test_a_loader_of_another_dataset_stays_where_it_is():
     assert loader.to(META) is loader
 
 
-def test_fit_moves_both_loaders_once(easy_digits, monkeypatch):
-    seen = []
+class CountedBatches(Batches):
+    """The batches of a loader, which count the passes over them and keep what was moved."""
 
-    def one_epoch(model, loader, *_, **__):
-        seen.append(loader)
-        return Evaluation(0.5, 0.5, 1)
+    def __init__(self, loader: Batches):
+        vars(self).update(vars(loader), passes=0, moved=[])
 
-    monkeypatch.setattr(training, "train_one_epoch", one_epoch)
-    monkeypatch.setattr(training, "evaluate", one_epoch)
-    loaders = easy_digits.train.loader(64, shuffle=True), easy_digits.validation.loader(64)
-    fit(build_model("V0"), *loaders, epochs=2, device="meta", optimizer=torch.optim.SGD)
-    assert {loader.dataset.images.device for loader in seen} == {META}
-    assert len({id(loader) for loader in seen}) == 2
+    def to(self, device: torch.device) -> CountedBatches:
+        self.moved.append(super().to(device))
+        return self.moved[-1]
+
+    def __iter__(self):
+        self.passes += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_fit_moves_both_loaders_once(easy_digits, device):
+    splits = easy_digits.train, easy_digits.validation
+    loaders = [CountedBatches(split.loader(64)) for split in splits]
+    with nullcontext() if device == "cpu" else pytest.raises(RuntimeError, match="meta"):
+        fit(build_model("V0"), *loaders, epochs=2, device=device, optimizer=torch.optim.SGD)
+    moved = [copy for loader in loaders for copy in loader.moved]
+    assert [copy.dataset.images.device.type for copy in moved] == [device, device]
+    assert [loader.passes for loader in loaders] == [0, 0]
+    if device == "cpu":  # on the other no epoch comes to its end
+        assert [copy.passes for copy in moved] == [2, 2]
 
 
 def test_an_epoch_asks_the_device_for_no_number(easy_digits, monkeypatch):

@@ -33,7 +33,7 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match=r"a\.txt cannot be written: No space left"):
         write(path, "new")
     assert path.read_text() == "old"
@@ -57,7 +57,7 @@ def test_a_file_is_flushed_where_only_what_is_open_for_writing_can_be(tmp_path, 
         flush(handle)
         flushed.append(handle)
 
-    monkeypatch.setattr(storage.os, "fsync", as_windows_does)
+    monkeypatch.setattr(os, "fsync", as_windows_does)
     write(tmp_path / "a.txt", "new")
     assert (tmp_path / "a.txt").read_text() == "new"
     assert len(flushed) == 1
@@ -80,16 +80,22 @@ def test_the_mask_of_permissions_is_left_alone(tmp_path, monkeypatch):
     write(tmp_path / "a.txt", "new")
 
 
+@pytest.fixture
+def two_pauses(monkeypatch):
+    """Three tries, as on Windows there are six."""
+    monkeypatch.setattr(storage, "_PAUSES", (0.01, 0.01))
+
+
+@pytest.mark.usefixtures("two_pauses")
 def test_a_file_that_a_reader_has_open_is_replaced_once_it_lets_go(tmp_path, monkeypatch):
     """Windows refuses until then."""
-    monkeypatch.setattr(storage, "_PAUSES", (0.01, 0.01))
     refuse_to_replace(monkeypatch, times=2)
     write(tmp_path / "a.txt", "new")
     assert (tmp_path / "a.txt").read_text() == "new"
 
 
+@pytest.mark.usefixtures("two_pauses")
 def test_a_file_that_stays_open_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "_PAUSES", (0.01, 0.01))
     refuse_to_replace(monkeypatch, times=3)
     with pytest.raises(StorageError, match=r"a\.txt cannot be written: Permission denied"):
         write(tmp_path / "a.txt", "new")
@@ -111,7 +117,7 @@ def refuse_to_replace(monkeypatch, times: int) -> None:
             raise PermissionError(errno.EACCES, "Permission denied")
         replace(source, target)
 
-    monkeypatch.setattr(storage.os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
 
 
 def test_a_leftover_that_is_still_open_hides_no_error(tmp_path, monkeypatch):

@@ -1,0 +1,60 @@
+"""Whatever is handed in gets an answer; hints and solutions are there for who asks."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistkit import exercises
+from mnistkit.errors import UnknownNameError
+from mnistkit.exercises.exercise import EXERCISES
+from mnistkit.experiments.recipe import Recipe
+from tests.exercises.verdicts import NUMBERS, said
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_without_an_answer_it_is_open(number):
+    text = said(number, ...)
+    assert text == (f"{number} is open: hand in {EXERCISES[number].wants}; "
+                    f'exercises.hint("{number}") helps.')  # fmt: skip
+
+
+def test_a_number_may_be_given_without_quotes(capsys):
+    exercises.hint(1.2)
+    assert "then divide by the deviation" in capsys.readouterr().out
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just(object()),
+    st.lists(st.floats(), max_size=3), st.dictionaries(st.text(max_size=3), st.none(), max_size=2),
+    st.sampled_from([torch.zeros(0), torch.zeros(2, 2), np.arange(3), int, len, Recipe,
+                     Recipe("V0"), lambda *_: torch.zeros(1), lambda *_: "text",
+                     lambda *_: [None, ...]]),
+)  # fmt: skip
+
+
+@given(st.sampled_from(NUMBERS), ANYTHING)
+def test_whatever_is_handed_in_gets_an_answer(number, answer):
+    text = said(number, answer)
+    assert re.match(rf"{re.escape(number)} (is open|not yet|right): ", text)
+    assert "\n" not in text
+
+
+def test_hints_and_solutions_are_printed(capsys):
+    exercises.hint("1.2")
+    exercises.solution("1.2")
+    exercises.check("1.2", (0, 1))
+    printed = capsys.readouterr().out
+    assert "then divide by the deviation" in printed
+    assert "normalize(torch.tensor([0.0, 1.0]), 0.5, 0.5)" in printed
+    assert "1.2 not yet: that is what they are before normalising" in printed
+
+
+def test_an_unknown_number_gets_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"unknown exercise '1\.9'; did you mean '1"):
+        exercises.check("1.9", 0)
