@@ -1,15 +1,12 @@
-"""Notebooks are found, their parameters checked before they run, and brought into one form."""
+"""Notebooks are found, and their parameters checked before they run."""
 
 from __future__ import annotations
 
-import nbformat
 import pytest
 
 from mnistkit.errors import NotebookError
 from mnistkit.notebooks import execute as notebooks
 from mnistkit.notebooks.execute import check_parameters, find_notebooks
-from mnistkit.notebooks.normalize import normalize, normalize_file
-from tests.notebooks.series import executed_notebook
 
 
 @pytest.mark.parametrize(
@@ -72,29 +69,6 @@ def test_wrong_names_and_types_are_refused(series, name, text, message):
 def test_a_parameter_goes_to_the_notebooks_that_have_it(series):
     first, second = check_parameters(find_notebooks(), {"rate": "0.5", "seeds": "1"}).values()
     assert (first, second) == ({"rate": 0.5, "seeds": 1}, {"seeds": 1})
-
-
-# --- one form -------------------------------------------------------------------------------
-
-
-def test_normalising_keeps_content_and_drops_the_rest():
-    clean = normalize(executed_notebook())
-    nbformat.validate(clean)
-    assert [cell.id for cell in clean.cells] == ["cell-01", "cell-02", "cell-03"]
-    assert [cell.metadata for cell in clean.cells] == [{}, {"tags": ["parameters"]}, {}]
-    assert [cell.execution_count for cell in clean.cells[1:]] == [1, 2]
-    stream, plot, result = clean.cells[2].outputs
-    assert stream.text == "one\ntwo\n"
-    assert plot.metadata == {"image/png": {"alt": "A plot."}}
-    assert result.execution_count == 2
-    assert set(clean.metadata) == {"kernelspec", "language_info"}
-
-
-def test_normalising_twice_changes_nothing(tmp_path):
-    path = tmp_path / "n.ipynb"
-    nbformat.write(executed_notebook(), path)
-    assert normalize_file(path)
-    assert not normalize_file(path)
 
 
 def test_the_series_is_found_from_anywhere(tmp_path, monkeypatch):

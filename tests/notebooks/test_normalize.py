@@ -1,0 +1,28 @@
+"""Executed notebooks are brought into one form, and stay in it."""
+
+from __future__ import annotations
+
+import nbformat
+
+from mnistkit.notebooks.normalize import normalize, normalize_file
+from tests.notebooks.series import executed_notebook
+
+
+def test_normalising_keeps_content_and_drops_the_rest():
+    clean = normalize(executed_notebook())
+    nbformat.validate(clean)
+    assert [cell.id for cell in clean.cells] == ["cell-01", "cell-02", "cell-03"]
+    assert [cell.metadata for cell in clean.cells] == [{}, {"tags": ["parameters"]}, {}]
+    assert [cell.execution_count for cell in clean.cells[1:]] == [1, 2]
+    stream, plot, result = clean.cells[2].outputs
+    assert stream.text == "one\ntwo\n"
+    assert plot.metadata == {"image/png": {"alt": "A plot."}}
+    assert result.execution_count == 2
+    assert set(clean.metadata) == {"kernelspec", "language_info"}
+
+
+def test_normalising_twice_changes_nothing(tmp_path):
+    path = tmp_path / "n.ipynb"
+    nbformat.write(executed_notebook(), path)
+    assert normalize_file(path)
+    assert not normalize_file(path)
