@@ -22,15 +22,14 @@ from mnistkit.experiments.results import (
 )
 from mnistkit.models import Ensemble, count_parameters
 from mnistkit.study.plan import (
-    COMPACT,
     ENSEMBLE,
     FEATURES,
     MEMBERS,
+    STUDY,
     VALIDATION_SIZE,
     Entry,
+    Plan,
     choose_rates,
-    plan_at,
-    tuning_plan,
 )
 from mnistkit.study.table import Runs
 from mnistkit.study.trained import measure_on_test, trained_model
@@ -39,7 +38,7 @@ from mnistkit.utils.devices import choose_device, thread_count
 from mnistkit.utils.progress import progress_bar
 
 
-def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
+def measure(folder: str | os.PathLike, source: str = "mnist", plan: Plan = STUDY) -> Iterator[str]:
     """Run whatever of the study has no result in `folder` yet; yield a line before each part.
 
     Raises DataError or DownloadError if the source cannot be had: there is no falling back,
@@ -47,24 +46,26 @@ def measure(folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
     """
     digits = _load(source)
     yield "learning rates, on validation"
-    rates = choose_rates(_run(tuning_plan(), digits["split"], folder))
+    rates = choose_rates(_run(plan.tuning(), digits["split"], folder))
     yield ", ".join(f"{name} {rate:g}" for name, rate in rates.items()) + " chosen"
-    yield from _measure_entries(plan_at(rates), digits, folder)
+    yield from _measure_entries(plan.at(rates), plan, digits, folder)
 
 
-def measure_lacking(runs: Runs, folder: str | os.PathLike, source: str = "mnist") -> Iterator[str]:
+def measure_lacking(
+    runs: Runs, folder: str | os.PathLike, source: str = "mnist", plan: Plan = STUDY
+) -> Iterator[str]:
     """Run what the study plans and these runs lack, at the rates that they chose.
 
     For a recipe that is new in the plan, or changed; results go into `folder`, as those of
     `measure`. Raises ResultError if the digits of these runs cannot be had.
     """
-    plan = plan_at(choose_rates(runs.frame))
-    lacking = {e.name for e in plan if {(e.name, seed) for seed in e.seeds} - runs.pairs}
+    planned = plan.at(choose_rates(runs.frame))
+    lacking = {e.name for e in planned if {(e.name, seed) for seed in e.seeds} - runs.pairs}
     if FEATURES.name in lacking:
         lacking.add("MobileNetV2 head")  # for which they are computed
     if lacking:
-        lacking = [entry for entry in plan if entry.name in lacking]
-        yield from _measure_entries(lacking, _load_same(source, runs), folder)
+        entries = [entry for entry in planned if entry.name in lacking]
+        yield from _measure_entries(entries, plan, _load_same(source, runs), folder)
 
 
 def _load(source: str) -> dict[str, Digits]:
@@ -89,14 +90,14 @@ def _load_same(source: str, runs: Runs) -> dict[str, Digits]:
 
 
 def _measure_entries(
-    entries: Sequence[Entry], digits: Mapping[str, Digits], folder
+    entries: Sequence[Entry], plan: Plan, digits: Mapping[str, Digits], folder
 ) -> Iterator[str]:
     for entry in entries:
         if entry.name == FEATURES.name:
             continue  # computed for the heads that stand on them
         yield f"{entry.name}, {len(entry.seeds)} seeds"
         if entry.name == ENSEMBLE.name:
-            _measure_ensembles(digits["whole"], folder)
+            _measure_ensembles(plan.members, digits["whole"], folder)
         elif entry.data == "features":
             yield from _measure_heads(entry, digits["whole"], folder)
         elif entry.kept:
@@ -146,17 +147,17 @@ def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:
         trained_model(recipe, digits, seed=seed, folder=folder, progress=False)
 
 
-def _measure_ensembles(digits: Digits, folder) -> None:
+def _measure_ensembles(recipe: Recipe, digits: Digits, folder) -> None:
     """Put the kept models together, five by five: each model is in one ensemble only."""
     for number in ENSEMBLE.seeds:
         run = identify(ENSEMBLE.recipe, number, digits)
         if stored_result(folder, run):
             continue
         members = [
-            trained_model(COMPACT, digits, seed=seed, folder=folder)
+            trained_model(recipe, digits, seed=seed, folder=folder)
             for seed in range(MEMBERS * number, MEMBERS * (number + 1))
         ]
         together = Ensemble([member.model for member in members])
         seconds = sum(member.result.measured["seconds"] for member in members)
-        measured = measure_on_test(together, COMPACT, digits) | {"seconds": seconds}
+        measured = measure_on_test(together, recipe, digits) | {"seconds": seconds}
         write_result(folder, Result(run, measured))

@@ -7,7 +7,7 @@ rates are chosen on 5,000 validation digits, and no test digit is looked at for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -153,11 +153,31 @@ ENSEMBLE = Entry("CompactCNN ensemble", replace(COMPACT, model="CompactCNN ensem
 FEATURES = Entry("MobileNetV2 features", Recipe("MobileNetV2", epochs=0), (0,), "features", False)
 
 
-def plan_at(rates: dict[str, float]) -> list[Entry]:
-    """All of the plan but the tuning, at the learning rates that this chose."""
-    return [*judging_plan(rates), FEATURES, *beyond_plan(), ENSEMBLE]
+@dataclass(frozen=True)
+class Plan:
+    """What a study runs: the tuning first, and the rest at the learning rates that it chose."""
+
+    tuning: Callable[[], list[Entry]] = tuning_plan
+    judging: Callable[[dict[str, float]], list[Entry]] = judging_plan
+    beyond: Callable[[], list[Entry]] = beyond_plan
+
+    def at(self, rates: dict[str, float]) -> list[Entry]:
+        """All but the tuning, at these rates."""
+        return [*self.judging(rates), FEATURES, *self.beyond(), ENSEMBLE]
+
+    def whole(self, frame: pd.DataFrame) -> list[Entry]:
+        """All of it, at the rates that these runs choose."""
+        return [*self.tuning(), *self.at(choose_rates(frame))]
+
+    @property
+    def members(self) -> Recipe:
+        """Of the models that are kept, and that ensembles are made of."""
+        return next(entry.recipe for entry in self.beyond() if entry.kept)
+
+
+STUDY = Plan()
 
 
 def full_plan(frame: pd.DataFrame) -> list[Entry]:
-    """Return the whole plan, at the learning rates that these runs choose."""
-    return [*tuning_plan(), *plan_at(choose_rates(frame))]
+    """The whole plan of the study, at the learning rates that these runs choose."""
+    return STUDY.whole(frame)

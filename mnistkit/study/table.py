@@ -20,7 +20,7 @@ from mnistkit.experiments.experiment import paired_difference
 from mnistkit.experiments.recipe import recipe_digest
 from mnistkit.experiments.results import Result, RunId, layers_digest, read_result
 from mnistkit.metrics import Interval, interval_of_mean
-from mnistkit.study.plan import Entry, choose_rates, full_plan, plan_at, tuning_plan
+from mnistkit.study.plan import STUDY, Entry, Plan, choose_rates
 from mnistkit.utils.storage import write_atomically
 
 TABLE = Path(__file__).with_name("scoreboard.csv")
@@ -92,7 +92,7 @@ class Runs:
         return set(zip(self.frame["name"], self.frame["seed"], strict=True))
 
 
-def read_folder(folder: str | os.PathLike) -> Runs:
+def read_folder(folder: str | os.PathLike, plan: Plan = STUDY) -> Runs:
     """Collect the study's runs from result files, each verified.
 
     Raises ResultError for a file that was changed, results of several kinds of data, or
@@ -101,8 +101,8 @@ def read_folder(folder: str | os.PathLike) -> Runs:
     files = {path: read_result(path) for path in sorted(Path(folder).glob("*.json"))}
     _check_one_data(files)
     results = {_key(result.run): result for result in files.values()}
-    rows = _rows_of(tuning_plan(), results)
-    planned = sum(len(entry.seeds) for entry in tuning_plan())
+    rows = _rows_of(plan.tuning(), results)
+    planned = sum(len(entry.seeds) for entry in plan.tuning())
     if len(rows) < planned:
         raise ResultError(
             f"{len(rows)} of the {planned} runs that choose learning rates are there",
@@ -110,23 +110,23 @@ def read_folder(folder: str | os.PathLike) -> Runs:
             do=f"`{COMMAND}` measures what is missing",
         )
     rates = choose_rates(pd.DataFrame(rows))
-    rows += _rows_of(plan_at(rates), results)
+    rows += _rows_of(plan.at(rates), results)
     return Runs(_with_numbers(pd.DataFrame(rows, columns=_COLUMNS)))
 
 
-def join_folder(runs: Runs, folder: str | os.PathLike) -> Runs:
+def join_folder(runs: Runs, folder: str | os.PathLike, plan: Plan = STUDY) -> Runs:
     """Add to these runs what the plan holds beside them and has a result in the folder.
 
     Results of other digits, or of layers that have changed since, stay where they are.
     """
-    plan, known = full_plan(runs.frame), set(runs.frame["data"])
+    entries, known = plan.whole(runs.frame), set(runs.frame["data"])
     found = [read_result(path) for path in sorted(Path(folder).glob("*.json"))]
     results = {_key(r.run): r for r in found if r.run.data.digest in known}
-    rows = [r for r in _rows_of(plan, results) if (r["name"], r["seed"]) not in runs.pairs]
+    rows = [r for r in _rows_of(entries, results) if (r["name"], r["seed"]) not in runs.pairs]
     if not rows:
         return runs
     both = pd.concat([runs.frame, _with_numbers(pd.DataFrame(rows, columns=_COLUMNS))])
-    places = {entry.name: place for place, entry in enumerate(plan)}
+    places = {entry.name: place for place, entry in enumerate(entries)}
     in_order = both.sort_values("name", key=lambda names: names.map(places), kind="stable")
     return Runs(in_order.reset_index(drop=True))
 
@@ -143,7 +143,9 @@ def write_table(runs: Runs, path: str | os.PathLike = TABLE) -> None:
         text.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_table(path: str | os.PathLike = TABLE, *, drop_outdated: bool = False) -> Runs:
+def read_table(
+    path: str | os.PathLike = TABLE, *, drop_outdated: bool = False, plan: Plan = STUDY
+) -> Runs:
     """Read and verify the runs behind the published scoreboard.
 
     drop_outdated: leave out runs of another recipe or architecture than their name stands
@@ -152,8 +154,8 @@ def read_table(path: str | os.PathLike = TABLE, *, drop_outdated: bool = False) 
     for those that choose learning rates in any case, since all others rest on them.
     """
     frame = _read_lines(Path(path))
-    outdated = _outdated(frame)
-    tuning = frame["name"].isin([entry.name for entry in tuning_plan()])
+    outdated = _outdated(frame, plan)
+    tuning = frame["name"].isin([entry.name for entry in plan.tuning()])
     for row in frame[outdated & (tuning | (not drop_outdated))].itertuples():
         raise ResultError(
             f"{row.name}, seed {row.seed}, was measured with another recipe than that "
@@ -185,11 +187,11 @@ def _read_lines(path: Path) -> pd.DataFrame:
     return frame
 
 
-def missing_runs(runs: Runs) -> list[str]:
+def missing_runs(runs: Runs, plan: Plan = STUDY) -> list[str]:
     """Name the runs of the plan that are not there: "A wide, seed 3"."""
     return [
         f"{entry.name}, seed {seed}"
-        for entry in full_plan(runs.frame)
+        for entry in plan.whole(runs.frame)
         for seed in entry.seeds
         if (entry.name, seed) not in runs.pairs
     ]
@@ -201,9 +203,9 @@ def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**numbers)
 
 
-def _rows_of(plan: Sequence[Entry], results: dict[tuple, Result]) -> list[dict]:
+def _rows_of(entries: Sequence[Entry], results: dict[tuple, Result]) -> list[dict]:
     rows = []
-    for entry in plan:
+    for entry in entries:
         made_of = _made_of(entry)
         keys = [(*made_of, entry.data, seed) for seed in entry.seeds]
         rows += [_to_row(entry.name, results[key]) for key in keys if key in results]
@@ -252,9 +254,9 @@ def _check_one_data(files: dict[Path, Result]) -> None:
                 )
 
 
-def _outdated(frame: pd.DataFrame) -> pd.Series:
+def _outdated(frame: pd.DataFrame, plan: Plan) -> pd.Series:
     """Which rows are of another recipe or of other layers than their name stands for now."""
-    now = {entry.name: _made_of(entry) for entry in full_plan(frame)}
+    now = {entry.name: _made_of(entry) for entry in plan.whole(frame)}
     kept = [(row.recipe, row.layers) == now.get(row.name) for row in frame.itertuples()]
     return ~pd.Series(kept, index=frame.index, dtype=bool)
 
