@@ -14,8 +14,6 @@ from mnistkit.errors import (
     unknown_name,
 )
 
-KINDS = [kind for name, kind in vars(errors).items() if name.endswith("Error")]
-
 
 def test_an_error_says_what_then_where_then_what_to_do():
     whole = MnistkitError("a.txt is damaged", where="runs/01", do="delete that file")
@@ -26,10 +24,12 @@ def test_an_error_says_what_then_where_then_what_to_do():
     assert str(MnistkitError("a.txt is damaged")) == "a.txt is damaged"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_error_is_caught_as_mnistkits_own(kind):
-    assert issubclass(kind, MnistkitError)
-    assert str(kind("what", where="where", do="do")) == "what\n  in   where\n  do   do"
+def test_every_error_is_of_that_form_and_caught_as_mnistkits_own():
+    kinds = [kind for name, kind in vars(errors).items() if name.endswith("Error")]
+    assert len(kinds) > 10
+    for kind in kinds:
+        assert issubclass(kind, MnistkitError)
+        assert str(kind("what", where="where", do="do")) == "what\n  in   where\n  do   do"
 
 
 def test_a_package_that_is_missing_is_named_with_how_to_get_it():

@@ -106,6 +106,15 @@ def times(folder: Path) -> dict[str, int]:
 # --- a cluster ----------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _environment_as_it_was():
+    """A cluster sets numbers of threads for the whole process that starts it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="module")
 def cluster():
     from distributed import LocalCluster
