@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tqdm import tqdm
@@ -17,7 +18,7 @@ def progress_bar(
 
     It writes to standard output, which JupyterLab does not paint as an error.
     """
-    # tqdm reads its environment variables only for arguments that are not given.
-    hidden = {} if shown else {"disable": True}
+    # tqdm reads the variable once, when it is imported, which may be before it is set.
+    hidden = not shown or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
     return tqdm(total=total, initial=done, desc=description, unit=unit, leave=False,
-                file=sys.stdout, **hidden)  # fmt: skip
+                file=sys.stdout, disable=hidden)  # fmt: skip

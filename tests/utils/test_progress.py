@@ -6,6 +6,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from mnistkit.utils.progress import progress_bar
+
 RUN = """
 from mnistkit.utils.progress import progress_bar
 
@@ -49,3 +53,10 @@ def test_a_bar_that_is_not_to_be_shown_writes_nothing():
 
 def test_the_environment_hides_a_bar_that_is_to_be_shown():
     assert outputs({"TQDM_DISABLE": "1"}, shown=True) == ("", "")
+
+
+@pytest.mark.parametrize(("value", "hidden"), [("1", True), ("0", False), ("", False)])
+def test_the_environment_may_say_so_after_tqdm_was_imported(value, hidden, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", value)
+    with progress_bar(1, "training", "run") as bar:
+        assert bar.disable is hidden
