@@ -175,7 +175,7 @@ def build_extractor(features: nn.Module, bfloat16: bool) -> nn.Module:
     """Prepare MobileNetV2's features for inference, on the device that there is.
 
     Batch norm is folded into the convolutions, ReLU6 is applied by them, maps are laid out
-    channels last and computed in bfloat16 where that pays, and a batch is resized at once.
+    channels last and computed in bfloat16 if asked, and a batch is resized at once.
 
     features: as in torchvision's model; they are not changed. Returns a module that takes
     uint8 images, N x 28 x 28, and returns float16, N x 1280: the features after global

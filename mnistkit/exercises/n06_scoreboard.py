@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mnistkit.exercises.exercise import call, exercise, number, numbers, what, wrong_if
-from mnistkit.study.rules import Runs
+from mnistkit.study.table import Runs
 
 _CLAIMS, _LEVEL = 22, 0.05
 
@@ -14,9 +14,9 @@ _CLAIMS, _LEVEL = 22, 0.05
     "6.1",
     wants="`Runs` of the first three seeds of every recipe",
     hint='`runs.frame` is a table; `runs.frame["seed"] < 3` is true for seeds 0, 1 and 2. `Runs` '
-    "is in `mnistkit.study.rules`.",
+    "is in `mnistkit.study.table`.",
     solution="""
-from mnistkit.study.rules import Runs
+from mnistkit.study.table import Runs
 
 answer = Runs(runs.frame[runs.frame["seed"] < 3])
 print(scoreboard(answer)["verdict"].value_counts())

@@ -1,4 +1,4 @@
-"""The notebook files: found, their parameters checked, executed, brought into one form."""
+"""The notebook files: found, their parameters checked, executed, copied for a learner."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ single run:
 - "A beats B" is *reproduced* if the interval of the difference, paired by seed, lies above
   zero, and *not reproduced* if it lies below; several such claims at once share the 5 %
   (Bonferroni);
-- whatever straddles a border is *undecided*, and so is whatever has a run missing.
+- whatever straddles a border is *undecided*; so is what has a run missing, or one that
+  diverged, and what was measured on the sample: see `claims.judge`.
 """
 
 from __future__ import annotations

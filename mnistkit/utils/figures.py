@@ -39,7 +39,7 @@ def in_style() -> AbstractContextManager:
 
 
 def alt_text(figure: Axes | Figure) -> str:
-    """Describe a figure of this module in words, for those who cannot see it."""
+    """Describe a figure of the library in words, for those who cannot see it."""
     axes = [figure] if isinstance(figure, Axes) else figure.axes
     return " ".join(_words[ax] for ax in axes if ax in _words)
 
