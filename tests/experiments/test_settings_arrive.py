@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import functools
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import StepLR
 
-from mnistkit.augmentation import random_affine
 from mnistkit.data import Digits
 from mnistkit.experiments.experiment import run_grid
 from mnistkit.experiments.recipe import Recipe
@@ -26,34 +22,15 @@ from mnistkit.study.trained import trained_model
 from mnistkit.training import evaluate, fit
 from mnistkit.utils.devices import thread_count
 from tests.conftest import make_split
+from tests.experiments.changes import CHANGES, FALLING, MOVED
 
 SEED = 3
-FALLING = partial(StepLR, step_size=1, gamma=0.9)
-MOVED = partial(random_affine, degrees=20, scale=0.1, shear=0.1, shift=3)
 IN_A_FILE = {
     "scheduler": {"name": "StepLR", "step_size": 1, "gamma": 0.9},
     "augment": {"name": "random_affine", "degrees": 20, "scale": 0.1, "shear": 0.1, "shift": 3},
 }
 
 BASE = {"model": "V0", "epochs": 2}
-# By field of `Recipe`: what else it takes for the field to count, and another value of it.
-CHANGES = {
-    "model": ({}, "V1"),
-    "options": ({}, {"hidden_units": 7}),
-    "epochs": ({}, 3),
-    "batch_size": ({}, 32),
-    "optimizer": ({}, "sgd"),
-    "learning_rate": ({}, 0.02),
-    "weight_decay": ({}, 0.3),
-    "loss": ({}, "nll"),
-    "scheduler": ({}, FALLING),
-    "normalized": ({}, True),
-    "scheduler_step": ({"scheduler": FALLING}, "batch"),
-    "precision": ({}, "bfloat16"),
-    "augment": ({}, MOVED),
-    "label_smoothing": ({}, 0.2),
-    "averaging": ({}, 0.8),
-}
 FIELDS = [field.name for field in fields(Recipe)]
 # All at once, in two recipes: moved images are not normalised, and only cross-entropy smooths.
 _SHARED = {
@@ -94,19 +71,9 @@ def fit_by_hand(
     *,
     model: str,
     options: dict | None = None,
-    epochs: int = 5,
     batch_size: int = 64,
-    optimizer: str = "adam",
-    learning_rate: float = 0.001,
-    weight_decay: float = 0.0,
-    loss: str = "cross_entropy",
-    scheduler: Callable | None = None,
     normalized: bool = False,
-    scheduler_step: str = "epoch",
-    precision: str = "auto",
-    augment: Callable | None = None,
-    label_smoothing: float = 0.0,
-    averaging: float = 0.0,
+    **settings: object,
 ) -> nn.Module:
     """What a recipe of these settings stands for, written out."""
     trained = build_model(model, seed=SEED, **(options or {}))
@@ -114,19 +81,9 @@ def fit_by_hand(
         trained,
         digits.train.loader(batch_size, shuffle=True, normalized=normalized),
         digits.validation.loader(1000, normalized=normalized),
-        epochs=epochs,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        loss=loss,
-        scheduler=scheduler,
-        scheduler_step=scheduler_step,
-        precision=precision,
-        augment=augment,
-        label_smoothing=label_smoothing,
-        averaging=averaging,
         seed=SEED,
         device=device,
+        **settings,
     )
     return trained
 
