@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 
 import matplotlib as mpl
+import pytest
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -16,6 +17,23 @@ mpl.use("Agg")
 
 MATRIX = torch.diag(torch.full((10,), 95))
 MATRIX[4, 9], MATRIX[9, 4] = 12, 5
+
+
+def figure_tests(module: ModuleType, figures: dict[str, tuple[Callable[..., Axes], str]]):
+    """The tests that every room of figures has; each figure is how it is drawn, and its words."""
+
+    @pytest.mark.parametrize("name", figures)
+    def says(name):
+        assert_says(*figures[name])
+
+    @pytest.mark.parametrize("name", figures)
+    def is_drawn(name):
+        assert_draws_where_it_is_told(figures[name][0])
+
+    def all_are_there():
+        assert_all_are_drawn(module, figures.values())
+
+    return says, is_drawn, all_are_there
 
 
 def assert_says(draw: Callable[..., Axes], words: str) -> None:

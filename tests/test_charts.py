@@ -9,7 +9,7 @@ import torch
 
 from mnistkit import charts
 from mnistkit.utils.figures import alt_text
-from tests.figures import MATRIX, assert_all_are_drawn, assert_draws_where_it_is_told, assert_says
+from tests.figures import MATRIX, figure_tests
 
 pytestmark = pytest.mark.usefixtures("close_figures")
 
@@ -53,18 +53,11 @@ FIGURES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_figure_says_what_it_shows(name):
-    assert_says(*FIGURES[name])
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_figure_is_drawn_where_it_is_told(name):
-    assert_draws_where_it_is_told(FIGURES[name][0])
-
-
-def test_every_plot_function_is_among_the_figures():
-    assert_all_are_drawn(charts, FIGURES.values())
+(
+    test_figure_says_what_it_shows,
+    test_figure_is_drawn_where_it_is_told,
+    test_every_plot_function_is_among_the_figures,
+) = figure_tests(charts, FIGURES)
 
 
 def test_equal_classes_have_no_fewest():

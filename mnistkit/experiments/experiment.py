@@ -87,13 +87,15 @@ def run_grid(
         raise ValueError("give folder or keep_models: a result that is read brings no model")
     if not isinstance(digits, Digits):
         raise ValueError(f"digits is {digits!r}, expected what load_digits gives")
-    measured = _read_stored(plan, digits, folder, test) if folder else {}
+    runs = _identities(plan, digits)
+    measured = _read_stored(runs, folder, test) if folder else {}
     missing = [index for index in range(len(plan)) if index not in measured]
     if missing:
         if jobs != -1:
             check_whole("jobs", jobs)
         computers = {"jobs": jobs, "scheduler": scheduler}
-        measured |= _run_all(plan, missing, digits, test, folder, keep_models, computers)
+        todo = {index: (plan[index][1], runs[index]) for index in missing}
+        measured |= _run_all(todo, len(plan), digits, test, folder, keep_models, computers)
     rows = [_row(*plan[index], measured[index], test) for index in range(len(plan))]
     return pd.DataFrame(rows)
 
@@ -164,33 +166,38 @@ def _check_recipes(recipes: Mapping[str, Recipe]) -> None:
             raise ValueError(f"{name}: {error}") from error
 
 
-def _read_stored(plan, digits: Digits, folder, test: bool) -> dict[int, dict]:
+def _read_stored(runs: Sequence[RunId], folder, test: bool) -> dict[int, dict]:
     """What was measured in the runs that are there already, by index in the plan."""
     remove_leftovers(folder)
     found = {}
-    for index, run in enumerate(_identities(plan, digits)):
+    for index, run in enumerate(runs):
         if result := whole_result(folder, run, test):
             found[index] = result.measured
     return found
 
 
 def _run_all(
-    plan, missing: Sequence[int], digits: Digits, test, folder, keep_models, computers: Mapping
+    todo: Mapping[int, tuple[Recipe, RunId]],
+    total: int,
+    digits: Digits,
+    test,
+    folder,
+    keep_models,
+    computers: Mapping,
 ) -> dict[int, dict]:
-    """Run what is missing of the plan, side by side.
+    """Run what is missing of the plan, side by side; by index in the plan.
 
     Processes of this machine write their results themselves, so that none is lost if this
     one dies. Workers of a cluster may not see the folder, so here it is done for them.
     """
     near = None if computers["scheduler"] else folder
-    rows = [(*plan[index][1:], test, near, keep_models) for index in missing]
-    assert digits.digest  # computed here, once, and not by each process
-    measured = {}
-    with progress_bar(len(plan), "training", "run", done=len(plan) - len(missing)) as bar:
+    rows = [(recipe, run, test, near, keep_models) for recipe, run in todo.values()]
+    indices, measured = list(todo), {}
+    with progress_bar(total, "training", "run", done=total - len(todo)) as bar:
         for row, result in run_in_parallel(run_one, rows, digits, **computers):
             if folder and not near:
                 write_result(folder, result)
-            measured[missing[row]] = result.measured
+            measured[indices[row]] = result.measured
             bar.update()
     return measured
 

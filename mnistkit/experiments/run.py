@@ -9,7 +9,7 @@ import torch
 from mnistkit.data import Digits
 from mnistkit.errors import TrainingError
 from mnistkit.experiments.recipe import Recipe
-from mnistkit.experiments.results import Result, identify, stored_result, write_result
+from mnistkit.experiments.results import Result, RunId, stored_result, write_result
 from mnistkit.models import build_model, count_parameters
 from mnistkit.training import History, evaluate, fit
 from mnistkit.utils.devices import thread_count
@@ -33,21 +33,23 @@ def train_recipe(
 
 
 def run_one(
-    digits: Digits, recipe: Recipe, seed: int, test: bool, folder, keep_models: bool
+    digits: Digits, recipe: Recipe, run: RunId, test: bool, folder, keep_models: bool
 ) -> Result:
-    """One run, on one thread, so that runs side by side do not slow each other."""
-    run = identify(recipe, seed, digits)
+    """One run, on one thread, so that runs side by side do not slow each other.
+
+    run: of this recipe on these digits, as `identify` gives.
+    """
     # It may be there by now, by another process that was at the same grid, or was killed since.
     if folder and (stored := whole_result(folder, run, test)):
         return stored
     with thread_count(1):
-        result = Result(run, _measure(recipe, seed, digits, test, keep_models))
+        result = Result(run, _measure(recipe, run.seed, digits, test, keep_models))
     if folder:
         write_result(folder, result)
     return result
 
 
-def whole_result(folder, run, test: bool) -> Result | None:
+def whole_result(folder, run: RunId, test: bool) -> Result | None:
     """The stored result of a run, if it is there, with test if that is asked for."""
     result = stored_result(folder, run)
     if result and test and not {"failure", "test_accuracy"} & set(result.measured):

@@ -61,8 +61,8 @@ def measure_lacking(
     """
     planned = plan.at(choose_rates(runs.frame))
     lacking = {e.name for e in planned if {(e.name, seed) for seed in e.seeds} - runs.pairs}
-    if FEATURES.name in lacking:
-        lacking.add("MobileNetV2 head")  # for which they are computed
+    if FEATURES.name in lacking:  # computed for the heads that stand on them
+        lacking |= {entry.name for entry in planned if entry.data == FEATURES.data}
     if lacking:
         entries = [entry for entry in planned if entry.name in lacking]
         yield from _measure_entries(entries, plan, _load_same(source, runs), folder)

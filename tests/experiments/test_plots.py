@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mnistkit.experiments import plots
-from tests.figures import assert_all_are_drawn, assert_draws_where_it_is_told, assert_says
+from tests.figures import figure_tests
 
 pytestmark = pytest.mark.usefixtures("close_figures")
 
@@ -29,15 +29,8 @@ FIGURES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_figure_says_what_it_shows(name):
-    assert_says(*FIGURES[name])
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_figure_is_drawn_where_it_is_told(name):
-    assert_draws_where_it_is_told(FIGURES[name][0])
-
-
-def test_every_plot_function_is_among_the_figures():
-    assert_all_are_drawn(plots, FIGURES.values())
+(
+    test_figure_says_what_it_shows,
+    test_figure_is_drawn_where_it_is_told,
+    test_every_plot_function_is_among_the_figures,
+) = figure_tests(plots, FIGURES)

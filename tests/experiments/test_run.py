@@ -36,8 +36,9 @@ def test_a_recipe_decides_the_precision(easy_digits, monkeypatch):
 
 
 def test_a_run_computes_on_one_thread_and_leaves_the_number_as_it_was(easy_digits):
+    run = identify(RECIPES["V0"], 3, easy_digits)
     with thread_count(2):
-        result = run_one(easy_digits, RECIPES["V0"], 3, False, None, False)
+        result = run_one(easy_digits, RECIPES["V0"], run, False, None, False)
         assert torch.get_num_threads() == 2
     assert result.machine["threads"] == 1
 
@@ -45,7 +46,7 @@ def test_a_run_computes_on_one_thread_and_leaves_the_number_as_it_was(easy_digit
 def test_a_run_that_is_there_is_taken_as_it_is(easy_digits, tmp_path):
     run, measured = identify(RECIPES["V0"], 3, easy_digits), {"validation_accuracy": 0.123}
     write_result(tmp_path, Result(run, measured))
-    assert run_one(easy_digits, RECIPES["V0"], 3, False, tmp_path, False).measured == measured
+    assert run_one(easy_digits, RECIPES["V0"], run, False, tmp_path, False).measured == measured
 
 
 @pytest.mark.parametrize(
