@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -145,6 +145,26 @@ def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:
     deviation = float(values.std(ddof=1))
     reach = float(stdtrit(n - 1, (1 + level) / 2)) * deviation / n**0.5
     return Interval(mean, mean - reach, mean + reach, deviation, float(values.min()), n)
+
+
+def prediction_interval(
+    values: Sequence[float], level: float = 0.95, variance: float = 0.0
+) -> Interval:
+    """Summarise values, with an interval for *one further* value instead of their mean.
+
+    mean +- t sqrt(s^2 (1 + 1 / n) + variance), Student's t with n - 1 degrees of freedom
+    (Hahn and Meeker, 1991, section 4.7). It takes the values for normally distributed.
+    variance: what the further value may differ by beside that, such as p (1 - p) / N for a
+    share counted on N other digits. With one value there is no interval: low and high are
+    NaN. Raises ValueError for no value.
+    """
+    check_number("variance", variance, least=0)
+    found = interval_of_mean(values, level)
+    if found.n == 1:
+        return found
+    t = float(stdtrit(found.n - 1, (1 + level) / 2))
+    reach = t * (found.deviation**2 * (1 + 1 / found.n) + variance) ** 0.5
+    return replace(found, low=found.mean - reach, high=found.mean + reach)
 
 
 def interval_of_share(right: int, count: int) -> tuple[float, float]:

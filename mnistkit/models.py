@@ -352,6 +352,30 @@ def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
 
+def count_operations(
+    model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE, *, training: bool = False
+) -> int:
+    """Count the multiplications and additions that one image costs, with PyTorch's counter.
+
+    Of matrix products and convolutions only, which are nearly all of them. input_shape: of
+    one image, without the batch axis. training: backward, too, as far as parameters are
+    not frozen. It is the same on every machine; seconds are not.
+    """
+    from torch.utils.flop_counter import FlopCounterMode  # slow to import
+
+    parameter = next(model.parameters())
+    image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
+    gradients = [p.grad for p in model.parameters()]
+    with eval_mode(model), torch.set_grad_enabled(training):
+        with FlopCounterMode(display=False) as counter:
+            outputs = model(image)
+            if training:
+                outputs.sum().backward()
+    for p, gradient in zip(model.parameters(), gradients, strict=True):
+        p.grad = gradient
+    return counter.get_total_flops()
+
+
 def model_table(names: Sequence[str] | None = None) -> pd.DataFrame:
     """List models of the registry: README, parameters, what each is."""
     rows = []

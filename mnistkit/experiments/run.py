@@ -11,6 +11,7 @@ from mnistkit.errors import TrainingError
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import Result, RunId, stored_result, write_result
 from mnistkit.models import build_model, count_parameters
+from mnistkit.prediction import make_predictions
 from mnistkit.training import History, evaluate, fit
 from mnistkit.utils.devices import thread_count
 
@@ -69,9 +70,18 @@ def _measure(recipe: Recipe, seed: int, digits: Digits, test: bool, keep_models:
         raise KeyboardInterrupt
     measured = {name: history.last[name] for name in _METRICS if name in history.last}
     measured |= {"parameters": count_parameters(model), "seconds": history.seconds}
+    if test:
+        measured |= {"test_wrong": misread(model, recipe, digits)}
     if keep_models:
         return measured | {"model": model, "history": history}
     return measured | {"epochs": history.rows}
+
+
+def misread(model: torch.nn.Module, recipe: Recipe, digits: Digits) -> list[int]:
+    """Indices of the test digits, counted from 0, that a model of this recipe reads wrongly."""
+    loader = digits.test.loader(_EVALUATION_BATCH, normalized=recipe.normalized)
+    predicted = torch.cat([make_predictions(model, images).argmax(dim=1) for images, _ in loader])
+    return (predicted != digits.test.labels).nonzero().flatten().tolist()
 
 
 def _look_at_test(recipe: Recipe, digits: Digits, model: torch.nn.Module) -> dict[str, float]:

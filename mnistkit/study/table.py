@@ -1,13 +1,16 @@
 """The runs behind the scoreboard: collected from result files, kept as one table.
 
 The table comes with the package, so that the scoreboard can be drawn and checked anywhere,
-without data. Each of its lines ends in a checksum, and names the digest of its recipe.
+without data. Each of its lines ends in a checksum, and names the digest of its recipe. The
+test digits that a run misread are in it as one bit a digit, compressed: see `misread`.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +67,22 @@ class Runs:
         seeds = set(self.of(better)["seed"]) & set(self.of(than)["seed"])
         pairs = self.frame[self.frame["seed"].isin(seeds)]
         return paired_difference(pairs, better, than, "test_accuracy", level)
+
+    def misread(self, name: str, digits: int = 10_000) -> np.ndarray:
+        """Which test digits each run misread: bool, runs x digits.
+
+        Raises ResultError if that was not stored for all of these runs.
+        """
+        rows = self.of(name)
+        wrong = np.zeros((len(rows), digits), dtype=bool)
+        for row, places in zip(wrong, rows["wrong"], strict=True):
+            row[places] = True
+        if not np.allclose(1 - wrong.mean(axis=1), rows["test_accuracy"], atol=1e-9):
+            raise ResultError(
+                f"which digits were misread is not stored for all runs of {name}",
+                do=f"measure them anew with `{COMMAND}`",
+            )
+        return wrong
 
     def by_epoch(self, name: str, column: str = "test_by_epoch") -> np.ndarray:
         """Accuracies after each epoch: runs x epochs."""
@@ -136,7 +155,7 @@ def write_table(runs: Runs, path: str | os.PathLike = TABLE) -> None:
     text = runs.frame[_COLUMNS].copy()
     for column in _LISTS:
         text[column] = text[column].map(lambda values: " ".join(f"{v:.4f}" for v in values))
-    text["wrong"] = text["wrong"].map(lambda places: " ".join(map(str, places)))
+    text["wrong"] = text["wrong"].map(_pack)
     text = text.map(_cell)
     text["check"] = [_check(row) for row in text.to_numpy()]
     with write_atomically(path) as temporary:
@@ -183,7 +202,7 @@ def _read_lines(path: Path) -> pd.DataFrame:
     frame = _with_numbers(text[_COLUMNS])
     for column in _LISTS:
         frame[column] = frame[column].map(lambda words: [float(word) for word in words.split()])
-    frame["wrong"] = frame["wrong"].map(lambda words: [int(word) for word in words.split()])
+    frame["wrong"] = frame["wrong"].map(_unpack)
     return frame
 
 
@@ -268,6 +287,25 @@ def _made_of(entry: Entry) -> tuple[str, str]:
 def _cell(value: object) -> str:
     missing = value is None or (isinstance(value, float) and value != value)
     return "" if missing else str(value)
+
+
+def _pack(wrong: Sequence[int]) -> str:
+    """Indices as text: a bit for each digit up to the last, compressed; "" for none.
+
+    A list of 8,000 indices would take 40,000 letters; this takes less than 2,000.
+    """
+    if not len(wrong):
+        return ""
+    bits = np.zeros(max(wrong) + 1, dtype=bool)
+    bits[list(wrong)] = True
+    return base64.b64encode(zlib.compress(np.packbits(bits).tobytes(), 9)).decode()
+
+
+def _unpack(text: str) -> list[int]:
+    if not text:
+        return []
+    packed = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)
+    return np.unpackbits(packed).nonzero()[0].tolist()
 
 
 def _check(cells: Sequence[str]) -> str:
