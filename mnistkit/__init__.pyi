@@ -55,6 +55,7 @@ from .metrics import (
     mcnemar as mcnemar,
     most_confused as most_confused,
     per_class_accuracy as per_class_accuracy,
+    prediction_interval as prediction_interval,
 )
 from .models import (
     CNN as CNN,
@@ -64,6 +65,7 @@ from .models import (
     MNISTModelV2 as MNISTModelV2,
     MODELS as MODELS,
     build_model as build_model,
+    count_operations as count_operations,
     count_parameters as count_parameters,
     layer_table as layer_table,
     model_table as model_table,
@@ -83,10 +85,14 @@ from .utils.figures import (
 from .prediction import make_predictions as make_predictions
 from .handwriting.predict import predict_image as predict_image
 from .experiments.plots import (
+    draw_class_maps as draw_class_maps,
     plot_interaction as plot_interaction,
     plot_sweep as plot_sweep,
 )
-from .study.plots import plot_tradeoff as plot_tradeoff
+from .study.plots import (
+    draw_published as draw_published,
+    plot_tradeoff as plot_tradeoff,
+)
 from .trust.plots import (
     plot_corruptions as plot_corruptions,
     plot_reliability as plot_reliability,

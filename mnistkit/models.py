@@ -366,11 +366,11 @@ def count_operations(
     parameter = next(model.parameters())
     image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
     gradients = [p.grad for p in model.parameters()]
-    with eval_mode(model), torch.set_grad_enabled(training):
-        with FlopCounterMode(display=False) as counter:
-            outputs = model(image)
-            if training:
-                outputs.sum().backward()
+    counter = FlopCounterMode(display=False)
+    with eval_mode(model), torch.set_grad_enabled(training), counter:
+        outputs = model(image)
+        if training:
+            outputs.sum().backward()
     for p, gradient in zip(model.parameters(), gradients, strict=True):
         p.grad = gradient
     return counter.get_total_flops()

@@ -16,6 +16,7 @@ from mnistkit.metrics import (
     mcnemar,
     most_confused,
     per_class_accuracy,
+    prediction_interval,
 )
 
 LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 9])
@@ -111,3 +112,17 @@ def test_mcnemar_of_a_model_with_itself_is_no_difference():
     predictions, labels = torch.randn(50, 10), torch.arange(50) % 10
     found = mcnemar(predictions, predictions, labels)
     assert (found.only_first, found.only_second, found.p) == (0, 0, 1)
+
+
+def test_one_further_value_lies_in_a_wider_interval():
+    # 1, 2, 3: mean 2, standard deviation 1, t(2) = 4.302653; sqrt(1 + 1/3) and sqrt(1/3)
+    found = prediction_interval([1.0, 2.0, 3.0])
+    assert (found.low, found.high) == pytest.approx((2 - 4.968275, 2 + 4.968275), abs=1e-5)
+    assert (found.mean, found.deviation, found.n) == (2.0, 1.0, 3)
+    more = prediction_interval([1.0, 2.0, 3.0], variance=2.0)
+    assert more.high == pytest.approx(2 + 4.302653 * (4 / 3 + 2) ** 0.5, abs=1e-5)
+    alone = prediction_interval([1.0])
+    assert math.isnan(alone.low)
+    for wrong, message in ((-1.0, "variance is -1.0"), (float("nan"), "variance is nan")):
+        with pytest.raises(ValueError, match=message):
+            prediction_interval([1.0, 2.0], variance=wrong)

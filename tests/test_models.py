@@ -14,6 +14,7 @@ from mnistkit.models import (
     MNISTModelV1,
     MNISTModelV2,
     build_model,
+    count_operations,
     count_parameters,
     layer_table,
     model_table,
@@ -185,3 +186,29 @@ def test_an_ensemble_is_the_mean_of_its_members_probabilities():
 
 def test_compact_cnn_is_compact():
     assert count_parameters(build_model("CompactCNN")) <= 150_000
+
+
+def test_operations_are_two_for_each_weight_a_pixel_meets():
+    v0 = build_model("V0")
+    assert count_operations(v0) == 2 * (784 * 10 + 10 * 10)
+    # Backward: as many for the weights, and for what comes out of the first layer.
+    assert count_operations(v0, training=True) == 2 * (2 * 784 * 10 + 3 * 10 * 10)
+    cnn = 2 * (28 * 28 * 9 * 32 + 14 * 14 * 9 * 32 * 64 + 3136 * 10)
+    assert count_operations(build_model("E CNN")) == cnn
+
+
+def test_counting_operations_leaves_gradients_mode_and_chance_alone():
+    model = build_model("D deep", seed=0).train()
+    model.layers[1].weight.grad = gradient = torch.ones_like(model.layers[1].weight)
+    state = torch.get_rng_state()
+    statistics = model.state_dict()["layers.2.running_mean"].clone()
+    count_operations(model, training=True)
+    assert model.training
+    assert model.layers[1].weight.grad is gradient
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(model.state_dict()["layers.2.running_mean"], statistics)
+    frozen = build_model("V0")
+    frozen.layers[1].requires_grad_(False)
+    assert count_operations(frozen, training=True) < count_operations(
+        build_model("V0"), training=True
+    )

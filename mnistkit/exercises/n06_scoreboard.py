@@ -1,13 +1,14 @@
-"""Exercises of 06_scoreboard: fewer seeds, the tolerance, how many runs, many tests at once."""
+"""Exercises of 06_scoreboard: fewer seeds, one more run, how many runs, many tests at once."""
 
 from __future__ import annotations
 
 import math
 
 from mnistkit.exercises.exercise import call, exercise, number, numbers, what, wrong_if
+from mnistkit.metrics import interval_of_mean, prediction_interval
 from mnistkit.study.table import Runs
 
-_CLAIMS, _LEVEL = 22, 0.05
+_TESTS, _LEVEL = 11, 0.05  # paired differences that the claims rest on
 
 
 @exercise(
@@ -42,40 +43,63 @@ def three_seeds(answer: object) -> str:
 
 @exercise(
     "6.2",
-    wants="a function of a published accuracy and a number of digits that returns the margin",
-    hint="A share p counted on n digits has the standard error √(p (1 - p) / n); the margin is two "
-    "of them.",
+    wants="a function of accuracies that returns two numbers, the ends of the interval of one "
+    "further run",
+    hint="`interval_of_mean(accuracies)` has mean, deviation and n. A further run spreads as runs "
+    "do, and the mean is uncertain, too: deviation times √(1 + 1/n), times the 0.975 quantile of "
+    "Student's t with n - 1 degrees of freedom (`scipy.stats.t.ppf(0.975, n - 1)`), to both sides.",
     solution="""
-def margin_of(published, count):
-    return 2 * (published * (1 - published) / count) ** 0.5
+from scipy import stats
 
 
-print(f"on 1,000 digits {margin_of(0.9194, 1000):.2%}, on 10,000 {margin_of(0.9194, 10_000):.2%}")
+def one_more(accuracies):
+    found = interval_of_mean(accuracies)
+    t = stats.t.ppf(0.975, found.n - 1)
+    reach = t * found.deviation * (1 + 1 / found.n) ** 0.5
+    return found.mean - reach, found.mean + reach
+
+
+print(one_more(runs.of("V2")["test_accuracy"]))
 """,
 )
-def margin(answer: object) -> str:
-    """Two standard errors of a share."""
-    for p, n in ((0.9194, 10_000), (0.9, 400)):
-        found, error = (
-            number(call(answer, p, n), "what your function returns"),
-            (p * (1 - p) / n) ** 0.5,
+def one_more_run(answer: object) -> str:
+    """The prediction interval of one further value."""
+    for accuracies in ([0.97, 0.98, 0.99, 0.98], [0.9, 0.92, 0.91, 0.93, 0.95, 0.9]):
+        low, high = _two_ends(call(answer, list(accuracies)))
+        right, of_mean = prediction_interval(accuracies), interval_of_mean(accuracies)
+        found, reach = (high - low) / 2, (right.high - right.low) / 2
+        wrong_if(low > high, "the lower end comes first")
+        wrong_if(
+            math.isclose(found, (of_mean.high - of_mean.low) / 2, rel_tol=1e-3),
+            "that is the confidence interval of the mean; one run strays much further",
+        )
+        normal = 1.96 * of_mean.deviation
+        wrong_if(
+            any(
+                math.isclose(found, normal * f, rel_tol=2e-3)
+                for f in (1.0, 2 / 1.96, (1 + 1 / of_mean.n) ** 0.5)
+            ),
+            "1.96 is right for infinitely many runs; so few ask for Student's t",
         )
         wrong_if(
-            math.isclose(found, error, rel_tol=1e-6),
-            "that is one standard error, and the margin is two",
+            math.isclose(found, reach / (1 + 1 / of_mean.n) ** 0.5, rel_tol=1e-3),
+            "the mean itself is uncertain, too: that is the 1/n in √(1 + 1/n)",
         )
         wrong_if(
-            math.isclose(found, 2 * error**2, rel_tol=1e-6), "that is the variance; take its root"
+            not (
+                math.isclose(low, right.low, abs_tol=1e-4)
+                and math.isclose(high, right.high, abs_tol=1e-4)
+            ),
+            f"for {accuracies} {right.low:.4f} to {right.high:.4f} is expected; yours goes from "
+            f"{low:.4f} to {high:.4f}",
         )
-        wrong_if(
-            math.isclose(found, 200 * error, rel_tol=1e-6), "that is in points; say it as a share"
-        )
-        wrong_if(math.isclose(found, 4 * error, rel_tol=1e-6), "that is four standard errors")
-        wrong_if(
-            not math.isclose(found, 2 * error, rel_tol=0.02),
-            f"for {p} on {n:,} digits {2 * error:.4f} is expected; yours gives {found:.4f}",
-        )
-    return "near 100 % the margin shrinks, and with more digits, by the root. Why not double it?"
+    return "with more runs it hardly shrinks: one run stays one run."
+
+
+def _two_ends(found: object) -> tuple[float, float]:
+    pair = numbers(found)
+    wrong_if(len(pair) != 2, f"your function returns {len(pair)} numbers, and two are asked for")
+    return pair[0], pair[1]
 
 
 @exercise(
@@ -113,30 +137,30 @@ def seeds_for_a5(answer: object, runs: Runs) -> str:
 
 @exercise(
     "6.4",
-    wants="two numbers: how many of the 22 tests you expect to be wrong, and the level that each "
-    "would need for one in twenty of being wrong anywhere",
-    hint="Each is wrong by chance once in twenty. Bonferroni divides that one in twenty among the "
-    "tests.",
+    wants="two numbers: how many of the 11 tests you expect to see a difference, and the level "
+    "that each would need for one in twenty of seeing one anywhere",
+    hint="Each sees by chance once in twenty what is not there. Bonferroni divides that one in "
+    "twenty among the tests.",
     solution="""
-answer = (22 * 0.05, 1 - 0.05 / 22)
+answer = (11 * 0.05, 1 - 0.05 / 11)
 """,
 )
 def many_tests(answer: object) -> str:
-    """1.1, and 99.77 %."""
+    """0.55, and 99.55 %."""
     pair = numbers(answer)
     wrong_if(len(pair) != 2, f"the answer holds {len(pair)} numbers, and two are asked for")
     expected, level = pair
-    wrong_if(math.isclose(expected, 0.05), "0.05 is the chance of each; there are 22")
-    wrong_if(math.isclose(expected, _CLAIMS * (1 - _LEVEL)), "that is how many are right")
+    wrong_if(math.isclose(expected, 0.05), "0.05 is the chance of each; there are 11")
+    wrong_if(math.isclose(expected, _TESTS * (1 - _LEVEL)), "that is how many are right")
     wrong_if(
-        math.isclose(expected, 1 - (1 - _LEVEL) ** _CLAIMS, rel_tol=0.02),
+        math.isclose(expected, 1 - (1 - _LEVEL) ** _TESTS, rel_tol=0.02),
         "that is the chance that any is wrong; how many are expected?",
     )
-    wrong_if(abs(expected - _CLAIMS * _LEVEL) > 0.06, f"22 times one in twenty is not {expected:g}")
+    wrong_if(abs(expected - _TESTS * _LEVEL) > 0.06, f"11 times one in twenty is not {expected:g}")
     wrong_if(
-        abs(level - _LEVEL / _CLAIMS) < 1e-3,
+        abs(level - _LEVEL / _TESTS) < 1e-3,
         "that is the chance of being wrong; the level is one minus it, as 0.95 was",
     )
     wrong_if(abs(level - 0.95) < 1e-6, "0.95 is the level of one test alone")
-    wrong_if(abs(level - (1 - _LEVEL / _CLAIMS)) > 2e-4, "divide 0.05 among 22, and take it from 1")
-    return "about one of the 22 is wrong by chance, and nobody knows which."
+    wrong_if(abs(level - (1 - _LEVEL / _TESTS)) > 2e-4, "divide 0.05 among 11, and take it from 1")
+    return "of such tables of eleven, more than four in ten show a difference that is none."

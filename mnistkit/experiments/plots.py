@@ -1,10 +1,14 @@
-"""Charts of sweeps: a hyper-parameter, and two factors together."""
+"""Charts of sweeps: a hyper-parameter, two factors together; and of classes while one trains."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from mnistkit.charts import DASHES, MARKS
 from mnistkit.utils.figures import describe, new_axes
@@ -69,6 +73,35 @@ def plot_interaction(
     ax.margins(x=0.15)
     ax.legend(title=line or None)
     return describe(ax, f"{title or xlabel}, mean {value} in %: {'; '.join(words)}.")
+
+
+def draw_class_maps(
+    shares: Mapping[str, np.ndarray], batches: Sequence[int], *, title: str = ""
+) -> Figure:
+    """Draw for each run a map of classes against batches, coloured by a share from 0 to 1.
+
+    shares: by the name of a run, looks x classes. batches: how many came before each look.
+    White is 0, dark is 1.
+    """
+    figure, axes = plt.subplots(
+        len(shares), 1, figsize=(7, 1.7 * len(shares) + 0.8), sharex=True, layout="constrained"
+    )
+    for ax, (name, share) in zip(np.atleast_1d(axes), shares.items(), strict=True):
+        share = np.asarray(share, dtype=float)
+        edges = np.append(batches, 2 * batches[-1] - batches[-2])
+        mesh = ax.pcolormesh(
+            edges, np.arange(share.shape[1] + 1) - 0.5, share.T, vmin=0, vmax=1, cmap="Blues"
+        )
+        ax.set(ylabel="class", title=name, yticks=range(0, share.shape[1], 3))
+        ax.invert_yaxis()
+        ax.grid(visible=False)
+        at_zero = (np.flatnonzero(share[k] < 0.05).tolist() for k in (len(share) // 2, -1))
+        halfway, end = (", ".join(map(str, classes)) or "none" for classes in at_zero)
+        describe(ax, f"{name}: classes near 0 halfway {halfway}; at the end {end}.")
+    ax.set_xlabel("batch")
+    figure.colorbar(mesh, ax=axes, label="share of own digits above 0", shrink=0.6)
+    figure.suptitle(title)
+    return figure
 
 
 def _percent(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

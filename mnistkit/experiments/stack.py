@@ -33,7 +33,7 @@ from mnistkit.training import (
 )
 from mnistkit.utils.devices import choose_threads, thread_count
 from mnistkit.utils.progress import progress_bar
-from mnistkit.utils.validation import check_loader, check_model
+from mnistkit.utils.validation import check_loader, check_model, check_whole
 
 _UNSTACKABLE = (nn.Dropout, nn.modules.batchnorm._BatchNorm)
 
@@ -50,6 +50,8 @@ def fit_stack(
     loss: str | LossFunction = "cross_entropy",
     seeds: Sequence[int] | None = None,
     share_batches: bool = False,
+    look: Callable[[Sequence[nn.Module]], object] | None = None,
+    look_every: int = 100,
     progress: bool = True,
 ) -> list[History]:
     """Train models of one architecture side by side, on the CPU, in float32.
@@ -66,6 +68,8 @@ def fit_stack(
             default 0, 1, 2, ...
         share_batches: show all members the same batches, those of the first seed: about
             twice as fast, and only the initial weights differ.
+        look: called with the models as they are before the first batch, and then after
+            every `look_every` batches, counted through all epochs. It must not train them.
 
     Returns one History a model; an epoch's seconds are the stack's, divided by its members.
 
@@ -83,15 +87,20 @@ def fit_stack(
     for rate in set(rates):
         check_settings(epochs=epochs, learning_rate=rate, weight_decay=weight_decay, loss=loss,
                        optimizer=optimizer)  # fmt: skip
+    check_whole("look_every", look_every)
     stack = _Stack(models, choose_loss(loss), choose_optimizer(optimizer), rates, weight_decay)
     orders = _orders(train_loader, seeds[:1] if share_batches else seeds)
     threads = choose_threads(models[0])
     histories = [History(threads=threads) for _ in models]
     bar = progress_bar(epochs * len(train_loader), "training", "batch", shown=progress)
+    after_batch = [bar.update]
+    if look:
+        look(models)
+        after_batch.append(_Looking(stack, models, look, look_every))
     with bar, thread_count(threads):
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
-            trained = stack.train_one_epoch(_batches(train_loader, orders), epoch, bar.update)
+            trained = stack.train_one_epoch(_batches(train_loader, orders), epoch, after_batch)
             stack.write_back(models)
             rows = [part.named("train") for part in trained]
             if validation_loader is not None:
@@ -120,7 +129,9 @@ class _Stack:
         parameters = list(self.weights.values())
         self.optimizer = make_optimizer(parameters, lr=rate, weight_decay=weight_decay)
 
-    def train_one_epoch(self, batches, epoch: int, after_batch) -> list[Evaluation]:
+    def train_one_epoch(
+        self, batches, epoch: int, after_batch: Sequence[Callable[[], object]]
+    ) -> list[Evaluation]:
         """Show every member one pass of its batches; mean loss and accuracy of each."""
         mean = RunningMean()
         with naming_epoch(epoch):
@@ -133,7 +144,8 @@ class _Stack:
                 gradients, (losses, outputs) = step(self.weights, inputs, labels)
                 self._move(gradients)
                 mean.add(outputs, labels, losses)
-                after_batch()
+                for call in after_batch:
+                    call()
             return mean.results()
 
     def _loss(self, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor):
@@ -158,6 +170,20 @@ class _Stack:
             for member, model in enumerate(models):
                 for name, parameter in model.named_parameters():
                     parameter.copy_(self.weights[name][member])
+
+
+class _Looking:
+    """Shows the models to `look` after every so many batches."""
+
+    def __init__(self, stack: _Stack, models: Sequence[nn.Module], look: Callable, every: int):
+        self.stack, self.models, self.look, self.every = stack, models, look, every
+        self.batches = 0
+
+    def __call__(self) -> None:
+        self.batches += 1
+        if self.batches % self.every == 0:
+            self.stack.write_back(self.models)
+            self.look(self.models)
 
 
 def _orders(loader: Batches, seeds: Sequence[int]) -> list[Batches]:

@@ -1,14 +1,16 @@
-"""The chart of the study: accuracy against what it costs."""
+"""The charts of the study: accuracy against its cost, and runs against the published one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.utils.figures import describe, new_axes
 
 
@@ -36,6 +38,42 @@ def plot_tradeoff(
     words = [f"{n} {100 - errors[n]:.2f} % at {costs[n]:,.{1 if costs[n] < 1000 else 0}f}"
              for n in table.index]  # fmt: skip
     return describe(ax, f"{title or xlabel}; {xlabel}: {'; '.join(words)}.")
+
+
+def draw_published(
+    claims: Mapping[str, tuple[Sequence[float], float, Interval]], *, title: str = ""
+) -> Figure:
+    """Draw for each claim our runs, two intervals, and the published number as a line.
+
+    claims: by name, the accuracies of runs, the published one, and the prediction interval
+    that judges it; all fractions. Each row has a scale of its own, in percent. The thick bar
+    is the 95 % confidence interval of the mean, the thin one that of one further run.
+    """
+    figure, axes = plt.subplots(
+        len(claims), 1, figsize=(7, 0.62 * len(claims) + 0.6), layout="constrained"
+    )
+    for ax, (name, (values, published, one_more)) in zip(
+        np.atleast_1d(axes), claims.items(), strict=True
+    ):
+        values = 100 * np.asarray(values, dtype=float)
+        mean, run = interval_of_mean(values), 100 * one_more
+        ax.plot([run.low, run.high], [0, 0], color="#56B4E9", linewidth=2, zorder=1)
+        ax.plot([mean.low, mean.high], [0, 0], color="#56B4E9", linewidth=9, zorder=1,
+                solid_capstyle="butt")  # fmt: skip
+        ax.plot(values, np.full(len(values), 0.0), "o", color="black", markersize=3, alpha=0.5)
+        ax.axvline(100 * published, color="#D55E00", linewidth=2)
+        ax.set(yticks=[0], yticklabels=[name], ylim=(-1, 1))
+        ax.margins(x=0.08)
+        ax.grid(visible=False)
+        ax.spines[["left", "right", "top"]].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+        inside = "inside" if run.low <= 100 * published <= run.high else "outside"
+        describe(ax, f"{name}: {len(values)} runs, mean {mean.mean:.2f} [{mean.low:.2f}, "
+                     f"{mean.high:.2f}], one more [{run.low:.2f}, {run.high:.2f}]; published "
+                     f"{100 * published:.2f}, {inside}.")  # fmt: skip
+    ax.set_xlabel("test accuracy in %")
+    figure.suptitle(title)
+    return figure
 
 
 def _name_points(ax: Axes, points: Mapping[str, tuple[float, float]], size: float = 8) -> None:

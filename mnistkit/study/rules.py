@@ -153,6 +153,8 @@ class NeverBelow:
     def judge(self, runs: Runs) -> tuple[str, str]:
         """Reproduced if all of the prediction interval lies above the threshold."""
         interval = prediction_interval(runs.of(self.name)["test_accuracy"])
+        if interval.low != interval.low:
+            return UNDECIDED, further_run(interval)
         above = interval.low > self.threshold
         return REPRODUCED if above else NOT_REPRODUCED, further_run(interval)
 

@@ -84,6 +84,22 @@ class Runs:
             )
         return wrong
 
+    def split_spread(self, name: str) -> tuple[float, float, float]:
+        """Standard deviation over seeds, what counting digits adds to it, and what is left.
+
+        If each digit were misread in each run by chance, independently, at the rate p at which
+        these runs misread it, accuracies would spread by sqrt(sum p (1 - p)) / N alone. What
+        is left is a difference between the trained networks that other digits would show as
+        well; 0 where none can be seen (Jordan, 2023, arXiv:2304.01910). The rates are those of
+        few runs, so the second number is unbiased only as a variance.
+        """
+        wrong = self.misread(name)
+        runs, digits = wrong.shape
+        rate = wrong.mean(axis=0)
+        counted = (rate * (1 - rate)).sum() * runs / (runs - 1) / digits**2
+        observed = wrong.mean(axis=1).var(ddof=1)
+        return observed**0.5, counted**0.5, max(observed - counted, 0.0) ** 0.5
+
     def by_epoch(self, name: str, column: str = "test_by_epoch") -> np.ndarray:
         """Accuracies after each epoch: runs x epochs."""
         return np.array([list(row) for row in self.of(name)[column]], dtype=float)

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from mnistkit.augmentation import random_affine
 from mnistkit.experiments.recipe import Recipe
-from mnistkit.metrics import interval_of_mean
+from mnistkit.metrics import interval_of_mean, prediction_interval
 from mnistkit.models import MNISTModelV0, MNISTModelV1
 from mnistkit.study.table import Runs, read_table
 from mnistkit.training import History
@@ -75,11 +76,28 @@ RATES = {
 FEW = {"head": [0.80, 0.81, 0.82], "CNN": [0.70, 0.71, 0.72], "better": "head"}
 LAST = {"p": 0.04, "gap": gap(0.01), "V2 than E MLP": "better", "believe": "paired_difference"}
 STORED = read_table()
+
+
+def one_more(level=0.95, t=None, further=True):
+    def interval(values):
+        found = interval_of_mean(values)
+        quantile = t or stats.t.ppf((1 + level) / 2, found.n - 1)
+        reach = quantile * found.deviation * (1 + further / found.n) ** 0.5
+        return found.mean - reach, found.mean + reach
+
+    return interval
+
+
 SGD_ADAM = 67  # (1.96 x 0.4146 / 0.1)^2 = 66.03 seeds, by hand
 
 
 def frame_where(keep) -> Runs:
     return Runs(STORED.frame[keep(STORED.frame)])
+
+
+def of_the_mean(values):
+    found = interval_of_mean(values)
+    return found.low, found.high
 
 
 # What learners hand in, and what they are told. The first of each is right.
@@ -299,12 +317,16 @@ ANSWERS = {
         (STORED, "these are seeds"),
     ],
     "6.2": [
-        (lambda p, n: 2 * (p * (1 - p) / n) ** 0.5, "right"),
-        (lambda p, n: (p * (1 - p) / n) ** 0.5, "one standard error"),
-        (lambda p, n: 2 * p * (1 - p) / n, "take its root"),
-        (lambda p, n: 200 * (p * (1 - p) / n) ** 0.5, "in points"),
-        (lambda p, n: 4 * (p * (1 - p) / n) ** 0.5, "four standard errors"),
-        (lambda p, n: 0.01, "is expected"),
+        (one_more(), "right"),
+        (one_more(level=0.9), "is expected"),
+        (lambda values: interval_of_mean(values).mean + np.array([-1, 1]), "is expected"),
+        (of_the_mean, "of the mean"),
+        (one_more(further=False, t=1.96), "Student's t"),
+        (one_more(t=1.96), "Student's t"),
+        (one_more(further=False), r"√\(1 \+ 1/n\)"),
+        (lambda values: one_more()(values)[::-1], "lower end comes first"),
+        (lambda values: prediction_interval(values).high, "several numbers"),
+        (lambda values: (0.9, 0.95, 1.0), "two are asked for"),
     ],
     "6.3": [
         ((SGD_ADAM, STORED), "right: the 10 that we have"),
@@ -313,14 +335,14 @@ ANSWERS = {
         ((2.5, STORED), "round up"),
     ],
     "6.4": [
-        ((1.1, 1 - 0.05 / 22), "right"),
+        ((0.55, 1 - 0.05 / 11), "right"),
         ((0.05, 0.95), "chance of each"),
-        ((20.9, 0.9977), "how many are right"),
-        ((0.6765, 0.9977), "any is wrong"),
-        ((1.1, 0.05 / 22), "the level is one minus it"),
-        ((1.1, 0.95), "one test alone"),
-        ((1.1, 0.99), "divide 0.05"),
-        ((2, 0.99), "22 times"),
+        ((10.45, 0.9955), "how many are right"),
+        ((0.4312, 0.9955), "any is wrong"),
+        ((0.55, 0.05 / 11), "the level is one minus it"),
+        ((0.55, 0.95), "one test alone"),
+        ((0.55, 0.99), "divide 0.05"),
+        ((2, 0.99), "11 times"),
     ],
     "7.1": [
         (lambda p, y: best_temperature(p, y), "right"),

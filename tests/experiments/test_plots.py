@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mnistkit.experiments import plots
+from mnistkit.utils.figures import alt_text
 from tests.figures import figure_tests
 
 pytestmark = pytest.mark.usefixtures("close_figures")
@@ -34,3 +36,18 @@ FIGURES = {
     test_figure_is_drawn_where_it_is_told,
     test_every_plot_function_is_among_the_figures,
 ) = figure_tests(plots, FIGURES)
+
+
+def test_maps_of_classes_say_which_are_near_zero():
+    share = np.ones((4, 10))
+    share[:3, 2] = 0.0  # comes back at the last look
+    share[1:, 7] = 0.04
+    maps = {"seed 0": share, "seed 1": np.ones((4, 10))}
+    figure = plots.draw_class_maps(maps, [0, 100, 200, 300], title="Two runs")
+    assert alt_text(figure) == (
+        "seed 0: classes near 0 halfway 2, 7; at the end 7. "
+        "seed 1: classes near 0 halfway none; at the end none."
+    )
+    drawn = figure.axes[0].collections[0].get_array()
+    assert (drawn.shape, drawn[2, 0], drawn[2, 3]) == ((10, 4), 0.0, 1.0)
+    assert figure.axes[0].yaxis_inverted()  # class 0 above

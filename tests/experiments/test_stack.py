@@ -139,3 +139,28 @@ def test_without_validation_digits_there_are_no_such_columns(easy_digits):
     (history,) = fit_stack([build_model("V0")], loaders(easy_digits)[0], epochs=1)
     assert "validation_accuracy" not in history.frame
     assert history.last["train_accuracy"] > 0.1
+
+
+def test_looking_shows_every_member_as_it_is_then_and_changes_nothing(easy_digits):
+    few = replace(easy_digits, train=easy_digits.train[:88])  # 2 batches an epoch, or 3
+    train, validation = loaders(few)
+    seen = []
+
+    def look(models):
+        seen.append([model.layers[1].weight.detach().clone() for model in models])
+
+    models = [build_model("V1", seed=seed) for seed in range(2)]
+    first = [model.layers[1].weight.detach().clone() for model in models]
+    fit_stack(models, train, validation, look=look, look_every=2, **OPTIONS)
+    unwatched = [build_model("V1", seed=seed) for seed in range(2)]
+    fit_stack(unwatched, train, validation, **OPTIONS)
+    assert len(seen) == 1 + OPTIONS["epochs"] * len(train) // 2
+    assert torch.equal(seen[0][1], first[1])
+    one = [build_model("V1", seed=seed) for seed in range(2)]
+    fit_stack(one, train, validation, **OPTIONS | {"epochs": 1})
+    if len(train) % 2 == 0:
+        assert torch.equal(seen[len(train) // 2][1], one[1].layers[1].weight)
+    for watched, alone in zip(models, unwatched, strict=True):
+        assert_same(watched, alone)
+    with pytest.raises(ValueError, match="look_every is 0"):
+        fit_stack(models, train, look=look, look_every=0, **OPTIONS)

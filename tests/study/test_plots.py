@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
+from mnistkit.metrics import prediction_interval
 from mnistkit.study import plots
+from mnistkit.utils.figures import alt_text
 from tests.figures import figure_tests
 
 pytestmark = pytest.mark.usefixtures("close_figures")
@@ -54,3 +56,18 @@ def test_names_of_neighbours_do_not_cover_each_other():
     assert len(boxes) == 4
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
+
+
+def test_each_row_shows_runs_intervals_and_the_published_number():
+    values = [0.940, 0.941, 0.942]
+    rows = {"C1": (values, 0.9459, prediction_interval(values)),
+            "C2": (values, 0.95, prediction_interval(values))}  # fmt: skip
+    figure = plots.draw_published(rows, title="Runs")
+    assert alt_text(figure) == (
+        "C1: 3 runs, mean 94.10 [93.85, 94.35], one more [93.60, 94.60]; published 94.59, inside. "
+        "C2: 3 runs, mean 94.10 [93.85, 94.35], one more [93.60, 94.60]; published 95.00, outside."
+    )
+    line = figure.axes[1].lines[-1]
+    assert line.get_xdata()[0] == pytest.approx(95.0)
+    low, high = figure.axes[1].get_xlim()
+    assert low < 93.6 < 95.0 < high

@@ -8,8 +8,11 @@ import shutil
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mnistkit.data import Digits
 from mnistkit.errors import ResultError
@@ -245,3 +248,41 @@ def test_rates_were_chosen_without_test(published):
     tuning = published.frame[published.frame["name"].str.startswith("tune ")]
     assert tuning["test_accuracy"].isna().all()
     assert (tuning["validation"] == 5000).all()
+
+
+def made_of_wrong(wrong: list[list[int]], digits: int = 100) -> table.Runs:
+    rows = [{"name": "a", "seed": k, "wrong": w, "test_accuracy": 1 - len(w) / digits}
+            for k, w in enumerate(wrong)]  # fmt: skip
+    return table.Runs(pd.DataFrame(rows))
+
+
+@given(st.lists(st.integers(0, 59_999), unique=True, max_size=300))
+def test_misread_digits_come_back_as_they_went(wrong):
+    assert table._unpack(table._pack(sorted(wrong))) == sorted(wrong)
+
+
+def test_misread_digits_are_marked_run_by_run():
+    found = made_of_wrong([[3, 99], [], [0]]).misread("a", digits=100)
+    assert found.sum(axis=1).tolist() == [2, 0, 1]
+    assert found[0, 99]
+    lacking = made_of_wrong([[3, 99], [5]])
+    lacking.frame["test_accuracy"] = [0.98, 0.97]
+    with pytest.raises(ResultError, match="not stored for all runs of a"):
+        lacking.misread("a", digits=100)
+
+
+def test_a_spread_is_parted_into_counting_and_the_rest():
+    chance = np.random.default_rng(0)
+    hard = chance.random(10_000) < 0.02  # digits that a run misreads half of the time
+
+    def runs(spread: float) -> table.Runs:
+        rates = 0.5 + spread * chance.standard_normal(400)
+        wrong = [np.flatnonzero(hard & (chance.random(10_000) < rate)) for rate in rates]
+        return made_of_wrong(wrong, 10_000)
+
+    observed, counted, left = runs(0.0).split_spread("a")
+    assert counted == pytest.approx((hard.sum() / 4) ** 0.5 / 10_000, rel=0.02)
+    assert observed == pytest.approx(counted, rel=0.1)
+    observed, counted, left = runs(0.2).split_spread("a")
+    assert left == pytest.approx(0.2 * hard.sum() / 10_000, rel=0.1)
+    assert observed**2 == pytest.approx(counted**2 + left**2)
