@@ -22,7 +22,7 @@ from mnistkit.exercises.exercise import (
     "1.1",
     wants="the labels of sixteen digits of one class",
     hint="`digits.train.labels == 4` is true where a 4 is, and `.nonzero().flatten()` turns that "
-    "into places. Show the first sixteen of them.",
+    "into indices. Show the first sixteen of them.",
     solution="""
 fours = (digits.train.labels == 4).nonzero().flatten()[:16]
 show_figure(plot_images(digits.train.images[fours], title="Fours"))
@@ -34,13 +34,13 @@ def one_class(answer: object) -> str:
     labels = numbers(answer, "your list of labels")
     wrong_if(
         len(labels) and not np.isin(labels, range(10)).all(),
-        "a label is a whole number from 0 to 9, so these may be places: hand in "
+        "a label is a whole number from 0 to 9, so these may be indices: hand in "
         "`digits.train.labels` at them",
     )
     wrong_if(len(labels) != 16, f"you show {len(labels)} digits, and sixteen were asked for")
     classes = sorted({int(label) for label in labels})
     wrong_if(
-        len(classes) > 1, f"these are of {len(classes)} classes, {classes}, and one was asked for"
+        len(classes) > 1, f"they are of {len(classes)} classes, {classes}, and one was asked for"
     )
     return f"sixteen times a {classes[0]}. Compare with another class: which varies more?"
 
@@ -48,8 +48,8 @@ def one_class(answer: object) -> str:
 @exercise(
     "1.2",
     wants="two numbers, (paper, ink)",
-    hint="Paper is 0 and ink 1 before. Subtract the mean, then divide by the deviation; or let "
-    "`normalize(images, mean, deviation)` do it.",
+    hint="Before normalising, paper is 0 and ink is 1. Subtract the mean, then divide by the "
+    "standard deviation; or let `normalize(images, mean, std)` do it.",
     solution="""
 paper, ink = normalize(torch.tensor([0.0, 1.0]), 0.5, 0.5).tolist()
 answer = (paper, ink)
@@ -61,18 +61,21 @@ def paper_and_ink(answer: object) -> str:
     wrong_if(len(pair) != 2, f"the answer holds {len(pair)} numbers, and two are asked for")
     mistakes = {
         (0.0, 1.0): "that is what they are before normalising",
-        (0.0, 255.0): "those are the bytes; `to_float` has scaled them to 0 and 1 before",
-        (-0.5, 0.5): "you have subtracted the mean, and not yet divided by the deviation",
+        (0.0, 255.0): "those are the bytes; `to_float` scales them to 0 and 1 first",
+        (-0.5, 0.5): "you have subtracted the mean, and not yet divided by the standard deviation",
         (1.0, -1.0): "the other way round: paper was 0, and ink 1",
-        (-1.0, 509.0): "ink is 1, not 255, when it is normalised: `to_float` comes before",
-        (-0.4242, 2.8215): "that is with MNIST's own mean and deviation, not with 0.5 and 0.5",
+        (-1.0, 509.0): "ink is 1, not 255, when it is normalised: `to_float` comes first",
+        (-0.4242, 2.8215): "that is with MNIST's own constants, not with 0.5 and 0.5",
     }
     for mistake, reason in mistakes.items():
         wrong_if(np.allclose(pair, mistake, atol=5e-4), reason)
-    wrong_if(not np.allclose(pair, (-1, 1), atol=1e-6), "(value - mean) / deviation gives others")
+    wrong_if(
+        not np.allclose(pair, (-1, 1), atol=1e-6),
+        "(value - mean) / standard deviation gives other numbers",
+    )
     return (
-        "paper is -1 and ink 1. Most pixels are paper, so the mean of all is far from 0: these "
-        "constants are not MNIST's."
+        "paper is -1 and ink is 1. Most pixels are paper, so the mean of all is now far below 0: "
+        "these constants are not MNIST's own."
     )
 
 
@@ -106,17 +109,17 @@ def closest_means(answer: object) -> str:
     wrong_if(pair == [5, 6], "those are the two that lie furthest apart")
     wrong_if(
         pair != [3, 8],
-        f"of ten means made for this, 3 and 8 are closest; yours says {pair[0]:g} and {pair[1]:g}",
+        f"of the means of this check, 3 and 8 are closest; yours says {pair[0]:g} and {pair[1]:g}",
     )
-    return "in MNIST they are the 4 and the 9, and next the 7 and the 9. Who confuses them?"
+    return "in MNIST they are the 4 and the 9, then the 7 and the 9. Which models confuse them?"
 
 
 @exercise(
     "1.4",
     wants="a function that takes a number of digits and returns how far above 0.1 the best of "
     "1,000 guessers scores on them",
-    hint="Take the cell with the guessers. Make up `n` labels, `torch.randint(0, 10, (n,))`, since "
-    "a split may hold fewer; take the best; and subtract the 0.1 that a guesser is worth.",
+    hint="Start from the cell with the guessers. Make up `n` labels, `torch.randint(0, 10, (n,))`, "
+    "since a split may hold fewer; take the best score; and subtract the 0.1 that guessing gives.",
     solution="""
 def luck(n):
     labels = torch.randint(0, 10, (n,))
@@ -148,7 +151,7 @@ def luck_of_the_best(answer: object) -> str:
     )
     wrong_if(
         abs(few) < 0.06,
-        "that is what one guesser gets; luck comes from choosing the best of 1,000, by `.max()`",
+        "that is what one guesser gets; luck comes from choosing the best of 1,000, with `.max()`",
     )
     if not (0.06 < few < 0.3 and 0.006 < many < 0.03):
         raise AnswerError(
@@ -156,8 +159,8 @@ def luck_of_the_best(answer: object) -> str:
             f"{few:.3f} and {many:.4f}"
         )
     return (
-        f"{few:.2f} on 50 digits, {many:.3f} on 5,000. A hundred times the digits is a tenth "
-        "of the luck: it falls with the square root."
+        f"{few:.2f} on 50 digits, {many:.3f} on 5,000. With a hundred times the digits a tenth of "
+        "the luck is left: it falls with the square root of their number."
     )
 
 
@@ -193,12 +196,12 @@ def mean_or_median(answer: object) -> str:
     )
     wrong_if(
         split == "train",
-        "on the digits that the means were made of, every model looks better than it is",
+        "on the digits that the means were made from, a model looks better than it is",
     )
     mean, median = (share(given[name], name) for name in ("mean", "median"))
     better = word(given["better"], ["mean", "median", "not told apart"])
     count = number(given["digits"], "digits")
-    wrong_if(count < 1, "digits is how many you decided on")
+    wrong_if(count < 1, "`digits` is how many digits you decided on")
     chance = 2 * (2 * max(mean * (1 - mean), 1e-4) / count) ** 0.5
     higher = "mean" if mean > median else "median"
     wrong_if(better not in (higher, "not told apart"), f"by your numbers the {higher} is ahead")

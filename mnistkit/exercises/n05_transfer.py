@@ -27,8 +27,8 @@ from mnistkit.transfer import preprocess
 @exercise(
     "5.1",
     wants='{"history": of 20 epochs, "stop": the epoch that validation chooses}',
-    hint="`fit` with `epochs=20`, as above; its `history.frame` has a row an epoch, counted "
-    "from 1. Which row has the best validation accuracy, or the lowest validation loss?",
+    hint="`fit` with `epochs=20`, as above; its `history.frame` has one row per epoch, "
+    "counted from 1. Which row has the best validation accuracy, or the lowest validation loss?",
     solution="""
 long = fit(
     new_head(0), head_loader("train", shuffle=True), head_loader("validation"),
@@ -46,7 +46,7 @@ def where_to_stop(answer: object) -> str:
     wrong_if(len(frame) < 20, f"this history has {len(frame)} epochs, and 20 are asked for")
     wrong_if(
         "validation_accuracy" not in frame,
-        "give `fit` validation digits; without them nothing can choose",
+        "give `fit` validation digits; without them there is nothing to choose by",
     )
     accuracy = [row["validation_accuracy"] for row in history.rows]
     loss = [row["validation_loss"] for row in history.rows]
@@ -58,15 +58,15 @@ def where_to_stop(answer: object) -> str:
         "epochs are counted from 1: you may be one too low",
     )
     wrong_if(stop not in best, f"validation was best after epoch {min(best)}, not {stop:g}")
-    return f"after epoch {stop:.0f} of 20. Each later epoch only looks like work."
+    return f"after epoch {stop:.0f} of 20. By this measure no later epoch was better."
 
 
 @exercise(
     "5.2",
     wants="a function that takes bytes, N x 28 x 28, and returns them as N x 3 x 224 x 224 in "
     "[0, 1], not normalised",
-    hint="`preprocess(images)` has subtracted IMAGENET_MEAN and divided by IMAGENET_STD in each "
-    "channel; undo it, or enlarge with `torch.nn.functional.interpolate` and repeat the channel.",
+    hint="`preprocess(images)` subtracts IMAGENET_MEAN and divides by IMAGENET_STD in each "
+    "channel; undo that, or enlarge with `torch.nn.functional.interpolate` and repeat the channel.",
     solution="""
 def enlarged_only(images):
     grey = images.unsqueeze(1).float() / 255
@@ -88,20 +88,21 @@ def not_normalised(answer: object) -> str:
     wrong_if(shape == (2, 1, 224, 224), "one channel; the network wants three, so repeat the grey")
     wrong_if(shape == (2, 3, 28, 28), "still 28 x 28; enlarge to 224 x 224")
     found = images_like(result, (2, 3, 224, 224))
-    wrong_if(same(found, preprocess(images)), "ImageNet's mean and deviation are still taken out")
+    wrong_if(same(found, preprocess(images)), "ImageNet's constants are still taken out")
     wrong_if(found.max() > 1.01, "from 0 to 255; divide by 255 as `to_float` does")
     wrong_if(
-        not same(found[:, 0], found[:, 1]), "the three channels differ, and grey has them equal"
+        not same(found[:, 0], found[:, 1]),
+        "the three channels differ; in a grey picture they are equal",
     )
     small = torch.nn.functional.avg_pool2d(found[:, 0], 8)
     wrong_if((small - images / 255).abs().mean() > 0.1, "these are not the same digits enlarged")
-    return "the features of these are others. Train a head on them: what did the constants give?"
+    return "these have other features. Train a head on them: how much had the constants helped?"
 
 
 @exercise(
     "5.3",
     wants="how many times fewer pixels 96 x 96 has than 224 x 224",
-    hint="An image is as high as it is wide, and pixels are counted in both directions.",
+    hint="A picture is as high as it is wide; count the pixels in both directions.",
     solution="""
 answer = 224**2 / 96**2
 started = time.perf_counter()
@@ -116,15 +117,15 @@ def smaller_pictures(answer: object) -> str:
     wrong_if(abs(found - 224 / 96) < 0.05, "that is for one direction; count the pixels")
     wrong_if(abs(found - 96**2 / 224**2) < 0.02, "the other way round: how many times *fewer*")
     wrong_if(abs(found - 224**2 / 96**2) > 0.1, "divide 224 x 224 by 96 x 96")
-    return "time falls nearly as much; `preprocess(images, size=96)` lets you measure it."
+    return "does the time fall as much? `preprocess(images, size=96)` lets you measure it."
 
 
 @exercise(
     "5.4",
     wants="a function of two models' answers and the labels that returns the places that only the "
     "first reads right",
-    hint="`(first == labels) & (second != labels)` is true at these places; `.nonzero().flatten()` "
-    "gives their numbers.",
+    hint="`(first == labels) & (second != labels)` is true for these digits, and `.nonzero()"
+    ".flatten()` gives their indices.",
     solution="""
 from mnistkit import train_recipe
 
@@ -143,21 +144,21 @@ if len(places):
 """,
 )
 def who_errs(answer: object) -> str:
-    """Places, of answers made up for it."""
+    """Indices, for answers made up for it."""
     labels = torch.tensor([0, 1, 2, 3, 4, 5])
     first = torch.tensor([0, 1, 9, 3, 9, 5])
     second = torch.tensor([0, 9, 2, 3, 8, 9])
     result = call(answer, first, second, labels)
     wrong_if(
         isinstance(result, torch.Tensor) and result.dtype == torch.bool,
-        "that says for each digit whether; `.nonzero().flatten()` gives the places",
+        "that says yes or no for each digit; `.nonzero().flatten()` gives the indices",
     )
     found = sorted(numbers(result, "what your function returns"))
     wrong_if(found == [2], "that is what only the *second* reads right")
-    wrong_if(found == [1, 2, 4, 5], "that is where the two differ; the first has to be right there")
+    wrong_if(found == [1, 2, 4, 5], "that is where the two differ; the first must be right, too")
     wrong_if(found == [0, 1, 3, 5], "that is all that the first reads right, alone or not")
-    wrong_if(found != [1, 5], f"of answers made for this, places 1 and 5; yours says {found}")
-    return "look at the digits themselves: are they thin, slanted, cut?"
+    wrong_if(found != [1, 5], f"of the answers of this check, indices 1 and 5; yours says {found}")
+    return "look at the digits themselves: are they thin, slanted, cut off?"
 
 
 @exercise(
@@ -165,7 +166,7 @@ def who_errs(answer: object) -> str:
     wants='{"head": [...], "CNN": [...], "better": "head", "CNN" or "not told apart"}, test '
     "accuracies with 100 training digits, three seeds or more each",
     hint='`digits.train[:100]` and `features["train"][:100]`. Give both many epochs, since an '
-    "epoch is two batches now, and pair the seeds.",
+    "epoch is only a few batches now, and pair the seeds.",
     solution="""
 from dataclasses import replace
 
@@ -184,7 +185,7 @@ answer = {"head": by_head, "CNN": by_cnn, "better": better}
 """,
 )
 def few_digits(answer: object) -> str:
-    """Paired over seeds, and no more said than the interval bears."""
+    """Paired over seeds, and no more said than the interval allows."""
     given = parts(answer, ["head", "CNN", "better"])
     head, cnn = (numbers(given[name], name) for name in ("head", "CNN"))
     if not len(head) or not len(cnn):
@@ -198,4 +199,4 @@ def few_digits(answer: object) -> str:
     said = word(given["better"], ["head", "CNN", "not told apart"])
     reach = f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f} points"
     wrong_if(said != found, f"head minus CNN is {reach}, so by these seeds: {found}")
-    return f"head minus CNN is {reach}. A million photographs weigh most where digits are few."
+    return f"head minus CNN is {reach}. Would it be the same with all the training digits?"

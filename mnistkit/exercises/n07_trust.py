@@ -22,8 +22,8 @@ from mnistkit.exercises.exercise import (
 @exercise(
     "7.1",
     wants="a function of probabilities and labels that returns a temperature",
-    hint="The cell that did it for CompactCNN: try temperatures from 0.2 to 5, divide the "
-    "logarithms by each, take the softmax, and keep the one with the lowest NLL.",
+    hint="Start from the cell that did it for CompactCNN: try temperatures from 0.2 to 5, divide "
+    "the logarithms by each, take the softmax, and keep the one with the lowest NLL.",
     solution="""
 def temperature_of(probabilities, labels):
     scores = probabilities.clamp_min(1e-12).log()
@@ -47,8 +47,8 @@ def temperature(answer: object) -> str:
     found = [number(call(answer, p, labels), "what your function returns") for p in (sure, modest)]
     wrong_if(
         found[0] == found[1],
-        f"{found[0]:g} for a model that is too sure and for one that is "
-        "too modest; is it chosen by NLL? Accuracy does not change with it",
+        f"{found[0]:g} both for a model that is too sure and for one that is too modest; is it "
+        "chosen by NLL? Accuracy does not change with it",
     )
     wrong_if(
         found[0] < 1 < found[1],
@@ -60,7 +60,7 @@ def temperature(answer: object) -> str:
             f"logits that were multiplied by {truth:g} need a "
             f"temperature of about {truth:g}; yours gives {value:g}",
         )
-    return "above 1 for who is too sure, below for who is too modest."
+    return "above 1 for a model that is too sure, below 1 for one that is too modest."
 
 
 @exercise(
@@ -79,13 +79,13 @@ def fullest_bin(answer: object, table: pd.DataFrame) -> str:
     counts = table["count"]
     wrong_if(
         found in (counts.idxmax(), counts.argmax()) and found != counts.max(),
-        "that is which bin; how many digits are in it?",
+        "that says which bin; how many digits are in it?",
     )
     wrong_if(found == counts.sum(), "that is all of them")
     wrong_if(found != counts.max(), f"the counts are {counts.tolist()}")
     return (
-        f"{counts.max() / counts.sum():.0%} of the digits lie in one bin: ECE hears little "
-        "of the others."
+        f"{counts.max() / counts.sum():.0%} of the digits lie in one bin, so all the others hardly "
+        "count in the ECE."
     )
 
 
@@ -120,7 +120,8 @@ def noise_in_training(answer: object) -> str:
     wrong_if(spread < 0.01, "blank paper comes out blank: no noise was added")
     wrong_if(same(noise, again), "the same noise each time; a network would learn it by heart")
     wrong_if(
-        not 0.1 < spread < 0.25, f"the noise has a deviation of {spread:.2f}, and 0.2 was asked for"
+        not 0.1 < spread < 0.25,
+        f"the noise has a standard deviation of {spread:.2f}, and 0.2 was asked for",
     )
     centre = (moved[:, 0].sum(dim=1) * torch.arange(28.0)).sum(dim=1) / moved[:, 0].sum(dim=(1, 2))
     still = (block[:, 0].sum(dim=1) * torch.arange(28.0)).sum(dim=1) / block[:, 0].sum(dim=(1, 2))
@@ -140,7 +141,7 @@ def noise_in_training(answer: object) -> str:
     '"V2 than E MLP": "better", "worse" or "not told apart", "believe": "mcnemar" or '
     '"paired_difference"}',
     hint='`mcnemar(answers["V2"], answers["E MLP"], labels).p`, and `runs = read_table()` has '
-    'ten seeds of each recipe: `runs.difference("V2", "E MLP")`. Which of the two knows that '
+    'ten seeds of both recipes: `runs.difference("V2", "E MLP")`. Which of the two knows that '
     "a recipe has more than one seed?",
     solution="""
 stored = read_table()
@@ -162,6 +163,6 @@ def models_and_recipes(answer: object) -> str:
     wrong_if(
         believe == "mcnemar",
         "it compares two trained models on the same digits; with "
-        "another seed they are others, and a *recipe* is what all seeds share",
+        "another seed they would be other models, and a *recipe* is what all seeds share",
     )
     return found + "."
