@@ -70,7 +70,7 @@ def judge(claim: Claim, runs: Runs, planned: Mapping[str, int]) -> Finding:
     names = claim.rule.names
     n = min((len(runs.of(name)) for name in names if planned[name] > 1), default=0)
     data = runs.source(names)
-    if short := _short(names, runs, planned):
+    if short := _short((*names, *claim.rule.tried), runs, planned):
         return Finding(claim, UNDECIDED, "-", n, data, short)
     verdict, here = claim.rule.judge(runs)
     if data.startswith("sample"):

@@ -83,7 +83,9 @@ def to_text(runs: Runs) -> str:
 
 def _unclaimed(runs: Runs) -> dict[str, str]:
     """Accuracy of each recipe that was measured on test and that no claim needs, by name."""
-    above = {name for claim in CLAIMS for name in (*claim.rule.names, *claim.needs)}
+    above = {
+        name for claim in CLAIMS for name in (*claim.rule.names, *claim.rule.tried, *claim.needs)
+    }
     above |= {step.name for step in ladder.LADDER}
     names = [e.name for e in full_plan(runs.frame) if e.test and e.name not in above]
     found = {name: runs.accuracy(name) for name in names if len(runs.of(name))}

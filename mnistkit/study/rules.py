@@ -41,9 +41,13 @@ QMNIST_DIGITS = 60_000  # README A's test digits, of which MNIST's are a sixth
 
 
 class Rule(Protocol):
-    """How a verdict follows from runs: the names that it needs, and `judge`."""
+    """How a verdict follows from runs: the names that it needs, and `judge`.
+
+    tried: names of runs at other settings, on which the verdict may depend.
+    """
 
     names: tuple[str, ...]
+    tried: tuple[str, ...]
 
     def judge(self, runs: Runs) -> tuple[str, str]:
         """Return the verdict, and in words what was measured."""
@@ -95,8 +99,13 @@ class Reaches:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The experiment, and those at other settings."""
-        return tuple(dict.fromkeys([self.name, *(setting.name for setting in self.open)]))
+        """The one experiment."""
+        return (self.name,)
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """Those at other settings."""
+        return tuple(dict.fromkeys(s.name for s in self.open if s.name != self.name))
 
     def judge(self, runs: Runs) -> tuple[str, str]:
         """Compare the prediction interval with the range, under each setting."""
@@ -125,6 +134,7 @@ class HasLoss:
 
     name: str
     published: float
+    tried: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,7 +144,8 @@ class HasLoss:
     def judge(self, runs: Runs) -> tuple[str, str]:
         """As accuracies are judged, turned round: a smaller loss is better."""
         interval = prediction_interval(-runs.of(self.name)["test_loss"])
-        words = f"{-interval.mean:.3f} [{-interval.high:.3f}, {-interval.low:.3f}]"
+        low = max(-interval.high, 0.0)
+        words = f"{-interval.mean:.3f} [{low:.3f}, {-interval.low:.3f}]"
         return compare(interval, -self.published, -self.published), words
 
 
@@ -144,6 +155,7 @@ class NeverBelow:
 
     name: str
     threshold: float
+    tried: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -164,6 +176,7 @@ class Beats:
     """Each first experiment is more accurate than its second, over the same seeds."""
 
     pairs: tuple[tuple[str, str], ...]
+    tried: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -195,6 +208,7 @@ class Cheaper:
     cost: Callable[[], float]
     other: Callable[[], float]
     names: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
 
     def judge(self, runs: Runs) -> tuple[str, str]:
         """Count both: no run is needed."""
@@ -211,6 +225,7 @@ class Counts:
     low: float
     high: float
     names: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
 
     def judge(self, runs: Runs) -> tuple[str, str]:
         """Build the model and count: no run is needed."""
@@ -229,6 +244,11 @@ class AllOf:
     def names(self) -> tuple[str, ...]:
         """All experiments, each once."""
         return tuple(dict.fromkeys(name for rule in self.rules for name in rule.names))
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """Those at other settings, each once."""
+        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.tried))
 
     def judge(self, runs: Runs) -> tuple[str, str]:
         """The weakest verdict, and what all of them measured."""

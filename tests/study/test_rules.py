@@ -102,7 +102,8 @@ def test_a_verdict_that_hangs_on_an_open_setting_says_so():
     assert rule.judge(runs(epochs, a=CLOSE, slow=CLOSE))[0] == "reproduced"
     assert rule.judge(runs(epochs, a=CLOSE, slow=[0.9, 0.9, 0.9001]))[0] == DEPENDS
     assert rule.judge(runs({"a": [0.90, 0.94]}, **same, slow=CLOSE))[0] == DEPENDS
-    assert rule.names == ("a", "slow")
+    assert (rule.names, rule.tried) == (("a",), ("slow",))
+    assert AllOf((rule, Beats((("a", "b"),)))).tried == ("slow",)
     found = rule.by_setting(runs({"a": [0.90, 0.94]}, **same, slow=CLOSE))
     assert [(s.words, v) for s, v in found] == [
         ("rate 0.01", "reproduced"),
@@ -117,6 +118,8 @@ def test_a_smaller_loss_is_better():
         "not reproduced", "reproduced", "surpassed",
     ]  # fmt: skip
     assert found[0.30][1] == "0.310 [0.260, 0.360]"
+    wide = HasLoss("a", 0.5).judge(runs(losses=[0.1, 0.5, 0.9], a=CLOSE))
+    assert wide == ("reproduced", "0.500 [0.000, 2.487]")  # no loss is below 0
 
 
 def test_hardly_a_run_may_stay_below():
@@ -190,7 +193,7 @@ def test_counting_needs_no_runs():
 )
 def test_of_several_rules_the_weakest_verdict_stands(accuracy, direction, both):
     class Fixed:
-        names = ("a",)
+        names, tried = ("a",), ()
 
         def __init__(self, verdict):
             self.verdict = verdict
