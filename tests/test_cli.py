@@ -212,7 +212,7 @@ def test_command_prints_every_claim_with_its_verdict(published):
     assert result.exit_code == 0, result.output
     for line in scoreboard.verdict_lines([c.id for c in CLAIMS], "mnist", published):
         assert line in result.output
-    assert re.search(r"22 claims: \d+ \w+", result.output)
+    assert re.search(r"25 claims: \d+ \w+", result.output)
     others = result.output.partition("measured beside the claims")[2]
     assert re.search(r"FastCNN +99\.\d\d ± 0\.\d\d % \(n = 10\)", others)
     assert "    V2 " not in others.replace("V2 in", "")
