@@ -71,7 +71,7 @@ def larger_batch(answer: object) -> str:
         answer.optimizer != "adam",
         f"its optimiser is {answer.optimizer!r}; change the baseline in two things only",
     )
-    return "a quarter of the steps, each four times as long. 3.3 asks what comes of it."
+    return "a quarter of the steps, each four times as long. 3.3 asks whether that is enough."
 
 
 @exercise(
@@ -90,7 +90,7 @@ answer = {"gap": gap, "batch 256": verdict}
 """,
 )
 def is_it_behind(answer: object) -> str:
-    """A paired difference, and a word that its interval bears."""
+    """A paired difference, and a word that its interval bears out."""
     given = parts(answer, ["gap", "batch 256"])
     return told_apart(given["gap"], given["batch 256"], least=2) + "."
 
@@ -99,8 +99,8 @@ def is_it_behind(answer: object) -> str:
     "3.4",
     wants="a function of a difference and the deviation of paired differences, both in points, "
     "that returns a number of seeds",
-    hint="With n seeds the interval reaches about 1.96 deviations / √n to both sides. It has to be "
-    "shorter than the difference. Round up.",
+    hint="With n seeds the interval reaches about 1.96 standard deviations / √n to both sides. "
+    "That has to be less than the difference. Round up.",
     solution="""
 import math
 
@@ -122,7 +122,7 @@ def seeds_needed(answer: object) -> str:
     wrong_if(found[2] <= found[0], "the wider the runs spread, the more seeds are needed")
     wrong_if(
         found[2] / found[0] < 3,
-        "twice the deviation needs four times the seeds: the interval shrinks with √n",
+        "twice the standard deviation needs four times the seeds: the interval shrinks with √n",
     )
     for (difference, deviation), n in zip(cases, found, strict=True):
         least = math.ceil((1.96 * deviation / difference) ** 2)
@@ -135,9 +135,9 @@ def seeds_needed(answer: object) -> str:
         wrong_if(
             n > 4 * least + 10,
             f"{n:.0f} seeds are more than a difference of {difference} "
-            f"needs at a deviation of {deviation}; about {least} will do",
+            f"needs at a standard deviation of {deviation}; about {least} will do",
         )
-    return "so a tenth of a point is dear. A sceptic would ask for some more, to see it every time."
+    return "so a tenth of a point is expensive. A sceptic would ask for more, to see it every time."
 
 
 @exercise(
@@ -146,7 +146,7 @@ def seeds_needed(answer: object) -> str:
     hint="Which rows of the table of single changes were better than the baseline? Put all of "
     "them into one `varied(...)`, and compare it, paired, with the best of them.",
     solution="""
-together = varied({"activation": "tanh", "dropout": 0.2})  # those of full MNIST
+together = varied({"activation": "tanh", "dropout": 0.2})  # better on full MNIST
 sum_runs = run_grid({"together": together}, range(seeds), digits)
 gap = paired_difference(pd.concat([runs, sum_runs]), "together", "tanh")
 verdict = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not told apart"

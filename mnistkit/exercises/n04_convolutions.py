@@ -54,7 +54,7 @@ def more_channels(answer: object) -> str:
     wants="a function that takes images, N x 1 x 28 x 28, and returns them with their pixels "
     "shuffled",
     hint="`torch.randperm(784, generator=torch.Generator().manual_seed(0))` is one order of all "
-    "pixels, the same in every call. Flatten the images, index the columns, bring them back.",
+    "pixels, the same in every call. Flatten the images, index the columns, restore the shape.",
     solution="""
 order = torch.randperm(784, generator=torch.Generator().manual_seed(0))
 
@@ -78,7 +78,7 @@ def shuffled_pixels(answer: object) -> str:
     )
     wrong_if(
         not kept and rows,
-        "you have shuffled the images among each other, and their pixels stand where they were",
+        "you have shuffled the images among each other, and their pixels are where they were",
     )
     wrong_if(not kept, "each image has to keep its own pixels, only in another order")
     wrong_if(same(once, images), "the images are as they were")
@@ -90,16 +90,16 @@ def shuffled_pixels(answer: object) -> str:
     wrong_if(
         not same(once, again),
         "each call has another order, so what was learned in one batch "
-        "is void in the next; fix the order once",
+        "is useless in the next; fix the order once",
     )
     moved = (once != images).float().mean().item()
-    wrong_if(moved < 0.9, "most pixels stand where they were; shuffle all 784, not rows or columns")
+    wrong_if(moved < 0.9, "most pixels are where they were; shuffle all 784, not rows or columns")
     wrong_if(
         _neighbours_left(answer) > 0.5,
-        "most pixels that were neighbours still are, and a window of 3 x 3 sees the same; shuffle "
+        "most pixels that were neighbours still are, and a kernel of 3 x 3 sees the same; shuffle "
         "single pixels, not rows or columns",
     )
-    return "to an MLP nothing has changed; a window of 3 x 3 no longer sees neighbours."
+    return "to an MLP nothing has changed; a kernel of 3 x 3 no longer sees neighbours."
 
 
 def _neighbours_left(answer: object) -> float:
@@ -165,8 +165,8 @@ def shift_right(answer: object) -> str:
     wants='{"falling": [...], "constant": [...], "constant spreads": "more", "less" or "not told '
     'apart"}, test accuracies of three seeds or more each',
     hint='Take `recipes["E CNN corrected"]` with `learning_rate=0.001` and `scheduler=None`, run '
-    "both with the same seeds, and compare the deviations. Three runs tell a deviation badly: "
-    "below a factor of four nothing is sure.",
+    "both with the same seeds, and compare the standard deviations. Three runs estimate one "
+    "poorly: below a factor of four nothing is sure.",
     solution="""
 from dataclasses import replace
 
@@ -181,7 +181,7 @@ answer["constant spreads"] = (
 """,
 )
 def constant_rate(answer: object) -> str:
-    """Deviations of few runs are compared with the care that they need."""
+    """Standard deviations of few runs are compared with the care that they need."""
     given = parts(answer, ["falling", "constant", "constant spreads"])
     runs = {name: numbers(given[name], name) for name in ("falling", "constant")}
     for name, values in runs.items():
@@ -189,17 +189,17 @@ def constant_rate(answer: object) -> str:
             share(value, f"an accuracy of {name}")
         wrong_if(
             len(values) < 3,
-            f"{len(values)} runs of {name} have hardly a deviation; take three or more",
+            f"{len(values)} runs of {name} say nothing about spread; take three or more",
         )
     said = word(given["constant spreads"], ["more", "less", "not told apart"])
     factor = runs["constant"].std(ddof=1) / max(runs["falling"].std(ddof=1), 1e-12)
     sure = 4 if min(map(len, runs.values())) < 6 else 2.5
     wrong_if(
         (said == "more" and factor < 1) or (said == "less" and factor > 1),
-        f"the constant rate's deviation is {factor:.1f} times the other's",
+        f"the constant rate's standard deviation is {factor:.1f} times the other's",
     )
     wrong_if(
         said != "not told apart" and 1 / sure < factor < sure,
-        f"a factor of {factor:.1f} between deviations of so few runs is often chance",
+        f"a factor of {factor:.1f} between standard deviations of so few runs is often chance",
     )
-    return f"the constant rate's deviation is {factor:.1f} times the other's; {said}."
+    return f"the constant rate's standard deviation is {factor:.1f} times the other's; {said}."
