@@ -110,9 +110,9 @@ class Reaches:
     def judge(self, runs: Runs) -> tuple[str, str]:
         """Compare the prediction interval with the range, under each setting."""
         values = runs.of(self.name)["test_accuracy"]
-        found = {verdict for _, verdict in self.by_setting(runs)}
-        verdict = self.verdict(values)
-        return verdict if found <= {verdict} else DEPENDS, further_run(self.interval(values))
+        first, *others = (verdict for _, verdict in self.by_setting(runs))
+        verdict = first if set(others) <= {first} else DEPENDS
+        return verdict, further_run(self.interval(values))
 
     def interval(self, values) -> Interval:
         """Where one further run would lie, counted as the README counted."""
@@ -124,8 +124,9 @@ class Reaches:
         return compare(self.interval(values), self.low, self.high)
 
     def by_setting(self, runs: Runs) -> list[tuple[Setting, str]]:
-        """The verdict under each of the other settings."""
-        return [(s, self.verdict(accuracies(runs, s))) for s in self.open]
+        """The verdict as the recipe was taken here, and under each of the other settings."""
+        settings = [Setting(self.name, "as taken"), *self.open]
+        return [(s, self.verdict(accuracies(runs, s))) for s in settings]
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ def test_a_verdict_that_hangs_on_an_open_setting_says_so():
     assert AllOf((rule, Beats((("a", "b"),)))).tried == ("slow",)
     found = rule.by_setting(runs({"a": [0.90, 0.94]}, **same, slow=CLOSE))
     assert [(s.words, v) for s, v in found] == [
+        ("as taken", "reproduced"),
         ("rate 0.01", "reproduced"),
         ("one epoch", "not reproduced"),
     ]
