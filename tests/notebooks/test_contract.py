@@ -192,3 +192,24 @@ def definitions(path: Path) -> list[str]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef)
         ]
     return found
+
+
+def test_links_to_the_world_are_well_formed(path):
+    # They are not fetched: a site that is down must not fail a test.
+    words = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    for link in re.findall(r"\]\((\w+:[^)\s]*)\)", words):
+        assert re.fullmatch(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(/[\w.,:;%~#/()-]*)?", link), link
+        if "arxiv.org" in link:
+            assert re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{4,5}", link), link
+        if "doi.org" in link:
+            assert re.fullmatch(r"https://doi\.org/10\.\d{4,9}/\S+", link), link
+
+
+def test_each_paper_has_one_link_in_the_whole_series(path):
+    by_words: dict[str, set[str]] = {}
+    for each in NOTEBOOKS:
+        text = "\n".join(c.source for c in read(each).cells if c.cell_type == "markdown")
+        for words, link in re.findall(r"\[([^\]`]+?,? \(?\d{4}\)?)\]\((https[^)\s]*)\)", text):
+            by_words.setdefault(re.sub(r"[(),]", "", words), set()).add(link)
+    assert path in NOTEBOOKS
+    assert [words for words, links in by_words.items() if len(links) > 1] == []
