@@ -110,8 +110,9 @@ class Reaches:
     def judge(self, runs: Runs) -> tuple[str, str]:
         """Compare the prediction interval with the range, under each setting."""
         values = runs.of(self.name)["test_accuracy"]
-        first, *others = (verdict for _, verdict in self.by_setting(runs))
-        verdict = first if set(others) <= {first} else DEPENDS
+        verdict = self.verdict(values)
+        if self.open and {found for _, found in self.by_setting(runs)} != {verdict}:
+            verdict = DEPENDS
         return verdict, further_run(self.interval(values))
 
     def interval(self, values) -> Interval:
@@ -124,8 +125,11 @@ class Reaches:
         return compare(self.interval(values), self.low, self.high)
 
     def by_setting(self, runs: Runs) -> list[tuple[Setting, str]]:
-        """The verdict as the recipe was taken here, and under each of the other settings."""
-        settings = [Setting(self.name, "as taken"), *self.open]
+        """The verdict with the setting that was taken here, and with each of the others."""
+        words = f"rate {runs.rate(self.name):g}"
+        if any(setting.epochs for setting in self.open):
+            words += f" for {runs.by_epoch(self.name).shape[1]} epochs"
+        settings = [Setting(self.name, f"{words} (taken here)"), *self.open]
         return [(s, self.verdict(accuracies(runs, s))) for s in settings]
 
 

@@ -195,9 +195,10 @@ class Bench:
         mean, least = statistics.mean(scores), min(scores)
         epochs = next(e.recipe.epochs for e in judging_plan({"SGD": 1, "Adam": 1})
                       if e.name == "E CNN corrected")  # fmt: skip
-        self.add("FastCNN from first to last, against E's CNN", epochs * one_epoch, statistics.mean(times),
-                 5.0, note=f"FastCNN {mean:.2%}, at worst {least:.2%}, {len(scores)} seeds; "
-                           f"E's: {epochs} epochs, which do not reach 99 %")  # fmt: skip
+        self.add("FastCNN from first to last, against E's CNN", epochs * one_epoch,
+                 statistics.mean(times), 5.0,
+                 note=f"FastCNN {mean:.2%}, at worst {least:.2%}, {len(scores)} seeds; "
+                      f"E's: {epochs} epochs, which do not reach 99 %")  # fmt: skip
 
     def start_up(self) -> None:
         """Importing the library against importing torch, in fresh processes."""

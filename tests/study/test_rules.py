@@ -30,7 +30,7 @@ from mnistkit.study.table import Runs
 def runs(by_epoch=None, losses=None, **accuracies) -> Runs:
     rows = [
         {"name": name, "seed": seed, "source": "mnist", "test_accuracy": value,
-         "test_by_epoch": (by_epoch or {}).get(name, [value]),
+         "test_by_epoch": (by_epoch or {}).get(name, [value]), "learning_rate": 0.1,
          "test_loss": (losses or values)[seed]}
         for name, values in accuracies.items()
         for seed, value in enumerate(values)
@@ -106,7 +106,7 @@ def test_a_verdict_that_hangs_on_an_open_setting_says_so():
     assert AllOf((rule, Beats((("a", "b"),)))).tried == ("slow",)
     found = rule.by_setting(runs({"a": [0.90, 0.94]}, **same, slow=CLOSE))
     assert [(s.words, v) for s, v in found] == [
-        ("as taken", "reproduced"),
+        ("rate 0.1 for 2 epochs (taken here)", "reproduced"),
         ("rate 0.01", "reproduced"),
         ("one epoch", "not reproduced"),
     ]
