@@ -141,7 +141,7 @@ def judging_plan(rates: dict[str, float]) -> list[Entry]:
           for rate in OPEN_RATES),
         Entry("D deep", deep),
         Entry("V2", Recipe("V2", **course)),
-        Entry("B CNN", Recipe("B CNN", epochs=10), range(5)),
+        Entry("B CNN", Recipe("B CNN", epochs=3)),
         Entry("E CNN", Recipe("E CNN", **normalized)),
         *(Entry(f"E CNN {rate:g}", Recipe("E CNN", learning_rate=rate, **normalized), range(3))
           for rate in OPEN_RATES),
