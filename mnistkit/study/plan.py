@@ -143,8 +143,6 @@ def judging_plan(rates: dict[str, float]) -> list[Entry]:
         Entry("V2", Recipe("V2", **course)),
         Entry("B CNN", Recipe("B CNN", epochs=3)),
         Entry("E CNN", Recipe("E CNN", **normalized)),
-        *(Entry(f"E CNN {rate:g}", Recipe("E CNN", learning_rate=rate, **normalized), range(3))
-          for rate in OPEN_RATES),
         Entry("E CNN corrected", Recipe("E CNN corrected", **normalized), range(5)),
         Entry("FastCNN", FAST),
         *(Entry(f"{name} in float32", replace(recipe, precision="float32"))
