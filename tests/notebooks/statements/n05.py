@@ -1,84 +1,472 @@
 """What 05_mobilenet_transfer states, and what follows from what it prints."""
 
+import inspect
 import math
+import re
+from functools import cache
 
+import torch
+from torch import nn
+
+from mnistkit import interval_of_mean, preprocess
+from mnistkit.models import build_model, mobilenet
+from mnistkit.study.claims import CLAIMS
+from mnistkit.transfer import IMAGENET_MEAN, IMAGENET_STD
 from tests.notebooks.statements import Statement
+from tests.notebooks.statements.bounds import stored_runs
+from tests.notebooks.statements.evidence import bar_lengths, does, panels, sample
 
-SIZE, FROZEN, SHAPE = "(as E4)", "freeze(model.features)", "inputs = preprocess("
-SPEED, HEAD, CONTROL, TABLE = "feature_seconds = count", "results = []", "control = {", "cnn = run_"
+SPLITS, WEIGHTS, SIZE = "validation_size=2000", "= load_mobilenet()", "(as E4)"
+SHAPE, INPUT, FROZEN = "inputs = preprocess(", "one = inputs[0]", "freeze(model.features)"
+SPEED, HEAD, SAME = "feature_seconds = count", "results = []", "model.classifier = head"
+CONTROL, TABLE, VERDICTS = "control = {", "cnn = run_", "print_verdicts(["
 PRETRAINED, RANDOM, PIXELS = "pretrained features", "random features", "pixels"
+HEAD_SCORE, CNN_SCORE = "MobileNetV2 head test accuracy", "E CNN corrected test accuracy"
+PUBLISHED, V0 = 0.9589, 0.92  # E3, and what 02 says of V0
+
+
+def size(out):
+    """Parameters of MobileNetV2 with a head of 10 classes, and with one of 1,000."""
+    return out.numbers(SIZE, r": +([\d,]+)$")
+
+
+def trained(out):
+    """Parameters that are trained, and that are frozen."""
+    return out.numbers(FROZEN, r"(?:trainable|frozen) ([\d,]+)")
+
+
+def features(out):
+    """For how many digits features are computed to train on, and how many features each has."""
+    return out.numbers(SPEED, r"training: \((\d+), (\d+)\)")
+
+
+def share_of_digits(out):
+    """Digits that the head is trained on, as a share of those that the CNN is."""
+    return features(out)[0] / out.number(SPLITS, r"([\d,]+) train")
+
+
+def head_interval(out):
+    """Accuracy of the head on test with its interval, as fractions, and over how many seeds."""
+    *shares, n = out.numbers(HEAD, r"on test: (.+) % \[(.+), (.+)\] \(n = (\d+)\)")
+    return [share / 100 for share in shares], n
+
+
+def by_epoch(out):
+    """Of training and validation: accuracy after the first epoch and after the last."""
+    return {
+        name: (float(first), float(last))
+        for name, first, last in re.findall(r"(\w+) ([\d.]+) to ([\d.]*\d)", out.alt(HEAD))
+    }
+
+
+def rows(out):
+    """The table's rows: MobileNetV2, and the CNN."""
+    return [row for _, row in out.table(TABLE).iterrows()]
+
+
+def times(out):
+    """Seconds for all features, to train the head on them, and to train the CNN."""
+    mobilenet, cnn = (row["seconds of training"] for row in rows(out))
+    return rows(out)[0]["seconds for features, once"], mobilenet, cnn
+
+
+def ratio_of_parameters(out):
+    mobilenet, cnn = (row["parameters"] for row in rows(out))
+    return mobilenet / cnn
+
+
+def costs(out):
+    """What E5 says that the CNN costs, and what MobileNetV2 does, in one unit."""
+    return out.numbers(VERDICTS, r"^E5 .* ([\d.]+)(?: s)? against ([\d.]+) (?:s|trillion)")
+
+
+def e3_score(out):
+    return out.number(VERDICTS, r"^E3 .* %  +([\d.]+) ") / 100
+
+
+def rivals():
+    """Whom the claim E5 says the CNN to beat, in the order of its line."""
+    (claim,) = (claim for claim in CLAIMS if claim.id == "E5")
+    return [than for better, than in claim.rule.rules[0].pairs if better == "E CNN"]
+
+
+@cache
+def untrained_output():
+    """The largest feature that random weights give for a digit, unless norms have seen digits."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return mobilenet(10).eval().features(preprocess(sample().test.images[:1])).max().item()
+
+
+def layers(model, kind):
+    return sum(isinstance(layer, kind) for layer in model.modules())
+
+
+def greys():
+    """What each of the three channels makes of the same grey."""
+    return {(0.5 - mean) / spread for mean, spread in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)}
 
 
 STATEMENTS = [
+    # --- A borrowed network
     Statement(
         "a million photographs of a thousand kinds of things",
         source="ImageNet's challenge, 1.28 million images of 1,000 classes: "
         "Russakovsky and others, 2015, arXiv 1409.0575.",
     ),
     Statement(
+        "Its last layer knows about those thousand classes.",
+        lambda out: size(out)[1] - trained(out)[1] == 1280 * 1000 + 1000,
+    ),
+    Statement(
         "turns a photograph into 1,280 numbers",
-        lambda out: out.numbers(SPEED, r"training: \(\d+, (\d+)\)") == [1280],
+        lambda out: features(out)[1] == 1280,
+    ),
+    Statement(
+        "put a new last layer with ten outputs on top",
+        lambda out: size(out)[0] - trained(out)[1] == 1280 * 10 + 10,
+    ),
+    Statement(
+        "The next cell says so, and every number below depends on it.",
+        lambda out: out.text(WEIGHTS).removeprefix("weights: ").strip() in out.text(HEAD),
+    ),
+    Statement(
+        '"From an int8 model" means that each weight was once rounded to 8 bits',
+        lambda out: "from an int8 model" in out.text(WEIGHTS) and torch.iinfo(torch.int8).bits == 8,
     ),
     Statement(
         "The published size is about 3.5 million parameters.",
-        lambda out: round(out.number(SIZE, r"1,000 .*: +([\d,]+)") / 1e6, 1) == 3.5,
+        lambda out: round(size(out)[1] / 1e6, 1) == 3.5,
     ),
     Statement(
-        "the one that README E trains has a third fewer",
+        "That includes the layer for a thousand classes, 1,280 x 1,000 weights and 1,000 biases",
+        lambda out: size(out)[1] - trained(out)[1] == 1280 * 1000 + 1000,
+    ),
+    Statement("the first thing that README E throws away", source="README E."),
+    Statement(
+        "E4 is right for the network as published by its authors; the one that README E trains is "
+        "smaller by more than a third.",
         lambda out: (
-            0.3
-            < 1 - out.number(SIZE, r"10 classes: +([\d,]+)") / out.number(SIZE, r"E4\): +([\d,]+)")
-            < 0.37
+            re.search(r"^E4 .* reproduced$", out.text(VERDICTS), flags=re.M) is not None
+            and 1 / 3 < 1 - size(out)[0] / size(out)[1] < 0.4
         ),
     ),
+    # --- What the network expects
     Statement(
         "colour photographs of 224 x 224 pixels",
-        lambda out: "(6, 28, 28) to (6, 3, 224, 224)" in out.text(SHAPE),
+        lambda out: "to (6, 3, 224, 224)" in out.text(SHAPE),
     ),
     Statement(
-        "Sixty-four times as many pixels",
-        lambda out: "(6, 28, 28) to (6, 3, 224, 224)" in out.text(SHAPE) and 224**2 == 64 * 28**2,
+        "A digit is none of that. So: enlarge it, repeat the grey channel three times, and "
+        "normalise it with *ImageNet's* constants.",
+        lambda out: "from (6, 28, 28) to (6, 3, 224, 224)" in out.text(SHAPE),
     ),
     Statement(
-        "Half a percent: 1,280 weights and one bias for each of ten classes.",
+        "The three channels have different constants, so the same grey becomes three different "
+        "values.",
+        lambda out: len(greys()) == len({*IMAGENET_MEAN}) == len({*IMAGENET_STD}) == 3,
+    ),
+    Statement(
+        "The last picture shows the enlarged digit as the network's first layer gets it, with its "
+        "numbers squeezed into [0, 1]",
         lambda out: (
-            out.number(FROZEN, r"trainable ([\d,]+)") == 1280 * 10 + 10
-            and 0.005 < 12_810 / out.number(FROZEN, r"frozen ([\d,]+)") < 0.006
+            does(INPUT, "mean, as_seen]", "(one - one.min()) / (one.max() - one.min())")(out)
+            and out.alt(INPUT).endswith("; normalised.")
         ),
     ),
     Statement(
-        "Random features come out *below* the raw pixels",
-        lambda out: out.scores(CONTROL)[RANDOM].high < out.scores(CONTROL)[PIXELS].low,
-    ),
-    Statement(
-        "What the pretrained bar has over the other two",
+        "All three are drawn at the same size, but the second and third have sixty-four times as "
+        "many pixels as the first",
         lambda out: (
-            out.scores(CONTROL)[PRETRAINED].low
-            > max(out.scores(CONTROL)[PIXELS].high, out.scores(CONTROL)[RANDOM].high)
+            len({panel.shape for panel in panels(out, INPUT)}) == 1
+            and "(3 images): 28 x 28; 224 x 224; normalised." in out.alt(INPUT)
+            and 224**2 == 64 * 28**2
         ),
     ),
     Statement(
-        "The CNN has a fortieth of the parameters",
+        "That is where all the time will go.",
+        lambda out: times(out)[0] / (times(out)[0] + times(out)[1]) > 0.9,
+    ),
+    Statement(
+        "White is ink here: drawn in colour, 255 is white.",
+        lambda out: all(panel.mean() < 128 < panel.max() for panel in panels(out, INPUT)),
+    ),
+    Statement(
+        "The tint comes from the three constants.",
+        lambda out: [len({*panel[2, 2]}) for panel in panels(out, INPUT)] == [1, 1, 3],
+    ),
+    # --- Freeze
+    Statement(
+        "Little more than half a percent: 1,280 weights and one bias for each of ten classes.",
         lambda out: (
-            35
-            < out.table(TABLE)["parameters"].iloc[0] / out.table(TABLE)["parameters"].iloc[1]
-            < 45
+            trained(out)[0] == 1280 * 10 + 10
+            and 0.005 < trained(out)[0] / sum(trained(out)) < 0.006
+        ),
+    ),
+    # --- Features once
+    Statement(
+        "A frozen network gives the same features for the same digit in every epoch.",
+        lambda out: "features and from pictures: True" in out.text(SAME),
+    ),
+    Statement(
+        "we take only some of the training digits; `train_size = None` takes all",
+        lambda out: share_of_digits(out) < 1 and does(SPEED, "digits.train[:train_size]")(out),
+    ),
+    Statement(
+        "If the head gets past the README's number with fewer digits, we need not fear for it "
+        "with all of them, and the verdict at the end, from runs on all 60,000, will tell.",
+        lambda out: (
+            out[HEAD_SCORE] > PUBLISHED
+            and e3_score(out) > out[HEAD_SCORE]
+            and {*stored_runs().of("MobileNetV2 head")["train"]} == {60_000}
         ),
     ),
     Statement(
-        "these cost more than an epoch of the CNN on five times as many digits",
+        "The seconds are an estimate: the cell timed 320 digits and multiplied.",
+        does(SPEED, "digits.train.images[:320])", "count / rate"),
+    ),
+    Statement(
+        "only those 320 are computed; all the other features come from disk",
         lambda out: (
-            out.table(TABLE)["seconds for features, once"].iloc[0]
-            > out.table(TABLE)["seconds of training"].iloc[1]
-            and 58_000 // 12_000 + 1 == 5
+            re.findall(r"extract_features\((.*)\)", out.cell(SPEED).source)
+            == ["model, digits.train.images[:320]", "model, part.images, folder=folder).float("]
+        ),
+    ),
+    # --- The head
+    Statement(
+        "The large network is no longer needed, so an epoch takes a moment.",
+        lambda out: out["head training"] / 5 < 2,
+    ),
+    Statement(
+        "The head ends near 97 %, close to the CNNs and far from V0.",
+        lambda out: (
+            abs(out[HEAD_SCORE] - 0.97) < 0.005
+            and 2 * abs(out[CNN_SCORE] - out[HEAD_SCORE]) < out[HEAD_SCORE] - V0
         ),
     ),
     Statement(
-        "For digits a CNN of fifty thousand parameters is still the better tool.",
+        "How good it is depends on how long it is trained: on validation it begins near 94 % and "
+        "ends near 97 %.",
         lambda out: (
-            round(out.table(TABLE)["parameters"].iloc[1], -3) == 50_000
-            and out["E CNN corrected test accuracy"] > out["MobileNetV2 head test accuracy"]
+            abs(by_epoch(out)["validation"][0] - 0.94) < 0.01
+            and abs(by_epoch(out)["validation"][1] - 0.97) < 0.01
         ),
+    ),
+    Statement(
+        "with a fifth of the digits, all of our interval lies above it",
+        lambda out: head_interval(out)[0][1] > PUBLISHED and features(out)[0] / 60_000 == 0.2,
+    ),
+    Statement(
+        "Validation is above training because dropout is active only in training",
+        lambda out: (
+            all(by_epoch(out)["validation"][end] > by_epoch(out)["train"][end] for end in (0, 1))
+            and does(HEAD, "nn.Dropout(0.2)")(out)
+        ),
+    ),
+    Statement(
+        "One answer in 32 may differ, since stored features are rounded.",
+        lambda out: (
+            does(SAME, '["test"][:32]', "agree >= 31")(out)
+            and "features and from pictures: True" in out.text(SAME)
+        ),
+    ),
+    # --- Did ImageNet help?
+    Statement(
+        "A linear classifier on 1,280 features has more numbers to work with than one on 784 "
+        "pixels",
+        lambda out: features(out)[1] == 1280 > 28 * 28 == 784,
+    ),
+    Statement(
+        "a network of the same shape that has seen *nothing*, one with random weights",
+        does(CONTROL, 'untrained, _ = load_mobilenet("random")'),
+    ),
+    Statement(
+        "Its batch norms rescale each layer's numbers to mean 0 and standard deviation 1",
+        source="Ioffe and Szegedy, Batch Normalization, 2015, arXiv 1502.03167.",
+    ),
+    Statement(
+        "otherwise the digits fade away in fifty layers",
+        lambda out: untrained_output() < 1e-4 and round(layers(mobilenet(10), nn.Conv2d), -1) == 50,
+    ),
+    Statement(
+        "So we show it 128 digits, without labels.",
+        does(CONTROL, "settle_batch_norms(untrained, digits.train.images[:128])"),
+    ),
+    Statement(
+        "all contestants get the same few training digits",
+        lambda out: (
+            "2,000 training digits" in out.alt(CONTROL)
+            and does(
+                CONTROL,
+                'parts["train"].images[few]',
+                "digits.train[few].inputs()",
+                'features["train"][few]',
+                'parts["train"].labels[few]',
+            )(out)
+        ),
+    ),
+    Statement(
+        "All three heads are the same kind of layer, trained in the same way.",
+        lambda out: (
+            len(out.scores(CONTROL)) == 3
+            and out.cell(CONTROL).source.count("linear_on(") == 2
+            and does(CONTROL, "linear_on(*inputs, seed)", "in contestants.items()")(out)
+        ),
+    ),
+    Statement(
+        "Read the numbers and not the lengths of the bars, whose axis does not begin at zero.",
+        lambda out: (
+            bar_lengths(out, CONTROL)[1] / bar_lengths(out, CONTROL)[2]
+            < 0.9 * out.scores(CONTROL)[RANDOM].mean / out.scores(CONTROL)[PRETRAINED].mean
+        ),
+    ),
+    Statement(
+        "The second and third bars come from networks of the same shape, which differ only in "
+        "their weights.",
+        lambda out: (
+            [*out.scores(CONTROL)][1:] == [RANDOM, PRETRAINED]
+            and does(CONTROL, 'load_mobilenet("random")')(out)
+            and does(WEIGHTS, "load_mobilenet()")(out)
+        ),
+    ),
+    Statement(
+        "what the pretrained bar has over the random one is what a million photographs taught, "
+        "and it carries over to ink on paper",
+        lambda out: out.scores(CONTROL)[PRETRAINED].low > out.scores(CONTROL)[RANDOM].high,
+    ),
+    Statement(
+        "The shape alone does not help: random features come out *below* the raw pixels, as if "
+        "fifty layers of untrained convolutions",
+        lambda out: (
+            out.scores(CONTROL)[RANDOM].high < out.scores(CONTROL)[PIXELS].low
+            and round(layers(mobilenet(10), nn.Conv2d), -1) == 50
+        ),
+    ),
+    Statement(
+        "The whiskers are 95 % confidence intervals over three heads.",
+        lambda out: (
+            does(CONTROL, "interval_of_mean([linear_on(*inputs, seed) for seed in range(")(out)
+            and inspect.signature(interval_of_mean).parameters["level"].default == 0.95
+            and head_interval(out)[1] == 3
+        ),
+    ),
+    Statement(
+        "Only one network of random weights was drawn",
+        lambda out: out.cell(CONTROL).source.count("load_mobilenet(") == 1,
+    ),
+    Statement(
+        "the second and third bars are two draws of the same thing",
+        does(CONTROL, 'if weights != RANDOM else "random features, another draw"'),
+    ),
+    # --- E5: against the CNN
+    Statement(
+        "The last claim is about speed.",
+        lambda out: re.search(r"^E5 .* slow .*\n\Z", out.text(VERDICTS), flags=re.M) is not None,
+    ),
+    Statement("README E runs the whole network in every epoch", source="README E."),
+    Statement(
+        "without its softmax, trained here on all training digits for a single epoch",
+        lambda out: (
+            does(TABLE, '"E CNN corrected", epochs=cnn_epochs)', " digits, test=True)")(out)
+            and does("cnn_epochs = 1 ", "seeds = 3 ")(out)
+            and layers(build_model("E CNN corrected"), nn.Softmax) == 0
+        ),
+    ),
+    Statement(
+        "The CNN is more accurate here, but it has also seen nearly five times as many training "
+        "digits.",
+        lambda out: out[CNN_SCORE] > out[HEAD_SCORE] and 4.5 < 1 / share_of_digits(out) < 5,
+    ),
+    Statement(
+        "It has less than a fortieth of the parameters and never enlarges anything",
+        lambda out: 40 < ratio_of_parameters(out) < 50,
+    ),
+    Statement(
+        "The head trains in about a second once the features are there.",
+        lambda out: 0.4 < times(out)[1] < 2,
+    ),
+    Statement(
+        "computing those of its 12,000 training digits, half of the seconds in the table, takes "
+        "longer than an epoch of the CNN on all of them",
+        lambda out: (
+            features(out)[0] == 12_000 == out.number(SPEED, r"s for all ([\d,]+)") / 2
+            and times(out)[0] / 2 > times(out)[2]
+        ),
+    ),
+    Statement(
+        "On this task, then, the small network is the cheaper one as well.",
+        lambda out: ratio_of_parameters(out) > 1 and times(out)[0] / 2 > times(out)[2],
+    ),
+    # --- The verdicts
+    Statement(
+        "ten heads on the features of all 60,000 training digits, with ImageNet weights from an "
+        "int8 model, against ten of E's CNNs as published, softmax included",
+        lambda out: (
+            all(
+                len(runs) == 10 and {*runs["train"]} == {60_000} and {*runs["source"]} == {"mnist"}
+                for runs in map(stored_runs().of, ("MobileNetV2 head", "E CNN"))
+            )
+            and stored_runs().weights() == "ImageNet weights, from an int8 model"
+            and layers(build_model("E CNN"), nn.Softmax) == 1
+        ),
+    ),
+    Statement(
+        "the first number is how much better the CNN is than E's MLP, the second how much better "
+        "it is than MobileNetV2",
+        lambda out: rivals() == ["E MLP", "MobileNetV2 head"],
+    ),
+    Statement(
+        "Last comes what it costs to train the CNN, against what it costs to compute the features "
+        "and train a head.",
+        lambda out: len(costs(out)) == 2,
+    ),
+    Statement(
+        "The features were computed once, for all ten heads.",
+        lambda out: (
+            [len(stored_runs().of(f"MobileNetV2 {part}")) for part in ("features", "head")]
+            == [1, 10]
+        ),
+    ),
+    Statement(
+        "On all 60,000 digits the heads of E3 end two points above the published accuracy.",
+        lambda out: abs(e3_score(out) - PUBLISHED - 0.02) < 0.005,
+    ),
+    Statement(
+        "it names neither its learning rate nor its number of epochs",
+        source="README E.",
+    ),
+    Statement("E5 says two things.", lambda out: "slow and worse" in out.text(VERDICTS)),
+    Statement(
+        "if both lie above zero, the CNN is better than its rivals",
+        lambda out: len(out.numbers(VERDICTS, r"^E5 .*\[\+([\d.]+), .*\[\+([\d.]+), ")) == 2,
+    ),
+    Statement(
+        'For "too slow" look at the two costs.',
+        lambda out: costs(out) == sorted(costs(out)),
+    ),
+    Statement(
+        "The features make the first head expensive, and only the first: with features stored, "
+        "another head trains in a moment.",
+        lambda out: times(out)[1] < 5 and times(out)[1] < times(out)[0] / 10,
+    ),
+    # --- What we saw
+    Statement(
+        "reads digits well through one new linear layer, and better than the published 95.89 %",
+        lambda out: head_interval(out)[0][1] > PUBLISHED and e3_score(out) > PUBLISHED,
+    ),
+    Statement(
+        "A CNN of fifty thousand parameters, trained on digits alone, does better here in less "
+        "time.",
+        lambda out: (
+            round(rows(out)[1]["parameters"], -3) == 50_000
+            and out[CNN_SCORE] > out[HEAD_SCORE]
+            and times(out)[2] < times(out)[0] / 2 + times(out)[1]
+        ),
+    ),
+    Statement(
+        "[Yosinski and others (2014)](https://arxiv.org/abs/1411.1792) ask how well the features "
+        "of each layer carry over",
+        source="How transferable are features in deep neural networks?, arXiv 1411.1792.",
     ),
 ]
 
