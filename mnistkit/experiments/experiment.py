@@ -207,5 +207,5 @@ def _row(name: str, recipe: Recipe, seed: int, measured: dict, test: bool) -> di
     if "failure" in measured:
         print(f"{name}, seed {seed}: {measured['failure']}")
         measured = {"validation_accuracy": float("nan")} | measured
-    hidden = ("epochs",) if test else ("epochs", "test_accuracy", "test_loss")
+    hidden = {"epochs", "test_wrong"} | (set() if test else {"test_accuracy", "test_loss"})
     return {"name": name, "seed": seed} | {k: v for k, v in measured.items() if k not in hidden}
