@@ -143,7 +143,7 @@ def judging_plan(rates: dict[str, float]) -> list[Entry]:
         Entry("V2", Recipe("V2", **course)),
         Entry("B CNN", Recipe("B CNN", epochs=3)),
         Entry("E CNN", Recipe("E CNN", **normalized)),
-        Entry("E CNN corrected", Recipe("E CNN corrected", **normalized), range(5)),
+        Entry("E CNN corrected", Recipe("E CNN corrected", **normalized), range(4)),
         Entry("FastCNN", FAST),
         *(Entry(f"{name} in float32", replace(recipe, precision="float32"))
           for name, recipe in (("V2", Recipe("V2", **course)),
