@@ -26,14 +26,14 @@ def test_the_board_has_a_row_a_claim(published):
     board = scoreboard.scoreboard(published)
     assert list(board.index) == [claim.id for claim in CLAIMS]
     assert board.loc["C1", "published"] == "91.94 %"
-    assert re.fullmatch(r"\d\d\.\d\d ± \d\.\d\d %", board.loc["C1", "here"])
+    assert re.fullmatch(r"\d\d\.\d\d \[\d\d\.\d\d, \d\d\.\d\d\] %", board.loc["C1", "here"])
     assert board.loc["C1", "n"] == 20
     assert set(board["data"]) == {"mnist", ""}
 
 
 def test_a_verdict_line_names_claim_measurement_runs_and_verdict(published):
     (line,) = scoreboard.verdict_lines(["C1"], "mnist", published)
-    words = r"C1  V0 reaches 91\.94 % +91\.\d\d ± 0\.\d\d % \(n = 20, mnist\)  \w+"
+    words = r"C1  V0 reaches 91\.94 % +91\.\d\d \[91\.\d\d, 92\.\d\d\] % \(n = 20, mnist\)  \w+"
     assert re.fullmatch(words, line)
 
 
@@ -49,8 +49,8 @@ def test_lines_are_printed_in_the_order_asked(capsys):
     scoreboard.print_verdicts(["E4", "D2"], "mnist")
     printed = capsys.readouterr().out.splitlines()
     assert [line[:2] for line in printed] == ["E4", "D2"]
-    with pytest.raises(UnknownNameError, match="unknown claim 'C5'"):
-        scoreboard.print_verdicts(["C5"], "mnist")
+    with pytest.raises(UnknownNameError, match="unknown claim 'C8'"):
+        scoreboard.print_verdicts(["C8"], "mnist")
 
 
 def test_the_runs_are_described_with_data_machine_and_threads(published):
@@ -70,7 +70,7 @@ def test_pages_are_replaced_between_their_marks_only(published, tmp_path):
                        "<!-- beyond -->\n<!-- end of beyond -->\nafter\n")  # fmt: skip
     assert scoreboard.update_pages(tmp_path, published)
     assert not scoreboard.update_pages(tmp_path, published), "a second time changes nothing"
-    for page, rows in ((first, 5), (library, len(CLAIMS) + 1 + len(LADDER) + 2)):
+    for page, rows in ((first, 6), (library, len(CLAIMS) + 1 + len(LADDER) + 2)):
         text = page.read_text("utf-8")
         assert text.startswith("before\n")
         assert text.endswith("\nafter\n")

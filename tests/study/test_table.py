@@ -52,7 +52,7 @@ def fill(folder, source: str = "mnist", seed: int = 0) -> None:
         for run_seed in entry.seeds:
             run = identify(entry.recipe, run_seed, kinds[entry.data])
             value = (0.97 if best else 0.95) + round(chance.random() / 100, 4)
-            epochs = [{"epoch": k + 1, "test_accuracy": value} for k in range(3)]
+            epochs = [{"epoch": k + 1, "test_accuracy": value} for k in range(5)]
             measured = {"seconds": 2.0, "parameters": 10}
             if entry.test:
                 measured |= {"test_accuracy": value, "test_loss": 0.1, "epochs": epochs}
@@ -239,7 +239,10 @@ def test_every_claim_has_a_verdict_and_a_reason(published):
     found = findings(published)
     assert [f.claim.id for f in found] == [c.id for c in CLAIMS]
     for finding in found:
-        assert finding.verdict in ("reproduced", "surpassed", "not reproduced", "undecided")
+        assert finding.verdict in (
+            "reproduced", "surpassed", "not reproduced", "undecided",
+            "depends on what the README does not say",
+        )  # fmt: skip
         assert "nan" not in finding.here + finding.why
         assert finding.why or finding.claim.id == "D2"
 
