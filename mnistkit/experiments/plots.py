@@ -88,7 +88,8 @@ def draw_class_maps(
     )
     for ax, (name, share) in zip(np.atleast_1d(axes), shares.items(), strict=True):
         share = np.asarray(share, dtype=float)
-        edges = np.append(batches, 2 * batches[-1] - batches[-2])
+        step = batches[-1] - batches[-2] if len(batches) > 1 else 1
+        edges = np.append(batches, batches[-1] + step)
         mesh = ax.pcolormesh(
             edges, np.arange(share.shape[1] + 1) - 0.5, share.T, vmin=0, vmax=1, cmap="Blues"
         )

@@ -26,7 +26,7 @@ def test_without_an_answer_it_is_open(number):
 
 def test_a_number_may_be_given_without_quotes(capsys):
     exercises.hint(1.2)
-    assert "then divide by the deviation" in capsys.readouterr().out
+    assert "then divide by the standard deviation" in capsys.readouterr().out
 
 
 ANYTHING = st.one_of(
@@ -50,7 +50,7 @@ def test_hints_and_solutions_are_printed(capsys):
     exercises.solution("1.2")
     exercises.check("1.2", (0, 1))
     printed = capsys.readouterr().out
-    assert "then divide by the deviation" in printed
+    assert "then divide by the standard deviation" in printed
     assert "normalize(torch.tensor([0.0, 1.0]), 0.5, 0.5)" in printed
     assert "1.2 not yet: that is what they are before normalising" in printed
 

@@ -22,34 +22,11 @@ STATEMENTS = [
         lambda out: out.numbers("validation_size=0", r"([\d,]+) train, (\d+) v") == [60_000, 0],
     ),
     Statement(
-        "Ten windows, each of 3 x 3 weights for each of ten channels, and a bias: "
-        "10 x (10 x 9 + 1) = 910.",
-        lambda out: out.table("layer_table(MNISTModelV2())")["parameters"].tolist().count(910) == 3,
-    ),
-    Statement(
-        "(7,740 against 7,960)",
-        lambda out: (
-            parameters(out, "MNISTModelV2()") == 7_740
-            and 784 * 10 + 10 + 10 * 10 + 10 == 7_960
-        ),
-    ),
-    Statement(
-        "A perfect model is told that its loss is 1.46.",
-        lambda out: set(out.numbers(TWICE, r": ([\d.]+)$")) == {1.4612},
-    ),
-    Statement(
         "the second softmax costs accuracy, about half a point",
         lambda out: (
             (out.table(SUMMARY)["mean"]["E CNN corrected"] - out.table(SUMMARY)["mean"]["E CNN"])
             > 0.003
             and out.number(GAP, r"interval ([+-][\d.]+) to") > 0
-        ),
-    ),
-    Statement(
-        "Without the second softmax most of the mistakes come with a visible doubt",
-        lambda out: (
-            out.table(SURE).loc["E CNN corrected"].iloc[2]
-            < out.table(SURE).loc["E CNN corrected"].iloc[3] / 2
         ),
     ),
     Statement(
@@ -66,13 +43,6 @@ STATEMENTS = [
         lambda out: (out.table(LADDER)["gain_low"] > 0).sum() == 3,
     ),
     Statement(
-        "99.73 % is 27 errors in 10,000, where E's CNN makes 108",
-        lambda out: (
-            round(out.table(TEN)["errors"].mean()) == 27
-            and round(100 * (100 - out.table(LADDER).loc["E CNN corrected", "accuracy"])) == 108
-        ),
-    ),
-    Statement(
         "Five networks together misread 26 and 24 digits, hardly fewer than one alone.",
         lambda out: (
             out.table(ENSEMBLE)["errors"].tolist() == [26, 24]
@@ -82,10 +52,6 @@ STATEMENTS = [
     Statement(
         "Seven of them are digits whose label people doubt",
         lambda out: out.table(ENSEMBLE)["disputed label"].tolist() == [7, 7],
-    ),
-    Statement(
-        "*One-cycle* (Smith and Topin, 2017)",
-        source="Smith and Topin, Super-Convergence, 2017, arXiv 1708.07120.",
     ),
 ]  # fmt: skip
 
