@@ -443,6 +443,10 @@ STATEMENTS = [
     ),
     Statement("E5 says two things.", lambda out: "slow and worse" in out.text(VERDICTS)),
     Statement(
+        'For "underperforms" look at the two intervals in its line.',
+        lambda out: len(re.findall(r"\[", out.text(VERDICTS).splitlines()[-1])) == 2,
+    ),
+    Statement(
         "The first lies above zero: the CNN, softmax included, is better than E's MLP.",
         lambda out: interval_of_e5(out, 0)[0] > 0,
     ),
