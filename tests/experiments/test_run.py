@@ -91,3 +91,18 @@ def test_runs_stored_without_test_are_run_again_for_it(easy_digits, tmp_path):
     frame = grid(easy_digits, tmp_path)
     assert frame["test_accuracy"].notna().all()
     assert len(times(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_misread_digits_are_those_that_test_accuracy_counts(easy_digits, tmp_path, normalized):
+    recipe = Recipe("E MLP", {"hidden": (6,)}, epochs=1, normalized=normalized)
+    result = run_one(easy_digits, recipe, identify(recipe, 0, easy_digits), True, None, True)
+    wrong = result.measured["test_wrong"]
+    inputs = easy_digits.test.inputs(normalized=normalized)
+    with torch.no_grad():
+        predicted = result.measured["model"].eval()(inputs).argmax(dim=1)
+    assert wrong == (predicted != easy_digits.test.labels).nonzero().flatten().tolist()
+    assert 0 < len(wrong) < len(easy_digits.test)
+    assert result.measured["test_accuracy"] == pytest.approx(1 - len(wrong) / len(easy_digits.test))
+    unmeasured = run_one(easy_digits, recipe, identify(recipe, 1, easy_digits), False, None, False)
+    assert "test_wrong" not in unmeasured.measured

@@ -20,7 +20,13 @@ from mnistkit.errors import ResultError
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import identify
 from mnistkit.models import MLP, MODELS, MNISTModelV0, MNISTModelV1
-from mnistkit.study.plan import COMPACT, FAST, full_plan
+from mnistkit.study.plan import (
+    COMPACT,
+    FAST,
+    feature_operations,
+    full_plan,
+    training_operations,
+)
 from mnistkit.study.table import TABLE, read_table
 
 # By name of the plan: its stored runs, and the digests of its recipe and of its model's layers;
@@ -181,3 +187,15 @@ def test_only_stored_runs_of_another_architecture_are_left_out(monkeypatch):
     changed = replace(MODELS["V0"], build=ARCHITECTURES["another width"])
     monkeypatch.setitem(MODELS, "V0", changed)
     assert len(read_table(drop_outdated=True).frame) == 484
+
+
+def test_the_arithmetic_of_a_training_is_that_of_its_epochs_and_digits():
+    # V0, forward and backward: 2 (2 x 784 x 10 + 3 x 10 x 10) operations a digit, 3 epochs.
+    assert training_operations("V0") == 3 * 60_000 * 2 * (2 * 7840 + 300)
+    assert training_operations("V0", digits=10) == 3 * 10 * 2 * (2 * 7840 + 300)
+    # A head sees 1,280 features and no pixel: forward, and backward for its own weights.
+    assert training_operations("MobileNetV2 head") == 5 * 60_000 * 2 * 2 * 12_800
+    # Some 300 million products and sums each (Sandler and others, 2018), for 224 x 224.
+    assert feature_operations(1) == pytest.approx(600e6, rel=0.01)
+    with pytest.raises(KeyError):
+        training_operations("V0.5")
