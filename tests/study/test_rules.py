@@ -101,10 +101,10 @@ def test_a_verdict_that_hangs_on_an_open_setting_says_so():
     epochs = {"a": [0.941, 0.941]}
     assert rule.judge(runs(epochs, a=CLOSE, slow=CLOSE))[0] == "reproduced"
     assert rule.judge(runs(epochs, a=CLOSE, slow=[0.9, 0.9, 0.9001]))[0] == DEPENDS
-    assert rule.judge(runs({"a": [0.90, 0.94]}, **same, slow=CLOSE))[0] == DEPENDS
+    assert rule.judge(runs({"a": [0.90, 0.941]}, **same, slow=CLOSE))[0] == DEPENDS
     assert (rule.names, rule.tried) == (("a",), ("slow",))
     assert AllOf((rule, Beats((("a", "b"),)))).tried == ("slow",)
-    found = rule.by_setting(runs({"a": [0.90, 0.94]}, **same, slow=CLOSE))
+    found = rule.by_setting(runs({"a": [0.90, 0.941]}, **same, slow=CLOSE))
     assert [(s.words, v) for s, v in found] == [
         ("rate 0.1 for 2 epochs (taken here)", "reproduced"),
         ("rate 0.01", "reproduced"),
