@@ -142,25 +142,29 @@ def test_without_validation_digits_there_are_no_such_columns(easy_digits):
 
 
 def test_looking_shows_every_member_as_it_is_then_and_changes_nothing(easy_digits):
-    few = replace(easy_digits, train=easy_digits.train[:88])  # 2 batches an epoch, or 3
+    few = replace(easy_digits, train=easy_digits.train[:88])
     train, validation = loaders(few)
+    options = OPTIONS | {"epochs": 3}
+
+    def trained(**options):
+        models = [build_model("V1", seed=seed) for seed in range(2)]
+        fit_stack(models, train, validation, **options)
+        return [model.layers[1].weight.detach() for model in models]
+
     seen = []
 
     def look(models):
         seen.append([model.layers[1].weight.detach().clone() for model in models])
 
-    models = [build_model("V1", seed=seed) for seed in range(2)]
-    first = [model.layers[1].weight.detach().clone() for model in models]
-    fit_stack(models, train, validation, look=look, look_every=2, **OPTIONS)
-    unwatched = [build_model("V1", seed=seed) for seed in range(2)]
-    fit_stack(unwatched, train, validation, **OPTIONS)
-    assert len(seen) == 1 + OPTIONS["epochs"] * len(train) // 2
-    assert torch.equal(seen[0][1], first[1])
-    one = [build_model("V1", seed=seed) for seed in range(2)]
-    fit_stack(one, train, validation, **OPTIONS | {"epochs": 1})
-    if len(train) % 2 == 0:
-        assert torch.equal(seen[len(train) // 2][1], one[1].layers[1].weight)
-    for watched, alone in zip(models, unwatched, strict=True):
-        assert_same(watched, alone)
+    watched = trained(look=look, look_every=len(train), **options)
+    assert len(seen) == 1 + 3
+    assert torch.equal(seen[0][1], build_model("V1", seed=1).layers[1].weight)
+    assert torch.equal(seen[1][1], trained(**options | {"epochs": 1})[1])
+    assert not torch.equal(seen[1][1], seen[2][1])
+    assert all(map(torch.equal, seen[3], watched))
+    assert all(map(torch.equal, watched, trained(**options)))
+    counted = []
+    trained(look=counted.append, look_every=2, **options)
+    assert len(counted) == 1 + 3 * len(train) // 2  # through all epochs, not anew in each
     with pytest.raises(ValueError, match="look_every is 0"):
-        fit_stack(models, train, look=look, look_every=0, **OPTIONS)
+        trained(look=look, look_every=0, **options)
