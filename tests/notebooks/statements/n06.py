@@ -1044,7 +1044,12 @@ def threads_are_counted_where_there_are_some(out):
     return not re.search(words, out.text(AGAIN)) or out.numbers(AGAIN, words)[0] >= 1
 
 
+def what_picking_gains_is_recorded_as_it_was_printed(out):
+    return abs(100 * out["picking the epoch on test"] - gift(out)) <= 0.005
+
+
 FOLLOWS = [
+    what_picking_gains_is_recorded_as_it_was_printed,
     accuracies_drawn_are_the_stored_ones,
     claims_recorded_are_all_25,
     runs_repeat,
