@@ -105,7 +105,8 @@ def uncovered(outputs: Outputs) -> list[str]:
 def unchecked(outputs: Outputs) -> list[str]:
     """The printed numbers that no predicate has read and that stand nowhere else.
 
-    Ask it after `failures`. A number that stands in the cell's source was not measured.
+    Ask it after `failures`. A number that stands in the cell's source was not measured, nor
+    was one in the line that names the device.
     """
     return [
         f"{line.strip()}: {number}"
@@ -122,4 +123,5 @@ def _printed_numbers(cell) -> Iterator[tuple[int, str, str]]:
     text = printed(cell)
     for match in re.finditer(NUMBER, text):
         line = text[: match.start()].rpartition("\n")[2] + text[match.start() :].partition("\n")[0]
-        yield match.start(), match[0], line
+        if not line.startswith("device: "):
+            yield match.start(), match[0], line
