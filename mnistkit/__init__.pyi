@@ -8,6 +8,7 @@ from .charts import (
     plot_class_distribution as plot_class_distribution,
     plot_comparison as plot_comparison,
     plot_confusion_matrix as plot_confusion_matrix,
+    plot_curves as plot_curves,
     plot_histogram as plot_histogram,
     plot_history as plot_history,
     plot_intervals as plot_intervals,
@@ -86,6 +87,7 @@ from .prediction import make_predictions as make_predictions
 from .handwriting.predict import predict_image as predict_image
 from .experiments.plots import (
     draw_class_maps as draw_class_maps,
+    plot_heatmap as plot_heatmap,
     plot_interaction as plot_interaction,
     plot_sweep as plot_sweep,
 )

@@ -1,4 +1,4 @@
-"""Charts that every notebook draws: counts, scores, confusions, training."""
+"""Charts that every notebook draws: counts, scores, confusions, curves, training."""
 
 from __future__ import annotations
 
@@ -131,6 +131,38 @@ def plot_comparison(
     ax.grid(axis="y", visible=False)
     words = "; ".join(f"{n} {_number(r, unit)}" for n, r in table.iterrows())
     return describe(ax, f"{title}: {words}.")
+
+
+def plot_curves(
+    x: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    levels: Mapping[str, float] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw functions of x, named in the legend, and levels as dotted lines, named beside them.
+
+    curves: by name, one value for each x. levels: by name, the height of a horizontal line.
+    """
+    _check_filled("values", curves)
+    ax, words = new_axes(ax), []
+    x = np.asarray(x, dtype=float)
+    for place, (name, values) in enumerate(curves.items()):
+        values = np.asarray(values, dtype=float)
+        ax.plot(x, values, DASHES[place % 4], label=name)
+        words.append(f"{name} from {values[0]:.2f} to {values[-1]:.2f}")
+    for name, height in (levels or {}).items():
+        ax.axhline(height, color="black", linestyle=":", linewidth=1)
+        beside = ax.get_yaxis_transform()  # x in parts of the axes, y in numbers
+        ax.text(1.01, height, f"{name} {height:.2f}", va="center", transform=beside)
+        words.append(f"{name} at {height:.2f}")
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.legend()
+    ends = f"{xlabel} from {x[0]:.2f} to {x[-1]:.2f}"
+    return describe(ax, f"{title or ylabel}, {ends}: {'; '.join(words)}.")
 
 
 def plot_histogram(

@@ -42,6 +42,14 @@ FIGURES = {
         lambda ax=None: charts.plot_comparison(SCORES, ax=ax),
         "Models compared: V0 90.00 % [89.00, 91.00]; V2 95.00 %.",
     ),
+    "curves": (
+        lambda ax=None: charts.plot_curves(
+            [0, 0.5, 1], {"twice": [2.5, 2, 1.5], "once": [9, 1, 0]}, levels={"floor": 1.46},
+            xlabel="p", ylabel="loss", ax=ax,
+        ),
+        "loss, p from 0.00 to 1.00: twice from 2.50 to 1.50; once from 9.00 to 0.00; "
+        "floor at 1.46.",
+    ),
     "histogram": (
         lambda ax=None: charts.plot_histogram({"V1": [1, 2, 9.5]}, xlabel="points", ax=ax),
         "Histogram, points: V1: 3 values from 1 to 9.5.",
@@ -76,6 +84,12 @@ def test_an_interval_that_holds_zero_has_an_open_mark():
     ax = charts.plot_intervals(GAPS)
     faces = [container.lines[0].get_markerfacecolor() for container in ax.containers]
     assert faces == ["white", "#0072B2"]
+
+
+def test_a_level_is_a_line_with_its_name_beside_it():
+    ax = charts.plot_curves([0, 1], {"a": [0, 3]}, levels={"floor": 1.46}, xlabel="x", ylabel="y")
+    assert list(ax.lines[1].get_ydata()) == [1.46, 1.46]
+    assert [text.get_text() for text in ax.texts] == ["floor 1.46"]
 
 
 def test_perfect_confusion_matrix_is_drawn_too():

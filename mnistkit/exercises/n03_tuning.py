@@ -97,8 +97,8 @@ def is_it_behind(answer: object) -> str:
 
 @exercise(
     "3.4",
-    wants="a function of a difference and the deviation of paired differences, both in points, "
-    "that returns a number of seeds",
+    wants="a function of a difference and the standard deviation of paired differences, both in "
+    "points, that returns a number of seeds",
     hint="With n seeds the interval reaches about 1.96 standard deviations / √n to both sides. "
     "That has to be less than the difference. Round up.",
     solution="""
@@ -146,7 +146,7 @@ def seeds_needed(answer: object) -> str:
     hint="Which rows of the table of single changes were better than the baseline? Put all of "
     "them into one `varied(...)`, and compare it, paired, with the best of them.",
     solution="""
-together = varied({"activation": "tanh", "dropout": 0.2})  # better on full MNIST
+together = varied(options={"activation": "tanh", "dropout": 0.2})  # better on full MNIST
 sum_runs = run_grid({"together": together}, range(seeds), digits)
 gap = paired_difference(pd.concat([runs, sum_runs]), "together", "tanh")
 verdict = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not told apart"

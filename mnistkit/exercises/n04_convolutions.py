@@ -1,7 +1,8 @@
-"""Exercises of 04_cnn: more channels, shuffled pixels, constant rates, shifts."""
+"""Exercises of 04_cnn: more channels, shuffled pixels, shifts, constant and falling rates."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -125,8 +126,7 @@ def moved_right(images):
 
 
 moved = {
-    name: (make_predictions(kept.loc[(name, 0), "model"], moved_right(test_images)).argmax(dim=1)
-           == test_labels).float().mean().item()
+    name: (read(name, moved_right(test_images)).argmax(dim=1) == test_labels).float().mean().item()
     for name in summary.index
 }
 print({name: f"{value:.1%}" for name, value in moved.items()})
@@ -164,14 +164,17 @@ def shift_right(answer: object) -> str:
     "4.4",
     wants='{"falling": [...], "constant": [...], "constant spreads": "more", "less" or "not told '
     'apart"}, test accuracies of three seeds or more each',
-    hint='Take `recipes["E CNN corrected"]` with `learning_rate=0.001` and `scheduler=None`, run '
-    "both with the same seeds, and compare the standard deviations. Three runs estimate one "
-    "poorly: below a factor of four nothing is sure.",
+    hint='Take `replace(recipes["E CNN corrected"], learning_rate=0.003, scheduler=partial(StepLR, '
+    "step_size=1, gamma=0.3))` for the falling rate, run both with the same seeds, and compare the "
+    "standard deviations. Three runs estimate one poorly: below a factor of four nothing is sure.",
     solution="""
-from dataclasses import replace
+from functools import partial
 
-falling = recipes["E CNN corrected"]
-pair = {"falling": falling, "constant": replace(falling, learning_rate=0.001, scheduler=None)}
+from torch.optim.lr_scheduler import StepLR
+
+constant, schedule = recipes["E CNN corrected"], partial(StepLR, step_size=1, gamma=0.3)
+falling = replace(constant, learning_rate=0.003, scheduler=schedule)
+pair = {"falling": falling, "constant": constant}
 spread = run_grid(pair, range(max(seeds, 3)), digits, test=True)
 answer = {name: spread.loc[spread["name"] == name, "test_accuracy"].tolist() for name in pair}
 factor = pd.Series(answer["constant"]).std() / pd.Series(answer["falling"]).std()
@@ -192,14 +195,21 @@ def constant_rate(answer: object) -> str:
             f"{len(values)} runs of {name} say nothing about spread; take three or more",
         )
     said = word(given["constant spreads"], ["more", "less", "not told apart"])
-    factor = runs["constant"].std(ddof=1) / max(runs["falling"].std(ddof=1), 1e-12)
-    sure = 4 if min(map(len, runs.values())) < 6 else 2.5
+    falling, constant = (float(runs[name].std(ddof=1)) for name in ("falling", "constant"))
+    factor = constant / falling if falling > 1e-9 else float("inf" if constant > 1e-9 else "nan")
     wrong_if(
-        (said == "more" and factor < 1) or (said == "less" and factor > 1),
-        f"the constant rate's standard deviation is {factor:.1f} times the other's",
+        np.isnan(factor),
+        "all runs of a rate came out the same; did each have a seed of its own?",
     )
+    sure = 4 if min(map(len, runs.values())) < 6 else 2.5
+    times = f"the constant rate's standard deviation is {factor:.1f} times the other's"
+    wrong_if((said == "more" and factor < 1) or (said == "less" and factor > 1), times)
     wrong_if(
         said != "not told apart" and 1 / sure < factor < sure,
         f"a factor of {factor:.1f} between standard deviations of so few runs is often chance",
     )
-    return f"the constant rate's standard deviation is {factor:.1f} times the other's; {said}."
+    wrong_if(
+        said == "not told apart" and not 1 / 4 <= factor <= 4,
+        f"{times}, which is more than chance does",
+    )
+    return f"{times}; {said}."

@@ -1,4 +1,4 @@
-"""Charts of sweeps: a hyper-parameter, two factors together; and of classes while one trains."""
+"""Charts of sweeps: a factor, two, all means of a grid; and of classes while one trains."""
 
 from __future__ import annotations
 
@@ -103,6 +103,47 @@ def draw_class_maps(
     figure.colorbar(mesh, ax=axes, label="share of own digits above 0", shrink=0.6)
     figure.suptitle(title)
     return figure
+
+
+def plot_heatmap(
+    table: pd.DataFrame,
+    *,
+    value: str = "validation accuracy",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw means as a table of coloured cells, each with its number, in percent.
+
+    table: shares from 0 to 1, a row and a column for each level (or pair of levels, if its
+    index or columns have two). The colours reach from its smallest mean to its largest, so
+    two charts have each a scale of their own. Raises ValueError if there is nothing to draw.
+    """
+    means = 100 * table.to_numpy(float)
+    if not np.isfinite(means).any():
+        raise ValueError("there are no means to draw: expected a table of shares")
+    ax = new_axes(ax, (1.5 * means.shape[1] + 1.5, 0.55 * means.shape[0] + 1.5))
+    low, high = np.nanmin(means), np.nanmax(means)
+    ax.imshow(means, cmap="Blues", vmin=low, vmax=high + 1e-9, aspect="auto")
+    names = [[_level(level) for level in levels] for levels in (table.index, table.columns)]
+    words = []
+    for (row, column), mean in np.ndenumerate(means):
+        color = "white" if mean > (low + high) / 2 else "black"
+        ax.text(column, row, f"{mean:.2f}", ha="center", va="center", color=color)
+        words.append(f"{names[0][row]}, {names[1][column]} {mean:.2f}")
+    ax.set(xticks=range(len(names[1])), xticklabels=names[1], title=title)
+    ax.set(yticks=range(len(names[0])), yticklabels=names[0])
+    ax.set(xlabel=_factor(table.columns), ylabel=_factor(table.index))
+    ax.grid(visible=False)
+    return describe(ax, f"{title or 'Means'}, {value} in %: {'; '.join(words)}.")
+
+
+def _level(level: object) -> str:
+    return ", ".join(map(str, level)) if isinstance(level, tuple) else str(level)
+
+
+def _factor(levels: pd.Index) -> str:
+    """Name of the factor, or of both, on an axis; "" if it has none."""
+    return ", ".join(str(name) for name in levels.names if name is not None)
 
 
 def _percent(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

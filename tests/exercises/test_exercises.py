@@ -274,6 +274,8 @@ ANSWERS = {
         (RATES | {"constant spreads": "less"}, "times the other's"),
         (RATES | {"falling": [0.98]}, "take three or more"),
         (RATES | {"falling": [98, 98.1, 98.2]}, "0.9 and not 90"),
+        (RATES | {"constant spreads": "not told apart"}, "10.0 times .* more than chance does"),
+        (RATES | {"falling": [0.98] * 3, "constant": [0.98] * 3}, "a seed of its own"),
     ],
     "5.1": [
         ({"history": history([0.9] * 6 + [0.95] + [0.93] * 13), "stop": 7}, "right: after epoch 7"),

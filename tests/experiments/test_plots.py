@@ -17,7 +17,19 @@ SWEEP = pd.DataFrame(
      "high": [0.98, 0.91]}
 )  # fmt: skip
 
+MEANS = pd.DataFrame(
+    [[0.92, 0.9], [0.63, 0.6]],
+    index=pd.Index(["relu", "sigmoid"], name="activation"),
+    columns=pd.MultiIndex.from_tuples([("0.0", "128-64"), ("0.2", "128-64")],
+                                      names=["dropout", "width"]),
+)  # fmt: skip
+
 FIGURES = {
+    "heatmap": (
+        lambda ax=None: plots.plot_heatmap(MEANS, title="SGD", ax=ax),
+        "SGD, validation accuracy in %: relu, 0.0, 128-64 92.00; relu, 0.2, 128-64 90.00; "
+        "sigmoid, 0.0, 128-64 63.00; sigmoid, 0.2, 128-64 60.00.",
+    ),
     "sweep": (
         lambda ax=None: plots.plot_sweep(SWEEP, xlabel="rate", log=True, ax=ax),
         "rate: SGD best at 0.1 with 97.00 %.",
@@ -51,3 +63,20 @@ def test_maps_of_classes_say_which_are_near_zero():
     drawn = figure.axes[0].collections[0].get_array()
     assert (drawn.shape, drawn[2, 0], drawn[2, 3]) == ((10, 4), 0.0, 1.0)
     assert figure.axes[0].yaxis_inverted()  # class 0 above
+
+
+def test_a_heatmap_names_factors_and_levels_and_writes_light_on_dark():
+    ax = plots.plot_heatmap(MEANS)
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("activation", "dropout, width")
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0.0, 128-64", "0.2, 128-64"]
+    colors = {text.get_text(): text.get_color() for text in ax.texts}
+    assert colors == {"92.00": "white", "90.00": "white", "63.00": "black", "60.00": "black"}
+
+
+def test_equal_means_are_drawn_too():
+    assert "relu, 0.1 90.00" in alt_text(plots.plot_heatmap(pd.DataFrame({"0.1": {"relu": 0.9}})))
+
+
+def test_a_heatmap_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no means to draw"):
+        plots.plot_heatmap(pd.DataFrame({"0.1": {"relu": float("nan")}}))
