@@ -373,7 +373,7 @@ def choose_loss(loss: str | LossFunction) -> LossFunction:
 def smooth_labels(loss: str | LossFunction, share: float) -> LossFunction:
     """Return the loss with this share of each label's weight spread evenly over all classes.
 
-    Szegedy and others, 2016. Raises ValueError for another loss than cross-entropy, or a
+    Szegedy et al., 2016. Raises ValueError for another loss than cross-entropy, or a
     share outside [0, 1).
     """
     check_number("label_smoothing", share, least=0, below=1)

@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler and others, 2018): ImageNet weights, features once, a new head.
+"""MobileNetV2 (Sandler et al., 2018): ImageNet weights, features once, a new head.
 
 A frozen extractor gives the same features for the same image in every epoch, so they
 are computed once and kept; only the head, a linear layer, is trained on them.

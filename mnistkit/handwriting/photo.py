@@ -2,7 +2,7 @@
 
 MNIST's digits were scaled to fit a box of 20 x 20 pixels, their proportions kept, and put
 into 28 x 28 pixels with their centre of mass in the middle; ink is bright on black (LeCun
-and others, 1998). A model knows nothing else, so a photo is brought into that form first.
+et al., 1998). A model knows nothing else, so a photo is brought into that form first.
 What holds no single digit is refused, with the reason.
 """
 

@@ -16,7 +16,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from mnistkit.metrics import accuracy, interval_of_share, negative_log_likelihood
 from mnistkit.utils.validation import CLASSES, check_probabilities
 
-BINS = 15  # of equal width, as Guo and others (2017) take
+BINS = 15  # of equal width, as Guo et al. (2017) take
 _DRAWS = 200
 
 
@@ -30,7 +30,7 @@ def brier_score(probabilities: Tensor, labels: Tensor) -> float:
 def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
     """Expected calibration error (ECE): mean gap of confidence and accuracy, over `BINS` bins.
 
-    Each bin counts by its digits (Naeini and others, 2015). Even a calibrated model has
+    Each bin counts by its digits (Naeini et al., 2015). Even a calibrated model has
     some, since each bin holds few digits; see `calibration_noise`.
     """
     probabilities, labels = check_probabilities(probabilities, labels)

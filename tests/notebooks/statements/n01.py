@@ -508,7 +508,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "[LeCun and others (1998)](https://doi.org/10.1109/5.726791) describe how MNIST was made; "
+        "[LeCun et al. (1998)](https://doi.org/10.1109/5.726791) describe how MNIST was made; "
         "[Yadav and Bottou (2019)](https://arxiv.org/abs/1905.10498) traced its digits back to "
         "their writers.",
         source="The papers themselves.",

@@ -645,7 +645,7 @@ STATEMENTS = [
         lambda out: fates(out)[3] > 0 and 2 * worst_model(out)[0].max() < 100,
     ),
     Statement(
-        "(A ReLU that is stuck at 0 is called *dead*; [Lu and others, 2019]"
+        "(A ReLU that is stuck at 0 is called *dead*; [Lu et al., 2019]"
         "(https://arxiv.org/abs/1903.06733), ask how often networks start that way.)",
         source="Dying ReLU and initialization: theory and numerical examples.",
     ),

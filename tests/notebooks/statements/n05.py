@@ -118,7 +118,7 @@ STATEMENTS = [
     Statement(
         "a million photographs of a thousand kinds of things",
         source="ImageNet's challenge, 1.28 million images of 1,000 classes: "
-        "Russakovsky and others, 2015, arXiv 1409.0575.",
+        "Russakovsky et al., 2015, arXiv 1409.0575.",
     ),
     Statement(
         "Its last layer knows about those thousand classes.",
@@ -482,7 +482,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "[Yosinski and others (2014)](https://arxiv.org/abs/1411.1792) ask how well the features "
+        "[Yosinski et al. (2014)](https://arxiv.org/abs/1411.1792) ask how well the features "
         "of each layer carry over",
         source="How transferable are features in deep neural networks?, arXiv 1411.1792.",
     ),

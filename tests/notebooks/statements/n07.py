@@ -232,7 +232,7 @@ STATEMENTS = [
     ),
     Statement(
         "if, of all the answers that it gives with 80 %, four in five are right",
-        source="Definition; Guo and others, 2017, arXiv 1706.04599, section 2.",
+        source="Definition; Guo et al., 2017, arXiv 1706.04599, section 2.",
     ),
     Statement(
         "Three numbers judge that:",
@@ -244,8 +244,8 @@ STATEMENTS = [
         "Monthly Weather Review, 1950.",
     ),
     Statement(
-        "the expected calibration error (Naeini and others, 2015)",
-        source="Naeini and others, Obtaining Well Calibrated Probabilities Using Bayesian Binning, "
+        "the expected calibration error (Naeini et al., 2015)",
+        source="Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, "
         "AAAI 2015.",
     ),
     Statement("answers are sorted into 15 bins by their probability", lambda out: BINS == 15),
@@ -352,8 +352,8 @@ STATEMENTS = [
         lambda out: temperature_mends(out) and cooled(out)[2] < 1,
     ),
     Statement(
-        "below 1 to make a model surer, above 1 to make it less sure ([Guo and others, 2017]",
-        source="Guo and others, On Calibration of Modern Neural Networks, 2017, arXiv 1706.04599.",
+        "below 1 to make a model surer, above 1 to make it less sure ([Guo et al., 2017]",
+        source="Guo et al., On Calibration of Modern Neural Networks, 2017, arXiv 1706.04599.",
     ),
     Statement(
         "The order of the classes stays the same, and so does the accuracy.",
@@ -556,7 +556,7 @@ STATEMENTS = [
     ),
     Statement(
         "All test digits were scanned in the same way, upright and centred.",
-        source="NIST's forms, scanned alike; each digit centred by LeCun and others (1998).",
+        source="NIST's forms, scanned alike; each digit centred by LeCun et al. (1998).",
     ),
     Statement(
         "we change the test digits, a little at first and then strongly",
@@ -679,7 +679,7 @@ STATEMENTS = [
     ),
     Statement(
         "**MobileNetV2**, trained on a million photographs",
-        # ImageNet has 1.28 million (Russakovsky and others, 2015, arXiv 1409.0575).
+        # ImageNet has 1.28 million (Russakovsky et al., 2015, arXiv 1409.0575).
         lambda out: "ImageNet weights" in out.text("load_mobilenet()"),
     ),
     Statement("digits enlarged to 224 x 224 turn", lambda out: IMAGE_SIZE == 224),
@@ -742,8 +742,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "**To read more:** [Guo and others (2017)](https://arxiv.org/abs/1706.04599) on "
-        "calibration, [Northcutt and others (2021)](https://arxiv.org/abs/2103.14749) on labels "
+        "**To read more:** [Guo et al. (2017)](https://arxiv.org/abs/1706.04599) on "
+        "calibration, [Northcutt et al. (2021)](https://arxiv.org/abs/2103.14749) on labels "
         "that are wrong, [Mu and Gilmer (2019)](https://arxiv.org/abs/1906.02337) on corrupted "
         "digits.",
         source="Citations, each explained above.",
