@@ -1,11 +1,13 @@
 """What 03_mlp_tuning_qmnist states, and what follows from what it prints."""
 
+import inspect
 import math
 import re
 from itertools import pairwise
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,15 +16,24 @@ from tests.notebooks.statements import Statement
 from tests.notebooks.statements.bounds import stored_runs
 from tests.notebooks.statements.evidence import does
 from tests.notebooks.statements.n02 import class_shares, plots
+from tests.notebooks.statements.outputs import figures
 
 SETTINGS, LOADED, SIZES = "seeds = 3 ", 'order=("qmnist"', "model_table(names)"
 LOOP, LOSSES, MISTAKE = "for epoch in (1, 2):", "summary.loc[list(losses)", "wrong_loss ="
 VARIED, ALL_RUNS = "def varied(", "recipes = losses |"
 SWEEP, GAP = "entries = [(rate", "gap = 100 * paired_difference(runs, best_sgd"
-VERDICTS = "print_verdicts("
+ONE_CHANGE, CHANGES = "*one_change]].rename", "changes.round(2)"
+PLAN, HEATMAPS, SHARES = "plan = combine(", "rows.pivot_table(value", "importance(rows, factors)"
+SPREADS, TESTS, INTERACTION = (
+    'agg(["min", "max"])',
+    "permutation_test((gaps,)",
+    "means = interaction(",
+)
+TESTED, VERDICTS = "final = {", "print_verdicts("
 REPORTS = r"batch +(\d+) +loss ([\d.]+)"
 EPOCHS = r"epoch \d: train ([\d.]+%), validation ([\d.]+%)"
 RATES = {"SGD": (0.03, 0.1, 0.3, 1.0), "Adam": (0.0003, 0.001, 0.003, 0.01)}
+WORST = "A worst (SGD, sigmoid)"
 COLOURS = {"SGD": (0, 114, 178), "Adam": (213, 94, 0)}
 
 
@@ -100,6 +111,76 @@ def lost_at_worst(out, name):
     """Points between an optimiser's best rate and its worst."""
     means = [mean for (optimizer, _), mean in sweep(out).items() if optimizer == name]
     return max(means) - min(means)
+
+
+def changes(out):
+    """Points that each change gains over the baseline, with interval and verdict."""
+    return out.table(CHANGES)
+
+
+def points(out, change):
+    return changes(out).loc[change, "points"]
+
+
+def ends_near_zero(out, margin):
+    """How many of the changes have an interval that begins or ends so near to zero."""
+    return int((changes(out)[["low", "high"]].abs().min(axis=1) <= margin).sum())
+
+
+def grid_means(out):
+    """Means of the grid in percent: for each optimiser, activations x (dropout and width)."""
+    found = {}
+    for figure in figures(out.cell(HEATMAPS)):
+        rows = re.findall(r"(relu|tanh|sigmoid), ([\d.]+), ([\d-]+) ([\d.]*\d)", figure.alt)
+        means = np.array([float(mean) for *_, mean in rows])
+        found[figure.alt.partition(":")[0]] = means.reshape(3, 4)
+    return found
+
+
+def by_activation(out):
+    """Means with ReLU, tanh and sigmoid, for each optimiser."""
+    pattern = r"optimizer (\w+): ([\d.]+) at relu, ([\d.]+) at tanh, ([\d.]+) at sigmoid"
+    found = re.findall(pattern, out.alt(INTERACTION))
+    return {name: np.array(values, float) for name, *values in found}
+
+
+def share(out, effect):
+    """Percent of the variance, with SGD and with Adam."""
+    return out.table(SHARES).loc[effect].to_numpy(float)
+
+
+def spreads(out):
+    """Standard deviations over seeds: optimisers x activations x (smallest, largest)."""
+    return out.table(SPREADS).to_numpy(float).reshape(2, 3, 2)
+
+
+def tested_changes(out, factor):
+    """Points and p of the permutation tests of one factor, with SGD and with Adam."""
+    table = out.table(TESTS)
+    rows = table[table["change"].str.startswith(factor)].set_index("with")
+    return rows.loc[["SGD", "Adam"], ["points", "p"]].to_numpy(float).T
+
+
+def optimisers_apart(out):
+    """By how many points SGD is below Adam, with ReLU, tanh and sigmoid."""
+    return by_activation(out)["Adam"] - by_activation(out)["SGD"]
+
+
+def reach(score):
+    """The length of a whisker from end to end."""
+    return score.high - score.low
+
+
+def factor(n):
+    """How many standard deviations over the root of n an interval of a mean reaches."""
+    return float(stats.t.ppf(0.975, n - 1))
+
+
+def slope(activation, x):
+    """The slope of one of PyTorch's curves at x."""
+    x = torch.tensor(float(x), requires_grad=True)
+    activation(x).backward()
+    return float(x.grad)
 
 
 def verdict(out, claim):
@@ -390,6 +471,300 @@ STATEMENTS = [
         lambda out: build_model("A baseline", activation="leaky_relu").layers[2].negative_slope
         == 0.01,
     ),
+    # --- One thing at a time
+    Statement(
+        "Each bar changes one thing in the baseline; the last three are other published networks "
+        "(B's with dropout 0.2; README E also normalises its images, which is left out here).",
+        lambda out: (
+            [re.sub(r" \(.*", "", name) for name in out.scores(ONE_CHANGE)][-3:]
+            == ["E MLP", "A wide", "B MLP"]
+            and dropout("B MLP") == {0.2}
+            and does(ALL_RUNS, '(100 units)": varied("E MLP")')(out)
+            and not Recipe("E MLP").normalized
+        ),
+    ),
+    Statement(
+        "*sigmoid* and *tanh* are S-shaped curves, flat at both ends",
+        lambda out: all(
+            slope(curve, end) < 0.01 < 0.2 < slope(curve, 0)
+            for curve in (torch.sigmoid, torch.tanh)
+            for end in (-9, 9)
+        ),
+    ),
+    Statement(
+        "Whiskers that overlap do not settle whether two recipes differ: each shows the spread of "
+        "one recipe alone.",
+        # Paired differences may be surer than two whiskers together.
+        lambda out: any(
+            row["high"] - row["low"] < (reach(drawn[name]) + reach(drawn["baseline"])) / 2
+            for drawn in [out.scores(ONE_CHANGE)]
+            for name, row in changes(out).iterrows()
+        ),
+    ),
+    Statement("With many seeds the factor is about 2.", lambda out: factor(1000) - 1.96 < 0.01),
+    Statement(
+        "With three seeds it is 4.3, because three values estimate a spread poorly.",
+        lambda out: abs(factor(3) - 4.3) < 0.05 and does(SETTINGS, "seeds = 3 ")(out),
+    ),
+    Statement(
+        "only rows whose interval lies on one side of zero say anything",
+        lambda out: all(
+            (row["than baseline"] == "not told apart") == (row["low"] <= 0 <= row["high"])
+            or 0 in (row["low"], row["high"])
+            for _, row in changes(out).iterrows()
+        ),
+    ),
+    Statement(
+        "sigmoid learns more slowly, batches of 256 make fewer steps in five epochs, and 32 units "
+        "can learn less. All three are worse than the baseline, the 32 units by more than a point.",
+        lambda out: (
+            all(points(out, name) < -0.25 for name in ("sigmoid", "batch 256", "32 units"))
+            and points(out, "32 units") < -1
+            and changes(out).loc["32 units", "than baseline"] == "worse"
+            and does(SETTINGS, "epochs = 5 ", "batch_size = 64 ")(out)
+        ),
+    ),
+    Statement(
+        "tanh, third in A7's order, has a higher mean than ReLU, and with a fifth of the units "
+        "dropped nothing is lost that three seeds could show",
+        lambda out: (
+            "A7  ReLU > LeakyReLU > tanh > sigmoid" in out.text(VERDICTS)
+            and points(out, "tanh") > 0
+            and changes(out).loc["dropout 0.2", "than baseline"] != "worse"
+        ),
+    ),
+    Statement(
+        "A's wide network and B's have higher means than the baseline, and B's gains the most of "
+        "all.",
+        lambda out: (
+            points(out, "A wide (256, 64)") > 0
+            and changes(out)["points"].idxmax().startswith("B MLP")
+        ),
+    ),
+    Statement(
+        "But a larger gain is not always a surer one: what decides is how well the seeds agree.",
+        lambda out: any(
+            a["points"] > b["points"] > 0 and a["low"] < b["low"]
+            for _, a in changes(out).iterrows()
+            for _, b in changes(out).iterrows()
+        ),
+    ),
+    Statement(
+        "Several rows begin or end within three tenths of a point of zero.",
+        lambda out: ends_near_zero(out, 0.3) >= 3,
+    ),
+    Statement(
+        "And a row that is clear of zero by a hair may be luck. If nothing at all had an effect, "
+        "and the eleven rows were independent, a table like this would still show one such row or "
+        "more with a chance of 1 - 0.95¹¹ = 43 %.",
+        lambda out: len(changes(out)) == 11 and round(1 - 0.95**11, 2) == 0.43,
+    ),
+    Statement(
+        "Ten seeds, below, will tell.",
+        lambda out: {*re.findall(r"\(n = (\d+)", out.text(VERDICTS))} == {"10"},
+    ),
+    Statement(
+        "either three seeds are too few, or there is nothing to find",
+        lambda out: (changes(out)["than baseline"] == "not told apart").any(),
+    ),
+    # --- The grid
+    Statement(
+        "Only a *grid* can tell, which tries every combination.",
+        lambda out: all(means.shape == (3, 4) for means in grid_means(out).values()),
+    ),
+    Statement(
+        "Ours has two optimisers, each at its best rate from above, three activations, two "
+        "strengths of dropout and two widths: 24 recipes.",
+        lambda out: (
+            len(grid_means(out)) == 2
+            and out.number(PLAN, r"(\d+) recipes") == 24 == 2 * 3 * 2 * 2
+            and does(
+                PLAN,
+                "in best_rate.items()",
+                '["relu", "tanh", "sigmoid"]',
+                '"dropout": [0.0, 0.2]',
+                '"width": {"128-64": {}, "256-64": ',
+            )(out)
+        ),
+    ),
+    Statement(
+        "To keep it short each sees about a fifth of the digits, twice, with the same seeds as "
+        "before.",
+        lambda out: (
+            abs(out.number(PLAN, r"([\d,]+) digits") / 55_000 - 0.2) < 0.03
+            and does(SETTINGS, "grid_epochs = 2 ")(out)
+            and does(PLAN, "range(seeds), few)", '"epochs": grid_epochs')(out)
+        ),
+    ),
+    Statement(
+        "The rows differ more than the columns: what you see at a glance is the activation, and "
+        "with SGD far more than with Adam.",
+        lambda out: (
+            all(np.ptp(m.mean(axis=1)) > np.ptp(m.mean(axis=0)) for m in grid_means(out).values())
+            and np.ptp(grid_means(out)["SGD"].mean(axis=1))
+            > 3 * np.ptp(grid_means(out)["Adam"].mean(axis=1))
+        ),
+    ),
+    Statement(
+        "*Analysis of variance* (Fisher, 1925;",
+        source="Fisher, Statistical Methods for Research Workers, 1925; Hutter, Hoos and "
+        "Leyton-Brown, An Efficient Approach for Assessing Hyperparameter Importance, 2014.",
+    ),
+    Statement(
+        "each factor alone; pairs of factors, what two do together beyond what each does alone; "
+        "and the seeds, which are noise",
+        lambda out: (
+            {name.count(" x ") for name in out.table(SHARES).index} == {0, 1}
+            and len(out.table(SHARES)) == 3 + 3 + 2
+            and out.table(SHARES).index[-1] == "seeds"
+        ),
+    ),
+    Statement(
+        "With SGD, sigmoid lies so far below the rest that the activation takes nearly everything, "
+        "and beside it all else looks small, the seeds too: their share is larger with Adam.",
+        lambda out: (
+            grid_means(out)["SGD"][2].max() < grid_means(out)["SGD"][:2].min() - 15
+            and share(out, "activation")[0] > 90
+            and share(out, "seeds")[0] < share(out, "seeds")[1]
+            and out.table(SHARES).drop(index="activation")["SGD"].max() < 5
+        ),
+    ),
+    Statement(
+        "That is no proof that all else does nothing.",
+        lambda out: share(out, "dropout")[0] < 5 and tested_changes(out, "dropout")[1][0] < 0.05,
+    ),
+    Statement(
+        "(For the same reason we left out NLL on raw logits, which would drown even that.)",
+        lambda out: (
+            mean_of_loss(out, "NLL on raw logits") < grid_means(out)["SGD"].min() - 30
+            and "loss" not in out.cell(PLAN).source
+        ),
+    ),
+    Statement(
+        "its F test, assumes that every recipe spreads equally over the seeds",
+        source="An assumption of the analysis of variance; Fisher, 1925.",
+    ),
+    Statement(
+        "the standard deviations over seeds, in points, the smallest and the largest among the "
+        "recipes of each optimiser and activation",
+        lambda out: (
+            [*out.table(SPREADS).columns] == ["min", "max"]
+            and (spreads(out)[..., 0] <= spreads(out)[..., 1]).all()
+            and does(SPREADS, "spread = 100 * grid.groupby(recipe", ".std()", "recipe[:2]")(out)
+        ),
+    ),
+    Statement(
+        "They are not equal, so we take no p from an F test.",
+        lambda out: spreads(out).max() > 4 * spreads(out).min(),
+    ),
+    Statement(
+        "(And with SGD the seeds spread more than with Adam, though their share was smaller "
+        "there.)",
+        lambda out: (
+            (spreads(out)[0].mean(axis=-1) > spreads(out)[1].mean(axis=-1)).all()
+            and share(out, "seeds")[0] < share(out, "seeds")[1]
+        ),
+    ),
+    Statement(
+        "A *permutation test* asks for less (Fisher, 1935).",
+        source="Fisher, The Design of Experiments, 1935.",
+    ),
+    Statement(
+        "Take two runs that differ in dropout alone: same seed, same optimiser, activation and "
+        "width.",
+        lambda out: (
+            does(TESTS, '(*factors, "seed") if name != factor', 'groupby("optimizer"')(out)
+            and {*out.table(TESTS)["pairs"]} == {3 * 3 * 2}
+        ),
+    ),
+    Statement(
+        "the sign of their difference is a coin's. Toss that coin for every pair, thousands of "
+        "times: *p* is how often chance alone produces a mean difference as large as ours.",
+        lambda out: (
+            does(TESTS, '"permutation_type": "samples"', "((gaps,), np.mean, **chance)")(out)
+            and inspect.signature(stats.permutation_test).parameters["n_resamples"].default > 2000
+            and (out.table(TESTS)["p"] * 10_000 % 1 < 1e-6).all()
+        ),
+    ),
+    Statement("It needs no equal spreads.", source="Fisher, The Design of Experiments, 1935."),
+    Statement(
+        "Where p is small, chance would hardly have done it; where it is not, these runs leave the "
+        "matter open. Dropout is a clear case: it costs accuracy with both optimisers, and more "
+        "with SGD.",
+        lambda out: (
+            (tested_changes(out, "dropout")[1] < 0.05).all()
+            and tested_changes(out, "dropout")[0][0] < tested_changes(out, "dropout")[0][1] < 0
+        ),
+    ),
+    Statement(
+        "what is lost in two epochs on a fifth of the digits may be gained in five on all of them",
+        lambda out: (
+            points(out, "dropout 0.2") > tested_changes(out, "dropout")[0][1]
+            and does(SETTINGS, "epochs = 5 ", "grid_epochs = 2 ")(out)
+        ),
+    ),
+    Statement(
+        "If they did not, the two lines below would be parallel.",
+        source="Two factors do not interact if the difference is the same at every level.",
+    ),
+    Statement(
+        "The lines are not parallel. With Adam the three activations end within a few points of "
+        "each other. With SGD, ReLU and tanh are a few points lower than with Adam, and sigmoid is "
+        "lower by some thirty.",
+        lambda out: (
+            1 < np.ptp(by_activation(out)["Adam"]) < 6
+            and all(1 < gap < 6 for gap in optimisers_apart(out)[:2])
+            and 24 < optimisers_apart(out)[2] < 36
+        ),
+    ),
+    Statement(
+        "Yet the best activation does not depend on the optimiser: ReLU is best with both, tanh "
+        "second, sigmoid last.",
+        lambda out: (
+            all((np.diff(means) < 0).all() for means in by_activation(out).values())
+            and "Does the best activation depend on the optimiser? no" in out.text(INTERACTION)
+            and "Best activation: relu with SGD, relu with Adam" in out.alt(INTERACTION)
+        ),
+    ),
+    Statement(
+        "What depends on the optimiser is not the order but how much the choice costs.",
+        lambda out: np.ptp(by_activation(out)["SGD"]) > 4 * np.ptp(by_activation(out)["Adam"]),
+    ),
+    Statement(
+        "(Nor is this order the last word. After five epochs on all digits, at Adam's usual rate, "
+        "tanh had a slightly higher mean than ReLU in the table above.)",
+        lambda out: (
+            0 < points(out, "tanh") < 1
+            and does(SETTINGS, "epochs = 5 ")(out)
+            and Recipe("A baseline").learning_rate == 0.001
+        ),
+    ),
+    Statement(
+        "Where its curve is flat its slope is small, and SGD's steps are as small as the slope: "
+        "after two short epochs it has hardly begun.",
+        lambda out: (
+            slope(torch.sigmoid, 6) < slope(torch.sigmoid, 0) / 50
+            and by_activation(out)["SGD"][2] < out.scores(TESTED)[WORST].mean - 15
+        ),
+    ),
+    Statement(
+        "So A4, the README's worst run, is largely about the two at once, and about too few steps "
+        "for them.",
+        lambda out: (
+            "A4  the worst run, SGD with sigmoid" in out.text(VERDICTS)
+            and optimisers_apart(out)[2] > 3 * optimisers_apart(out)[:2].max()
+            and by_activation(out)["SGD"][2] < out.scores(TESTED)[WORST].mean - 15
+        ),
+    ),
+    Statement(
+        "The table of single changes, all of them with Adam, has sigmoid half a point behind and "
+        "could never have shown it.",
+        lambda out: (
+            0.25 < -points(out, "sigmoid") < 0.8
+            and '"optimizer"' not in out.cell(ALL_RUNS).source.partition("sgd = {")[0]
+            and Recipe("A baseline").optimizer == "adam"
+        ),
+    ),
 ]  # fmt: skip
 
 
@@ -452,7 +827,62 @@ def markers_of_the_best_stand_highest(out):
     )
 
 
+def runs_are_those_of_the_recipes(out):
+    runs, recipes, minutes = out.numbers(ALL_RUNS, r"([\d.]+) (?:runs|recipes|minutes)")
+    *grid, digits = out.numbers(PLAN, r"([\d,]+) (?:runs|recipes|digits)")
+    return (runs, *grid) == (3 * recipes, 72, 24) and digits == 12_000 and 0 < minutes < 600
+
+
+def changes_are_those_drawn(out):
+    table, drawn = changes(out), out.scores(ONE_CHANGE)
+    words = {(True, True): "better", (False, False): "worse", (False, True): "not told apart"}
+    return all(
+        abs(drawn[name].mean - drawn["baseline"].mean - row["points"]) < 0.016
+        and abs(row["low"] + row["high"] - 2 * row["points"]) < 0.021
+        # An end that rounds to zero tells nothing of its side.
+        and (0 in (row["low"], row["high"])
+             or words[row["low"] > 0, row["high"] > 0] == row["than baseline"])
+        for name, row in table.iterrows()
+    )  # fmt: skip
+
+
+def baseline_is_the_cross_entropy_of_the_first_table(out):
+    row = out.table(LOSSES).loc["cross-entropy", ["mean", "low", "high"]].tolist()
+    return [*out.scores(ONE_CHANGE)["baseline"]] == row
+
+
+def shares_make_up_all(out):
+    return all(abs(out.table(SHARES)[name].sum() - 100) < 0.05 for name in RATES)
+
+
+def means_of_activations_are_those_of_the_grid(out):
+    return all(
+        np.abs(means.mean(axis=1) - by_activation(out)[name]).max() < 0.011
+        for name, means in grid_means(out).items()
+    )
+
+
+def points_tested_are_those_of_the_grid(out):
+    """The columns are without dropout, narrow and wide, and then with it."""
+    return all(
+        abs(means[:, 2:].mean() - means[:, :2].mean() - lost) < 0.011
+        and abs(means[:, 1::2].mean() - means[:, ::2].mean() - wider) < 0.011
+        for means, lost, wider in zip(
+            (grid_means(out)[name] for name in ("SGD", "Adam")),
+            tested_changes(out, "dropout")[0],
+            tested_changes(out, "width")[0],
+            strict=True,
+        )
+    )
+
+
 FOLLOWS = [
+    runs_are_those_of_the_recipes,
+    changes_are_those_drawn,
+    baseline_is_the_cross_entropy_of_the_first_table,
+    shares_make_up_all,
+    means_of_activations_are_those_of_the_grid,
+    points_tested_are_those_of_the_grid,
     digits_are_split_as_everywhere,
     a_download_that_failed_is_told,
     loop_reports_every_hundred_batches_and_learns,
