@@ -736,7 +736,7 @@ STATEMENTS = [
         "(And with SGD the seeds spread more than with Adam, though their share was smaller "
         "there.)",
         lambda out: (
-            (spreads(out)[0].mean(axis=-1) > spreads(out)[1].mean(axis=-1)).all()
+            (spreads(out)[0] > 1.3 * spreads(out)[1]).all()
             and share(out, "seeds")[0] < share(out, "seeds")[1]
         ),
     ),
@@ -785,12 +785,10 @@ STATEMENTS = [
     ),
     Statement(
         "The lines are not parallel. With Adam the three activations end within a few points of "
-        "each other. With SGD, ReLU and tanh are a few points lower than with Adam, and sigmoid is "
-        "lower by some thirty.",
+        "each other. With SGD, sigmoid ends more than twenty points below the other two.",
         lambda out: (
-            1 < np.ptp(by_activation(out)["Adam"]) < 6
-            and all(1 < gap < 6 for gap in optimisers_apart(out)[:2])
-            and 24 < optimisers_apart(out)[2] < 36
+            1 < np.ptp(by_activation(out)["Adam"]) < 7
+            and by_activation(out)["SGD"][2] < by_activation(out)["SGD"][:2].min() - 20
         ),
     ),
     Statement(
@@ -1100,7 +1098,7 @@ STATEMENTS = [
         "with Adam, and far behind with SGD in the same few steps. Only a grid shows that. "
         "Which activation is *best* did not depend on the optimiser.",
         lambda out: (
-            0 < np.ptp(by_activation(out)["Adam"]) < 6
+            0 < by_activation(out)["Adam"][0] - by_activation(out)["Adam"][2] < 7
             and np.ptp(by_activation(out)["SGD"]) > 20
             and all(means.argmax() == 0 for means in by_activation(out).values())
         ),
@@ -1245,6 +1243,19 @@ def numbers_recorded_are_those_drawn(out):
     return all(near) and n == 3 and abs(deep - tested(out, "D deep")) < 0.006
 
 
+def accuracy_on_test_is_near_that_on_validation(out):
+    """The same networks on other digits, 5,000 and 10,000: within less than a point."""
+    drawn = out.scores(ONE_CHANGE)
+    validation = {
+        "A baseline": drawn["baseline"].mean,
+        "A wide": drawn["A wide (256, 64)"].mean,
+        "A best (SGD)": best_rates(out)["SGD"][1],
+        "B MLP": drawn["B MLP (256, 128, dropout)"].mean,
+        "E MLP": drawn["E MLP (100 units)"].mean,
+    }
+    return all(abs(tested(out, name) - mean) < 0.8 for name, mean in validation.items())
+
+
 def seed_0_of_the_deep_network_is_no_lower_than_the_lowest(out):
     first, last = deep_curves(out)[1]
     return lowest_after_one_epoch(out) < first + 0.0006 < last
@@ -1253,6 +1264,7 @@ def seed_0_of_the_deep_network_is_no_lower_than_the_lowest(out):
 FOLLOWS = [
     chosen_is_the_best_on_validation,
     numbers_recorded_are_those_drawn,
+    accuracy_on_test_is_near_that_on_validation,
     seed_0_of_the_deep_network_is_no_lower_than_the_lowest,
     runs_are_those_of_the_recipes,
     changes_are_those_drawn,
