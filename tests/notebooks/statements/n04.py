@@ -737,9 +737,8 @@ STATEMENTS = [
     Statement(
         "at three times that rate, one of four did",
         lambda out: (
-            out.table(SETTINGS)["min"]["E CNN 0.003"]
-            < 90
-            < out.table(SETTINGS)["median"]["E CNN 0.003"]
+            out.table(SETTINGS)["min"]["E CNN 0.003"] < 90
+            and out.table(SETTINGS)["median"]["E CNN 0.003"] > 90
             and out.table(SETTINGS)["count"]["E CNN 0.003"] == 4
         ),
     ),
