@@ -1276,6 +1276,18 @@ def gap_is_the_difference_of_the_means(out):
     )
 
 
+def intervals_are_those_of_their_spread(out):
+    table, counts = out.table(SUMMARY), [5, 3, 3, 3]
+    reach = table["deviation"] * stats.t.ppf(0.975, table["n"] - 1) / np.sqrt(table["n"])
+    below = (table["n"] - 1) / np.sqrt(table["n"]) * table["deviation"]  # no run lies lower
+    return bool(
+        table["n"].tolist() == counts
+        and (abs(table["high"] - table["mean"] - reach) < 0.0003).all()
+        and (abs(table["mean"] - table["low"] - reach) < 0.0003).all()
+        and (table["mean"] - table["worst"]).between(0, below + 0.0002).all()
+    )
+
+
 def wrong_answers_are_those_that_are_not_right(out):
     table = out.table(SURE)
     return bool(
@@ -1368,6 +1380,7 @@ def drawn_digit_is_told_twice(out):
 FOLLOWS = [
     digits_are_not_split,
     gap_is_the_difference_of_the_means,
+    intervals_are_those_of_their_spread,
     wrong_answers_are_those_that_are_not_right,
     mistakes_that_stay_are_among_the_sure_ones,
     classes_recognised_make_up_the_accuracies,
