@@ -256,7 +256,7 @@ _A4 = Reaches.about(
     "A SGD sigmoid", 0.9277, elsewhere=QMNIST_DIGITS, open=_rates("A SGD", OPEN_SGD, " sigmoid")
 )
 _E1 = Reaches.about("E MLP", 0.9744, open=_rates_and_epochs("E MLP", OPEN_RATES))
-_E2 = Reaches.about("E CNN", 0.9897, open=_rates_and_epochs("E CNN"))
+_E2 = Reaches.about("E CNN", 0.9897, open=_rates_and_epochs("E CNN", OPEN_RATES))
 _E3 = Reaches.about("MobileNetV2 head", 0.9589, open=_rates_and_epochs("MobileNetV2 head"))
 
 
@@ -291,7 +291,7 @@ CLAIMS = (
     Claim("B1", "a simple MLP reaches 95 to 97 %", "95-97 %",
           "one run; 10 epochs, Adam 0.001, dropout 0.2",
           Reaches("B MLP", 0.95, 0.97), _first_epoch("B MLP")),
-    Claim("B2", "a CNN exceeds 98 %", "> 98 %", "one run; 3 epochs of the README's 10-15",
+    Claim("B2", "a CNN exceeds 98 %", "> 98 %", "one run; 10 epochs, Adam 0.001",
           Reaches("B CNN", 0.98, inf), _first_epoch("B CNN")),
     Claim("C1", "V0 reaches 91.94 %", "91.94 %", f"one run; {_COURSE}",
           Reaches.about("V0", 0.9194), _runs_of("V0")),

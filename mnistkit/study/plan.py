@@ -23,6 +23,7 @@ from mnistkit.transfer import IMAGE_SIZE
 SEEDS = range(10)
 LOTTERY_SEEDS = range(64)  # of V1, whose runs lie tens of points apart
 TUNING_SEEDS = range(3)
+FEW_SEEDS = range(4)  # of CNNs that train for many minutes
 RATES = {"SGD": (0.03, 0.1, 0.2, 0.3, 0.5, 1.0), "Adam": (0.0003, 0.001, 0.002, 0.003, 0.01)}
 # Where a README names no rate, the library's default stands, and these are tried beside it:
 # a third of it, and three times as much. The claims say what hangs on it.
@@ -137,13 +138,13 @@ def judging_plan(rates: dict[str, float]) -> list[Entry]:
         Entry("A baseline, 10 epochs", _a(epochs=10), data="split"),
         Entry("B MLP", Recipe("B MLP", epochs=10)),
         Entry("E MLP", Recipe("E MLP", **normalized)),
-        *(Entry(f"E MLP {rate:g}", Recipe("E MLP", learning_rate=rate, **normalized))
-          for rate in OPEN_RATES),
+        *(Entry(f"{name} {rate:g}", Recipe(name, learning_rate=rate, **normalized), seeds)
+          for name, seeds in (("E MLP", SEEDS), ("E CNN", FEW_SEEDS)) for rate in OPEN_RATES),
         Entry("D deep", deep),
         Entry("V2", Recipe("V2", **course)),
-        Entry("B CNN", Recipe("B CNN", epochs=3)),
+        Entry("B CNN", Recipe("B CNN", epochs=10), FEW_SEEDS),
         Entry("E CNN", Recipe("E CNN", **normalized)),
-        Entry("E CNN corrected", Recipe("E CNN corrected", **normalized), range(4)),
+        Entry("E CNN corrected", Recipe("E CNN corrected", **normalized), FEW_SEEDS),
         Entry("FastCNN", FAST),
         *(Entry(f"{name} in float32", replace(recipe, precision="float32"))
           for name, recipe in (("V2", Recipe("V2", **course)),

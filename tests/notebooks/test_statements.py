@@ -20,11 +20,6 @@ from tests.notebooks.statements.outputs import Score, scores, to_number
 from tests.notebooks.statements.sentences import readings, sentences, states_something
 
 of_each_notebook = pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
-of_each_covered_one = pytest.mark.parametrize("path", [
-    pytest.param(path, marks=[] if path.stem[:2] in statements.COVERED else
-                 pytest.mark.skip(reason="not in statements.COVERED yet"))
-    for path in find_notebooks()
-], ids=lambda path: path.stem)  # fmt: skip
 
 
 @cache
@@ -45,20 +40,16 @@ def test_committed_outputs_bear_the_words_out_and_agree_with_each_other(path):
     assert statements.failures(committed(path)) == []
 
 
-@of_each_covered_one
+@of_each_notebook
 def test_every_sentence_that_states_something_has_a_statement(path):
     assert statements.uncovered(committed(path)) == []
 
 
-@of_each_covered_one
+@of_each_notebook
 def test_every_printed_number_is_checked_or_stands_elsewhere_too(path):
     outputs = Outputs(path)
     statements.failures(outputs)
     assert statements.unchecked(outputs) == []
-
-
-def test_covered_notebooks_exist():
-    assert {path.stem[:2] for path in find_notebooks()} >= statements.COVERED
 
 
 # --- sentences ------------------------------------------------------------------------------

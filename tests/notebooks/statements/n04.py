@@ -12,7 +12,7 @@ import torch
 from scipy import ndimage, stats
 from torch import nn
 
-from mnistkit import Recipe, build_model, predict_image, random_affine
+from mnistkit import Recipe, build_model, count_parameters, predict_image, random_affine
 from mnistkit.errors import PictureError
 from mnistkit.metrics import interval_of_share
 from mnistkit.notebooks.execute import find_notebooks
@@ -46,6 +46,7 @@ MISTAKES, KERNELS, MAPS = "plot_mistakes(digits", "filters = v2", "second = v2.b
 COMPACT_LAYERS, NINE = 'layer_table(build_model("CompactCNN"))', "nine = random_affine("
 LADDER, GAINS, TEN = "steps = ladder(stored)", "gains = steps", 'errors_of(stored, "CompactCNN")'
 ENSEMBLE, COMPACT, DRAWN = '"CompactCNN ensemble"', "print(compact)", "draw_digit(compact.model)"
+MISREAD = 'high_rate = stored.of("E CNN 0.003")'
 SAVED, TRUSTED, VERDICTS = "save_checkpoint(v2", "load_model(folder", "print_verdicts(["
 PUBLISHED, CORRECTED = "E CNN", "E CNN corrected"
 HEARSAY = {99.748: 1.19e6, 99.738: 4.7e6}  # accuracy in percent, and weights
@@ -322,6 +323,11 @@ def further_run(name):
     runs = 100 * accuracies(name)
     reach = stats.t.ppf(0.975, len(runs) - 1) * runs.std(ddof=1) * math.sqrt(1 + 1 / len(runs))
     return runs.mean() - reach, runs.mean() + reach
+
+
+def lowest(out, name):
+    """The worst of the stored runs, in percent."""
+    return out.table(SETTINGS)["min"][name]
 
 
 def verdict(out, claim):
@@ -722,24 +728,31 @@ STATEMENTS = [
         lambda out: 8 < min(COUNTS) / 100 < max(COUNTS) / 100 < 12,
     ),
     Statement(
-        "A share near 0 in the first table, or a lowest run some ten points below the others in "
-        "the second, is a lost class.",
-        source="What a lost class is, and what it costs.",
+        "At three times our rate one run of four stayed some ten points below the others.",
+        lambda out: (
+            out.table(SETTINGS)["count"]["E CNN 0.003"] == 4
+            and 7 < out.table(SETTINGS)["median"]["E CNN 0.003"] - lowest(out, "E CNN 0.003") < 12
+            and lowest(out, "E CNN 0.003") < 90
+        ),
+    ),
+    Statement(
+        "The table of stored runs knows which test digits each run misread",
+        lambda out: stored_runs().misread("E CNN 0.003").shape == (4, 10_000),
+    ),
+    Statement(
+        "Seed 1 lost the 5s: it reads not one of them as a 5, and all the other classes well.",
+        lambda out: (
+            out.table(MISREAD).loc["1", "5"] == 0
+            and out.table(MISREAD).loc["1"].drop("5").min() > 0.9
+            and (out.table(MISREAD).drop("1") > 0.8).all(axis=None)
+        ),
     ),
     Statement(
         "At the library's rate, 0.001, none of the ten stored runs lost a class",
         lambda out: (
             Recipe("E CNN").learning_rate == stored_runs().rate(PUBLISHED) == 0.001
             and out.table(SETTINGS)["count"][PUBLISHED] == 10
-            and out.table(SETTINGS)["min"][PUBLISHED] > 95
-        ),
-    ),
-    Statement(
-        "at three times that rate, one of four did",
-        lambda out: (
-            out.table(SETTINGS)["min"]["E CNN 0.003"] < 90
-            and out.table(SETTINGS)["median"]["E CNN 0.003"] > 90
-            and out.table(SETTINGS)["count"]["E CNN 0.003"] == 4
+            and lowest(out, PUBLISHED) > 95
         ),
     ),
     Statement(
@@ -1231,8 +1244,11 @@ STATEMENTS = [
     ),
     # --- The verdicts
     Statement(
-        "These come from stored runs on full MNIST, ten seeds each.",
-        lambda out: all(verdict(out, claim)[0][3] == 10 for claim in ("B2", "C3", "C7")),
+        "These come from stored runs on full MNIST, ten seeds each and four of B's CNN.",
+        lambda out: (
+            all(verdict(out, claim)[0][3] == 10 for claim in ("C3", "C7", "E2"))
+            and verdict(out, "B2")[0][3] == 4
+        ),
     ),
     Statement(
         "The brackets hold the 95 % prediction interval of one further run",
@@ -1252,11 +1268,81 @@ STATEMENTS = [
         ),
     ),
     Statement(
+        "E2 *depends on what the README does not say*.",
+        lambda out: verdict(out, "E2")[1] == "depends on what the README does not say",
+    ),
+    Statement(
+        "The stored runs do what README E says (normalised images, Adam), and at our rate of "
+        "0.001, or below it, the CNN with its second softmax stays under the published 98.97 %, at "
+        "0.001 by nearly a point.",
+        lambda out: (
+            (studied(PUBLISHED).normalized, studied(PUBLISHED).optimizer) == (True, "adam")
+            and all(further_run(name)[1] < 98.97 for name in (PUBLISHED, f"{PUBLISHED} 0.0003"))
+            and 0.7 < 98.97 - verdict(out, "E2")[0][0] < 1
+        ),
+    ),
+    Statement(
+        "At three times the rate a class may be lost, as you saw, and then single runs lie so far "
+        "apart that their interval excludes hardly any number.",
+        lambda out: (
+            out.table(MISREAD).loc["1", "5"] == 0
+            and further_run("E CNN 0.003")[0] < 85
+            and further_run("E CNN 0.003")[1] > 100
+        ),
+    ),
+    Statement(
+        "Without the softmax the published number lies inside at our usual settings",
+        lambda out: (
+            further_run("E CNN corrected")[0] < 98.97 < further_run("E CNN corrected")[1]
+            and studied("E CNN corrected").learning_rate == 0.001
+        ),
+    ),
+    Statement(
+        "So perhaps the README trained at another rate or for longer, or its softmax was not in "
+        "the code that it ran.",
+        source="A guess, marked as one.",
+    ),
+    Statement(
         "C3's 98.57 % is an ordinary number for V2, and so is its loss, C7.",
         lambda out: all(
             low < published < high and said == "reproduced"
             for claim, published in (("C3", 98.57), ("C7", 0.0461))
             for (_, low, high, _), said in [verdict(out, claim)]
+        ),
+    ),
+    # --- What we saw
+    Statement(
+        "A convolution uses one small kernel at every position.",
+        source="The definition, as above.",
+    ),
+    Statement(
+        "Four layers of ten kernels do better than A's, B's and E's MLPs of "
+        "[`03_mlp_tuning_qmnist`](03_mlp_tuning_qmnist.ipynb), with a tenth of their parameters or "
+        "less.",
+        lambda out: all(
+            stored_runs().accuracy("V2").mean > stored_runs().accuracy(name).mean
+            and count_parameters(build_model(name)) >= 10 * 7740
+            for name in ("A baseline", "A wide", "B MLP", "E MLP")
+        ),
+    ),
+    Statement(
+        "A softmax before cross-entropy gives the loss a floor of 1.46 and a ceiling of 2.46. Near "
+        "the ceiling, where the model is sure and wrong, the gradient vanishes: it costs accuracy, "
+        "and leaves the model sure of many of its mistakes.",
+        lambda out: (
+            [round(math.log(1 + 9 / math.e), 2), round(math.log(9 + math.e), 2)] == [1.46, 2.46]
+            and weakened(out, "sure and wrong") < 0.001
+            and stored_runs().accuracy("E CNN corrected").mean
+            > stored_runs().accuracy("E CNN").mean + 0.003
+            and out.table(SURE)["given with over 99 %"][PUBLISHED] > 50
+        ),
+    ),
+    Statement(
+        "A small network goes from 98.5 to 99.73 % by more layers and epochs, a rate that rises "
+        "and falls once, and augmentation. Five of them together do hardly better.",
+        lambda out: (
+            [round(v, 2) for v in out.table(LADDER)["accuracy"].iloc[[0, 4]]] == [98.54, 99.73]
+            and 0 < out.table(TEN)["errors"].mean() - out.table(ENSEMBLE)["errors"].mean() < 4
         ),
     ),
 ]

@@ -25,7 +25,7 @@ from tests.notebooks.statements.bounds import stored_runs
 from tests.notebooks.statements.evidence import does
 
 V2, HAND, DRAWN = "v2 = runs.of(", "published, accuracies = 0.9194", "draw_published(rows"
-TESTED, BOTH, TRIED = "tested = judge_runs", "both = pd.DataFrame", "tried = {}"
+TESTED, BOTH, TRIED = "tested = judge_runs", "both = pd.DataFrame", "tried = []"
 BOARD, WHY, COUNTS = "board = scoreboard(runs)", 'board[["measured"', "rename_axis(None)"
 DIRECTIONS, SPREAD, PICKED = "pairs = {", "runs.split_spread(", "on_test = runs.by_epoch("
 TRADEOFF, BITS, AGAIN = "plot_tradeoff(table", 'for name in ("V2", "FastCNN")', "again = run_grid("
@@ -108,11 +108,12 @@ def changed(out):
 
 def at(out, claim, verdict):
     """The settings at which a claim has this verdict."""
-    return {*filter(None, out.table(TRIED).loc[claim, verdict].split("; "))}
+    table = out.table(TRIED).loc[claim]
+    return {*table["setting"][table["verdict"] == verdict]}
 
 
 def settings(out, claim):
-    return {words for cell in out.table(TRIED).loc[claim] for words in cell.split("; ") if words}
+    return {*out.table(TRIED).loc[claim, "setting"]}
 
 
 def rates(out, claim):
@@ -125,7 +126,17 @@ def epochs(out, claim):
 
 def hanging(out):
     """The claims with several verdicts, as the settings change."""
-    return {id for id, row in out.table(TRIED).iterrows() if sum(map(bool, row)) > 1}
+    verdicts = out.table(TRIED)["verdict"]
+    return {id for id, each in verdicts.groupby(level=0) if each.nunique() > 1}
+
+
+def one_more(out, claim, rate):
+    """The ends of the intervals at a rate, in percent."""
+    rows = out.table(TRIED).loc[claim]
+    words = rows["one further run"][rows["setting"].str.split().str[1] == rate]
+    return [
+        tuple(map(float, re.search(r"\[([\d.]+), ([\d.]+)\]", each).groups())) for each in words
+    ]
 
 
 def claim(id):
@@ -527,17 +538,18 @@ STATEMENTS = [
     ),
     # --- What the READMEs do not say
     Statement(
-        "A's runs have MNIST's digits, and B's CNN trains for 3 epochs",
+        "each run does what it says, but for one thing: A's runs have MNIST's digits",
         lambda out: (
             out.text("print(describe(runs))").split()[:4][2:] == ["on", "mnist;"]
-            and "3 epochs of the README's 10-15" in out.table(WHY).loc["B2", "measured"]
+            and [recipe(name).epochs for name in ("V2", "D deep", "B CNN")] == [3, 25, 10]
+            and recipe("E CNN").normalized
         ),
     ),
     Statement(
         "a third of the default and three times as much (for SGD, 0.03 and 0.1 beside 0.3), and "
         "for E1 to E3 three epochs in place of five",
         lambda out: (
-            rates(out, "A1") == rates(out, "A2") == rates(out, "E1")
+            rates(out, "A1") == rates(out, "A2") == rates(out, "E1") == rates(out, "E2")
             and rates(out, "A1") == {"0.0003", "0.001", "0.003"}
             and rates(out, "A3") == rates(out, "A4") == {"0.03", "0.1", "0.3"}
             and all(epochs(out, id) == {"3", "5"} for id in ("E1", "E2", "E3"))
@@ -554,12 +566,12 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "A2, E2 and E3 keep one verdict (for E2 and E3 only a shorter training was tried). The "
-        "other four do not.",
+        "A2 and E3 keep one verdict (for E3 only a shorter training was tried). The other five "
+        "do not.",
         lambda out: (
-            {*out.table(TRIED).index} - hanging(out) == {"A2", "E2", "E3"}
-            and len(hanging(out)) == 4
-            and rates(out, "E2") == rates(out, "E3") == {"0.001"}
+            {*out.table(TRIED).index} - hanging(out) == {"A2", "E3"}
+            and len(hanging(out)) == 5
+            and rates(out, "E3") == {"0.001"}
         ),
     ),
     Statement(
@@ -592,11 +604,32 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "So these four *depend on what the README does not say*.",
+        "E2's is the odd one. At 0.001 and below, no interval reaches 98.97 %.",
+        lambda out: (
+            rates(out, "E2") == {"0.0003", "0.001", "0.003"}
+            and all(high < 98.97 for r in ("0.0003", "0.001") for _, high in one_more(out, "E2", r))
+        ),
+    ),
+    Statement(
+        "At 0.003 one run of four lost a class ([`04_cnn`](04_cnn.ipynb) shows how), so single "
+        "runs lie ten points apart, and an interval from 79 % to beyond 100 excludes hardly any "
+        "number: it holds the published one, but says little for it.",
+        lambda out: (
+            (stored_runs().misread("E CNN 0.003").sum(axis=1) > 900).tolist()
+            == [False, True, False, False]
+            and 8 < 100 * np.ptp(stored_runs().of("E CNN 0.003")["test_accuracy"]) < 12
+            and all(
+                round(low) == 79 and high > 100 and low < 98.97 < high
+                for low, high in one_more(out, "E2", "0.003")
+            )
+        ),
+    ),
+    Statement(
+        "So these five *depend on what the README does not say*.",
         lambda out: (
             hanging(out)
             == claims_found(out, "depends on what the README does not say")
-            == {"A1", "A3", "A4", "E1"}
+            == {"A1", "A3", "A4", "E1", "E2"}
         ),
     ),
     Statement(
@@ -610,17 +643,17 @@ STATEMENTS = [
         lambda out: out["claims reproduced"] / 25 > 0.5 and len(out.table(BOARD)) == 25,
     ),
     Statement(
-        "Two numbers are beaten at the settings that we tried (B1, E3), and one is not reached "
-        "(E2).",
-        lambda out: (
-            claims_found(out, "surpassed") == {"B1", "E3"}
-            and claims_found(out, "not reproduced") == {"E2"}
-            and (out["claims surpassed"], out["claims not reproduced"]) == (2, 1)
-        ),
+        "Two numbers are beaten at the settings that we tried (B1, E3).",
+        lambda out: claims_found(out, "surpassed") == {"B1", "E3"} and out["claims surpassed"] == 2,
     ),
     Statement(
-        "Four hang on a learning rate that the README does not name (A1, A3, A4, E1).",
-        lambda out: hanging(out) == {"A1", "A3", "A4", "E1"} and out[DEPENDING] == 4,
+        "None is missed at all of them, but five hang on a learning rate that the README does not "
+        "name (A1, A3, A4, E1, E2).",
+        lambda out: (
+            not claims_found(out, "not reproduced")
+            and hanging(out) == {"A1", "A3", "A4", "E1", "E2"}
+            and out[DEPENDING] == 5
+        ),
     ),
     Statement(
         "And four are *undecided* (A5, A7, A8, E5)",
@@ -640,8 +673,12 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "E2 is the one accuracy that we do not reach as published",
-        lambda out: claims_found(out, "not reproduced") == {"E2"},
+        "E2 is the one accuracy above our interval at the settings taken here, and only just "
+        "above it.",
+        lambda out: (
+            [id for id, r in rows(out).items() if r.published > r.one_high] == ["E2"]
+            and rows(out)["E2"].published - rows(out)["E2"].one_high < 0.2
+        ),
     ),
     Statement(
         "The second softmax costs about half a point ([`04_cnn`](04_cnn.ipynb) shows why), "
@@ -873,24 +910,28 @@ STATEMENTS = [
         lambda out: all(1 < len(useful(models(out, size))) < 15 for size in (False, True)),
     ),
     Statement(
-        "By cost, these are the corrected V1, E's MLP, and then at once `FastCNN`",
-        lambda out: useful(models(out)) == {"V1 corrected", "E MLP", "FastCNN", "CompactCNN"},
-    ),
-    Statement(
-        "with 99 % after one epoch it beats every costlier network here but one. That one is "
-        "`CompactCNN`",
+        "By cost, these are the corrected V1, E's MLP, `FastCNN`, B's CNN and `CompactCNN`.",
         lambda out: (
-            round(models(out)["FastCNN"][0]) == 99
-            and {
-                name
-                for name, (right, _) in models(out).items()
-                if right > models(out)["FastCNN"][0]
-            }
-            == {"CompactCNN"}
+            useful(models(out)) == {"V1 corrected", "E MLP", "FastCNN", "B CNN", "CompactCNN"}
         ),
     ),
     Statement(
-        "less than a third of its errors for some 250 times the arithmetic",
+        "`FastCNN` reads 99 % after one epoch.",
+        lambda out: round(models(out)["FastCNN"][0]) == 99 and recipe("FastCNN").epochs == 1,
+    ),
+    Statement(
+        "B's CNN stands a hair above it, for sixty times the arithmetic, and its four runs cannot "
+        "tell the two apart.",
+        lambda out: (
+            0 < models(out)["B CNN"][0] - models(out)["FastCNN"][0] < 0.06
+            and 57 < models(out)["B CNN"][1] / models(out)["FastCNN"][1] < 65
+            and len(stored_runs().of("B CNN")) == 4
+            and stored_runs().difference("B CNN", "FastCNN").low < 0
+        ),
+    ),
+    Statement(
+        "`CompactCNN` makes less than a third of `FastCNN`'s errors, for some 250 times the "
+        "arithmetic.",
         lambda out: (
             (100 - models(out)["CompactCNN"][0]) / (100 - models(out)["FastCNN"][0]) < 1 / 3
             and 230 < models(out)["CompactCNN"][1] / models(out)["FastCNN"][1] < 270
@@ -1011,7 +1052,7 @@ STATEMENTS = [
     Statement(
         "For seven accuracies other settings were tried as well; if one of these would "
         "change the verdict, it *depends on what the README does not say*.",
-        lambda out: len(out.table(TRIED)) == 7,
+        lambda out: out.table(TRIED).index.nunique() == 7,
     ),
     Statement(
         "A3 and A4 were picked as the best and the worst run of README A, so for these it "
