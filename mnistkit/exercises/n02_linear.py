@@ -18,13 +18,13 @@ from mnistkit.exercises.exercise import (
     wrong_if,
     yes_or_no,
 )
-from mnistkit.models import MNISTModelV1
 
 
 @exercise(
     "2.1",
     wants="a V1 with 100 hidden units",
-    hint="`MNISTModelV1(...)` takes the width of its hidden layer as `hidden_units`.",
+    hint="`MNISTModelV1(...)` takes the width of its hidden layer as `hidden_units`. In a class "
+    "of your own, the width stands in both linear layers.",
     solution="""
 answer = MNISTModelV1(hidden_units=100)
 print(count_parameters(answer))
@@ -33,15 +33,26 @@ print(count_parameters(answer))
 def wide_v1(answer: object) -> str:
     """V1 as published but for its width."""
     wrong_if(isinstance(answer, type), "that is the class; call it to build a model")
+    layers = [
+        layer
+        for layer in (answer.modules() if isinstance(answer, nn.Module) else ())
+        if not list(layer.children())
+    ]
+    kinds = [type(layer) for layer in layers]
     wrong_if(
-        not isinstance(answer, MNISTModelV1),
-        f"the answer is {what(answer)}, and a V1, `MNISTModelV1(...)`, is asked for",
+        kinds[:4] != [nn.Flatten, nn.Linear, nn.ReLU, nn.Linear],
+        f"the answer is {what(answer)}, and a V1, `MNISTModelV1(...)` or your own, is asked for",
     )
-    width = answer.layers[1].out_features
+    wrong_if(
+        kinds[4:] != [nn.ReLU],
+        "this one lacks the ReLU on its logits; leave it as published",
+    )
+    shapes = [(layer.in_features, layer.out_features) for layer in (layers[1], layers[3])]
+    width = layers[1].out_features
     wrong_if(width != 100, f"it has {width} hidden units, and 100 are asked for")
     wrong_if(
-        not isinstance(answer.layers[4], nn.ReLU),
-        "this one lacks the ReLU on its logits; leave it as published",
+        shapes != [(784, 100), (100, 10)],
+        f"its linear layers are {shapes}, expected [(784, 100), (100, 10)]",
     )
     return "79,510 parameters, ten times as many. Is it still a lottery? That is 2.2."
 

@@ -151,6 +151,9 @@ ANSWERS = {
     ],
     "2.1": [
         (MNISTModelV1(100), "right"),
+        (make_leaky(nn.ReLU(), hidden=100), "right"),
+        (make_leaky(hidden=100), "lacks the ReLU"),
+        (make_leaky(nn.ReLU(), hidden=100)[1:], "a model, Sequential, and a V1"),
         (MNISTModelV1(), "10 hidden units, and 100"),
         (MNISTModelV0(100), "a model, MNISTModelV0, and a V1"),
         (MNISTModelV1(100, relu_on_logits=False), "lacks the ReLU"),

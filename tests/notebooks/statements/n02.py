@@ -20,7 +20,9 @@ from tests.notebooks.statements.evidence import does, pixels, sample
 from tests.notebooks.statements.outputs import Outputs
 
 LOADED, PARAMETERS, RECORDS = "digits = load_digits(", "seeds = 64", "result_0 = evaluate("
-LAYERS, COUNTS, BY_HAND = "layer_table(model_0)", "print(MNISTModelV1()", "by_hand = MNISTModelV0()"
+WRITTEN_V0, WRITTEN_V1 = "class V0(nn.Module)", "class V1(nn.Module)"
+LAYERS, COUNTS, BY_HAND = "layer_table(my_v0)", 'print("V1:", count', "by_hand = V0()"
+CHECKED, BY_LOOP, BY_FIT = "def check_network(", "by_loop = V0()", "by_fit = MNISTModelV0()"
 TRAIN, CURVES, STACKS = (
     "history_0 = train(model_0)",
     "plot_history(",
@@ -37,6 +39,8 @@ HEAP = r"(\d) lost: (\d+) values from ([\d.]*\d) to ([\d.]*\d)"
 ENDS = r"V0 (\w+) ([\d.]*\d) to ([\d.]*\d)"
 PUBLISHED, NEAREST_MEAN = 73.27, 0.82  # C2, and what 01 records
 V0, V1, CORRECTED = "V0", "V1", "V1 corrected"
+ANSWERS = [True, False, True]  # same shapes; equal logits, before and after copying weights
+RAMP = torch.arange(784.0).view(1, 1, 28, 28)
 
 
 def runs_of(out):
@@ -225,6 +229,48 @@ def losses(out):
     return out.numbers(BY_HAND, r"loss ([\d.]+)")
 
 
+def loop_losses(out):
+    """Mean loss of the loop's first hundred batches, of its last hundred, and of all."""
+    return out.numbers(BY_LOOP, r"(?:hundred|all) ([\d.]+)")
+
+
+def answers(out, source):
+    """What a comparison of two networks prints, line by line."""
+    return [word == "True" for word in re.findall(r"True|False", out.text(source))]
+
+
+def shapes(out, source):
+    """The shape of each parameter that a comparison lists, as text."""
+    return dict(re.findall(r"^(layers\S+) +\((.+?),?\)$", out.text(source), re.M))
+
+
+def layers_named(out, source):
+    return {name.split(".")[1] for name in shapes(out, source)}
+
+
+def written_layers(out, source):
+    return re.findall(r"^ +nn\.\w+\(", out.cell(source).source, re.M)
+
+
+def step_is_the_rate_times_the_slope():
+    weight = nn.Parameter(torch.tensor([1.0, 2.0]))
+    (weight**2).sum().backward()
+    torch.optim.SGD([weight], lr=0.1).step()
+    return torch.allclose(weight, torch.tensor([1 - 0.1 * 2, 2 - 0.1 * 4]))
+
+
+def slope_after(backwards):
+    weight = nn.Parameter(torch.tensor(3.0))
+    for _ in range(backwards):
+        (weight * weight).backward()
+    return weight.grad.item()
+
+
+def mode_matters(model):
+    images = sample().test.inputs()[:8]
+    return not torch.equal(model.train()(images), model.eval()(images))
+
+
 def intervals_are_of_the_mean(out):
     """Whether the ends are those of Student's t: 95 % of such intervals hold the mean."""
     table = out.table(SUMMARY)
@@ -265,20 +311,104 @@ STATEMENTS = [
         "(https://icml.cc/Conferences/2010/papers/432.pdf)) after each layer: negative numbers "
         "become 0, positive ones stay.",
         lambda out: (
-            re.findall(r"Linear|ReLU", out.text(COUNTS)) == ["Linear", "ReLU"] * 2
+            re.findall(r"Linear|ReLU", out.text(WRITTEN_V1)) == ["Linear", "ReLU"] * 2
             and F.relu(torch.tensor([-2.0, 3.0])).tolist() == [0, 3]
         ),
     ),
     Statement("Such a function between layers, one that is not linear", source="A definition."),
     Statement(
         "The ten numbers between V1's two layers are its *hidden units*.",
-        lambda out: re.findall(r"(?:in|out)_features=(\d+)", out.text(COUNTS))[1:3] == ["10"] * 2,
+        lambda out: (
+            re.findall(r"(?:in|out)_features=(\d+)", out.text(WRITTEN_V1))[1:3] == ["10"] * 2
+        ),
     ),
     Statement(
         "A ReLU learns nothing, so the number of parameters must be the same.",
         lambda out: (
             len({*out.numbers(COUNTS, r"V[01]: (\d+)")}) == 1 and not [*nn.ReLU().parameters()]
         ),
+    ),
+    Statement(
+        "Give it a batch of 32 images.",
+        lambda out: "images: (32, 1, 28, 28)" in out.text(WRITTEN_V0),
+    ),
+    Statement(
+        "has nothing to do with the classes of digits",
+        source="A word of Python's, and one of classification.",
+    ),
+    Statement("It needs two methods:", source="PyTorch: __init__ and forward of nn.Module."),
+    Statement(
+        "`nn.Flatten` lays the rows of an image end to end.",
+        lambda out: (
+            torch.equal(nn.Flatten()(RAMP)[0].view(28, 28)[1], RAMP[0, 0, 1])
+            and out.table(LAYERS)["output"].iloc[0] == 784
+        ),
+    ),
+    Statement(
+        "`nn.Linear(784, 10)` is a linear layer that takes 784 numbers and gives 10.",
+        lambda out: (
+            does(WRITTEN_V0, "nn.Linear(784, 10)")(out)
+            and out.table(LAYERS)["output"].tolist()[:2] == [784, 10]
+        ),
+    ),
+    Statement(
+        "One row of ten logits for each image.",
+        lambda out: "logits: (32, 10)" in out.text(WRITTEN_V0),
+    ),
+    Statement(
+        "They are there. The library has a V0 of its own",
+        lambda out: out.table(LAYERS)["parameters"].iloc[1] == 7850,
+    ),
+    Statement(
+        "The library has a V0 of its own, `MNISTModelV0`. Is it the network that you wrote? Then "
+        "its parameters must have the same names and shapes, and with equal weights it must give "
+        "equal logits.",
+        does(CHECKED, "check_network(my_v0, MNISTModelV0())", "shapes[0] == shapes[1]", "load_"),
+    ),
+    Statement(
+        "Once these are copied, all the logits are equal, to the last decimal: it is the same "
+        "network.",
+        lambda out: answers(out, CHECKED) == ANSWERS,
+    ),
+    Statement(
+        "Not at first, since each model drew random weights of its own.",
+        lambda out: answers(out, CHECKED) == ANSWERS,
+    ),
+    Statement(
+        "The names are paths: `layers.1.weight` is the matrix of layer 1, counted from 0. Layer "
+        "0, which flattens, has no parameters. A matrix has one row for each number that comes "
+        "out, hence 10 x 784.",
+        lambda out: (
+            shapes(out, CHECKED)["layers.1.weight"] == "10, 784"
+            and {name[7] for name in shapes(out, CHECKED)} == {"1", "2"}
+            and out.table(LAYERS)["layer"].iloc[0] == "Flatten"
+        ),
+    ),
+    Statement(
+        "To write it, copy V0 and add two lines.",
+        lambda out: (
+            len(written_layers(out, WRITTEN_V1)) - len(written_layers(out, WRITTEN_V0))
+            == out.cell(WRITTEN_V1).source.count("nn.ReLU()")
+            == 2
+        ),
+    ),
+    Statement(
+        "One name must change, though.",
+        lambda out: len(layers_named(out, COUNTS) - layers_named(out, CHECKED)) == 1,
+    ),
+    Statement(
+        "The second linear layer was `layers.2` and is now `layers.3`, for a ReLU has taken its "
+        "place. And your V1 is the library's, too.",
+        lambda out: (
+            layers_named(out, CHECKED) == {"1", "2"}
+            and layers_named(out, COUNTS) == {"1", "3"}
+            and "(2): ReLU" in out.text(WRITTEN_V1)
+            and answers(out, COUNTS) == ANSWERS
+        ),
+    ),
+    Statement(
+        "The next two sections train yours; after them we use the library's.",
+        lambda out: does(BY_LOOP, "V0()")(out) and does(TRAIN, "model_0 = MNISTModelV0()")(out),
     ),
     # --- How a network learns
     Statement(
@@ -306,10 +436,11 @@ STATEMENTS = [
         source="Rumelhart, Hinton and Williams, 1986, Nature 323.",
     ),
     Statement(
-        "Do it once by hand, with 32 digits.",
+        "Do it once by hand, with the 32 digits from above.",
         lambda out: (
             does(PARAMETERS, "batch_size = 32 ")(out)
-            and does(BY_HAND, "next(iter(digits.train.loader(batch_size)))")(out)
+            and does(WRITTEN_V0, "next(iter(digits.train.loader(batch_size)))")(out)
+            and does(BY_HAND, "cross_entropy(by_hand(images), labels)")(out)
         ),
     ),
     Statement(
@@ -334,6 +465,110 @@ STATEMENTS = [
             and abs(fit_32(500)[1] - fit_32(50)[1]) < 0.05
         ),
     ),
+    # --- The loop, written out
+    Statement(
+        "In real training the steps go on through all the digits, and PyTorch does in one line "
+        "each what we did by hand:",
+        lambda out: out.number(BY_LOOP, r"([\d,]+) batches") == math.ceil(55_000 / 32),
+    ),
+    Statement(
+        "`TensorDataset` makes a `Dataset` of two tensors, images and labels",
+        does(BY_LOOP, "TensorDataset(digits.train.inputs(), digits.train.labels)"),
+    ),
+    Statement(
+        "It is given the parameters and the learning rate, and its `step()` does what the last "
+        "two lines of the cell above do.",
+        lambda out: (
+            does(BY_LOOP, "SGD(by_loop.parameters(), lr=learning_rate)")(out)
+            and out.cell(BY_HAND).source.endswith("parameter -= learning_rate * parameter.grad")
+            and step_is_the_rate_times_the_slope()
+        ),
+    ),
+    Statement(
+        'a *GPU*, `"cuda"`, which does thousands of multiplications at a time',
+        source="NVIDIA's data sheets: thousands of arithmetic units on a chip.",
+    ),
+    Statement(
+        "A model and its batches must be on the same device, so both are moved there with "
+        "`.to(device)`.",
+        does(BY_LOOP, "V0().to(device)", "images.to(device), labels.to(device)"),
+    ),
+    Statement(
+        "To V0 that makes no difference, but some layers of later notebooks work differently "
+        "while they are trained.",
+        lambda out: (
+            does(BY_LOOP, "V0()", "by_loop.train()")(out)
+            and mode_matters(build_model("D deep", seed=0))
+            and not mode_matters(build_model("V0", seed=0))
+        ),
+    ),
+    Statement(
+        "`backward()` *adds* to the slopes that are there, so `zero_grad()` must clear them in "
+        "each step.",
+        lambda out: slope_after(backwards=2) == 2 * slope_after(backwards=1) != 0,
+    ),
+    Statement(
+        "Two things are left to chance: the initial weights, and the order in which the digits "
+        "come.",
+        source="V0 has no dropout, and the batches are not changed.",
+    ),
+    Statement(
+        "A *seed*, the number from which random numbers are made, fixes them: the same seed gives "
+        "the same numbers again.",
+        lambda out: answers(out, BY_FIT) == [True] * 4,
+    ),
+    Statement("One epoch, then.", lambda out: does(BY_FIT, "epochs=1,")(out)),
+    Statement(
+        "Above, the loss was 2.27 at first.",
+        lambda out: abs(losses(out)[0] - 2.27) < 0.0051,
+    ),
+    Statement(
+        "(`set_num_threads(1)` keeps to one core of the processor: a network this small is not "
+        "worth sharing out.)",
+        source="mnistkit/utils/devices.py::choose_threads.",
+    ),
+    Statement(
+        "The loss falls to a quarter within one epoch, and now on digits that the model had not "
+        "seen before: each batch is new to it when its loss is taken.",
+        lambda out: (
+            abs(loop_losses(out)[1] / loop_losses(out)[0] - 0.25) < 0.04
+            and out.cell(BY_LOOP).source.count("for images, labels in data_loader") == 1
+            and does(BY_LOOP, "shuffle=True")(out)
+        ),
+    ),
+    Statement(
+        "The library's `fit` is this loop.",
+        lambda out: answers(out, BY_FIT) == [True] * 4,
+    ),
+    Statement(
+        "from the same seeds, and compare the weights",
+        lambda out: (
+            does(BY_LOOP, "torch.manual_seed(0)", "torch.Generator().manual_seed(0)")(out)
+            and does(BY_FIT, "torch.manual_seed(0)", "seed=0", "torch.equal(weights")(out)
+        ),
+    ),
+    Statement(
+        "`fit` itself sees to the seed of the order (`seed=0`), so only that of the weights is "
+        "set beforehand.",
+        does(BY_FIT, "torch.manual_seed(0)\nby_fit = MNISTModelV0()", "seed=0"),
+    ),
+    Statement(
+        "all 7,960 weights and biases are equal, to the last decimal",
+        lambda out: (
+            answers(out, BY_FIT) == [True] * 4
+            and {7960} == {*out.numbers(COUNTS, r"V0: (\d+)")}
+            and out.text(BY_FIT).split()[::3] == [*shapes(out, CHECKED)]
+        ),
+    ),
+    Statement(
+        "one call of `fit` stands for the loop",
+        lambda out: abs(loop_losses(out)[2] - out.table(TRAIN)["train_loss"].iloc[0]) < 0.001,
+    ),
+    Statement(
+        "What it adds is a progress bar, a table of what it saw, and a message if the loss stops "
+        "being a number.",
+        source="mnistkit/training.py: History, TrainingError, progress_bar.",
+    ),
     # --- Train V0
     Statement(
         "Three epochs of SGD, as published.",
@@ -348,6 +583,11 @@ STATEMENTS = [
         lambda out: all("test" not in out.cell(cell).source for cell in (TRAIN, CURVES)),
     ),
     Statement(
+        "The training loss of the first epoch is your loop's, because weights and order started "
+        "from the same seeds.",
+        lambda out: abs(loop_losses(out)[2] - out.table(TRAIN)["train_loss"].iloc[0]) < 0.001,
+    ),
+    Statement(
         "Above 90 % on validation after one epoch: even a linear model reads most digits, and "
         "scores nearly ten percentage points more than the nearest mean digit of [`01_data`]",
         lambda out: (
@@ -359,7 +599,7 @@ STATEMENTS = [
     Statement(
         "V1 has everything that V0 has, and a ReLU after each layer.",
         lambda out: (
-            re.findall(r"(\d)\): (\w+)", out.text(COUNTS))
+            re.findall(r"(\d)\): (\w+)", out.text(WRITTEN_V1))
             == [*zip("01234", ["Flatten", "Linear", "ReLU", "Linear", "ReLU"], strict=True)]
             and out.table(LAYERS)["layer"].tolist() == ["Flatten", "Linear", "Linear"]
         ),
@@ -382,11 +622,8 @@ STATEMENTS = [
     ),
     # --- One run is not a result
     Statement(
-        "Chance decides two things here: the initial weights and the order of the digits.",
-        source="fit and build_model draw nothing else; V0 and V1 have no dropout.",
-    ),
-    Statement(
-        "A *seed*, the number from which all random numbers of a run are made, fixes both.",
+        "Chance decides two things here, the initial weights and the order of the digits, and in "
+        "each run one seed fixes both.",
         lambda out: np.ptp(out.numbers(ALONE, r"([\d.]+%)")) < 0.003,
     ),
     Statement(
@@ -924,6 +1161,11 @@ def steps_by_hand_start_at_chance_and_learn(out):
     return losses == sorted(losses, reverse=True) and 2.2 < losses[0] < 2.4 and losses[-1] < 0.4
 
 
+def loop_sees_each_training_digit_once(out):
+    batches, size = out.numbers(BY_LOOP, r"([\d,]+) batches of at most (\d+) digits")
+    return batches == math.ceil(55_000 / size)
+
+
 def digits_are_split_as_everywhere(out):
     splits = out.numbers(LOADED, r"([\d,]+) (?:train|valid|test)")
     return splits == [55_000, 5_000, 10_000] and out.number(LOADED, r"(\d+) threads?") >= 1
@@ -951,6 +1193,7 @@ def digits_with_ten_zeros_are_read_as_0(out):
 
 FOLLOWS = [
     digits_are_split_as_everywhere,
+    loop_sees_each_training_digit_once,
     looks_are_every_100_batches,
     steps_by_hand_start_at_chance_and_learn,
     unharmed_runs_lost_one_class_the_first,
