@@ -277,6 +277,7 @@ def test_recorded_numbers_out_of_bounds_or_without_are_named(small):
         "deviation has bounds and is not recorded",
         "mean of training pixels has bounds and is not recorded",
         "nearest mean, test has bounds and is not recorded",
+        "ten lines, validation has bounds and is not recorded",
     ]
     outputs = copy.deepcopy(committed(find_notebooks(["01"])[0]))
     outputs.records = [
