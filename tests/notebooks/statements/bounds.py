@@ -77,8 +77,10 @@ def bounds_of(notebook: str) -> dict[str, Bounds]:
 
 
 BOUNDS: dict[str, dict[str, Bounds]] = {
-    # No chance in it but how sums are rounded: digits, and means of them.
+    # No chance in it but how sums are rounded: digits, and means of them. The network of ten lines
+    # is another run wherever they are rounded otherwise: five seeds gave 93.7 to 94.4 %.
     "01_data": {
+        "ten lines, validation": (0.928, 0.953),
         "nearest mean, test": exactly(0.82, 0.001),
         "mean of training pixels": exactly(0.1307, 0.00005),
         "deviation": exactly(0.3081, 0.00005),

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import torch
 
+from mnistkit.notebooks.execute import find_notebooks
 from tests.notebooks.statements import Statement
 from tests.notebooks.statements.bounds import stored_runs
 from tests.notebooks.statements.evidence import (
@@ -16,6 +17,7 @@ from tests.notebooks.statements.evidence import (
     sample_labels,
 )
 
+NETWORK, ANSWERS, SHARE = "model = nn.Sequential", "answers = model(", "first_share = ("
 SPLITS, FIRST = "digits = load_digits(source, seed=seed", "one_image, one_label ="
 SHOWN, TABLE, CLASSES = "torch.randperm(", "digit[6:22", "plot_class_distribution("
 CONSTANTS, BACK, HISTOGRAM = (
@@ -27,6 +29,8 @@ BATCH, SIZES, SPEED, SAME = "next(iter(train_loader))", "sizes = [", "usual, fas
 GUESSES, WRITERS, APART = "guesses = ", "students = (digits.test.series == 4).int()", "apart = "
 SEVENS, MEANS, NEAREST, HALVES = "sevens = ", "means = torch.stack", "distances = ", "by_student ="
 SHARES = r"(\w+): ([\d,]+) digits, fewest (\d) \(([\d.]+) %\), most (\d) \(([\d.]+) %\)"
+GLOSSARY = find_notebooks(["01"])[0].with_name("GLOSSARY.md")
+LOADER = "digits.train.loader(batch_size=64, shuffle=True, seed=seed)"
 SPLIT = r"([\d,]+) (?:train|valid|test)"
 
 
@@ -97,18 +101,192 @@ def splits(out) -> str:
     return out.text(SPLITS).strip().splitlines()[-1]
 
 
+def read_as(out):
+    """The network's answers to the first validation digits, in the order of the figure."""
+    words = out.alt(ANSWERS).partition(": ")[2].rstrip(".").split("; ")
+    return [int(word.removeprefix("read as ")) for word in words]
+
+
+def ten_lines(out):
+    """The code that loads the digits, makes the network and trains it."""
+    return [line for cell in (SPLITS, NETWORK) for line in out.cell(cell).source.splitlines()]
+
+
+def first_share(out):
+    """What share of the validation digits the network of the opening reads."""
+    return out.number(SHARE, r"rightly: ([\d.]+%)")
+
+
+def spoiled(share, digits=6):
+    """How often a number of some digits holds a mistake, if each is right with that share."""
+    return 1 - share**digits
+
+
+def explained_in(*terms):
+    """The notebooks in which terms are explained, as the glossary says."""
+    lines = GLOSSARY.read_text(encoding="utf-8").splitlines()
+    found = [line for term in terms for line in lines if line.startswith(f"- **{term}**: ")]
+    assert len(found) == len(terms)
+    return {re.search(r"\(\[(\d\d)\]", line)[1] for line in found}
+
+
+def first_batches():
+    """The labels of the first batch of two loaders with the same seed, of the sample."""
+    loaders = (sample().train.loader(batch_size=64, shuffle=True, seed=0) for _ in range(2))
+    return [next(iter(loader))[1] for loader in loaders]
+
+
 STATEMENTS = [
+    # --- The opening
+    Statement(
+        "Around 1990 NIST, the American standards institute, had forms filled in by hand, by "
+        "employees of the Census Bureau and by high-school students.",
+        source="Yadav and Bottou, 2019; LeCun et al., 1998, section III: SD-3 and SD-1.",
+    ),
+    Statement(
+        "From their digits Yann LeCun and his colleagues at Bell Labs, who were teaching networks "
+        "to read, made MNIST",
+        source="LeCun et al., 1998, section III; Yadav and Bottou, 2019.",
+    ),
+    Statement(
+        "the first of these papers reports, was by then reading several million bank cheques a day",
+        source="LeCun et al., 1998, the abstract: deployed commercially, several million a day.",
+    ),
+    Statement(
+        "an amount of six digits then holds a mistake about once in seventeen",
+        lambda out: round(1 / spoiled(0.99)) == 17,
+    ),
+    Statement(
+        "the first cells do it in ten lines",
+        lambda out: len(ten_lines(out)) == 10,
+    ),
+    # --- A network in ten lines
+    Statement(
+        "Ten lines of Python are enough to watch one learn.",
+        lambda out: len(ten_lines(out)) == 10 and first_share(out) > 0.9,
+    ),
+    Statement(
+        "The first two of them load the digits and print how many there are. Most are there to "
+        "learn from (`train`).",
+        lambda out: (
+            len(out.cell(SPLITS).source.splitlines()) == 2
+            and re.findall(r"\d (\w+)", splits(out))[0] == "train"
+            and out.numbers(SPLITS, SPLIT)[0] > sum(out.numbers(SPLITS, SPLIT)) / 2
+        ),
+    ),
+    Statement(
+        "The other eight lines make a network and train it, with PyTorch.",
+        lambda out: len(out.cell(NETWORK).source.splitlines()) == 8,
+    ),
+    Statement(
+        "It starts with random numbers, looks at the digits for learning, each of them once, and "
+        "after every look corrects its numbers a little.",
+        lambda out: (
+            does(NETWORK, "torch.manual_seed(seed)", "    optimiser.step()")(out)
+            and re.findall(r"for .*", out.cell(NETWORK).source)
+            == [
+                "for images, labels in digits.train.loader(batch_size=64, shuffle=True, seed=seed):"
+            ]
+            and torch.equal(two_epochs()[0].sort().values, sample().train.labels.sort().values)
+        ),
+    ),
+    Statement(
+        "nothing in them will stay unexplained",
+        source="A promise: the sections below, 02_linear_vs_relu and 03_mlp_tuning keep it.",
+    ),
+    Statement(
+        "Nothing was printed, but the numbers in `model` are no longer random.",
+        lambda out: not out.cell(NETWORK).outputs and first_share(out) > 0.9,
+    ),
+    Statement(
+        "Asked about digits that it was trained on, it might only remember. So ask it about the "
+        "*validation* digits, the ones that were kept aside.",
+        does(ANSWERS, "model(digits.validation.inputs())", "digits.validation.images[:8]"),
+    ),
+    Statement(
+        "For each picture the network gives ten numbers, one for each digit from 0 to 9, and the "
+        "place of the largest is its answer.",
+        lambda out: (
+            does(NETWORK, "nn.Linear(128, 10))\n")(out) and does(ANSWERS, ".argmax(dim=1)")(out)
+        ),
+    ),
+    Statement(
+        "Here are its first eight answers.",
+        lambda out: len(read_as(out)) == len(panels(out, ANSWERS)) == 8,
+    ),
+    Statement(
+        "Nobody told it what a 4 looks like, and it knows one when it sees one.",
+        lambda out: read_as(out)[1] == 4 and first_share(out) > 0.9,  # the 1 and the 4: by eye
+    ),
+    Statement(
+        "But look at the last digit: that is a 2, and the network says 9.",
+        lambda out: read_as(out)[:7] == [1, 4, 2, 7, 6, 0, 9] and read_as(out)[7:] == [9],
+    ),
+    Statement("Eight digits are few.", lambda out: len(read_as(out)) == 8),
+    Statement(
+        "(Somebody who guesses is right one time in ten.)",
+        source="Guessing one of ten classes at random is right with probability 1/10.",
+    ),
+    Statement(
+        "it reads about 94 digits in 100",
+        lambda out: abs(first_share(out) - 0.94) < 0.008,
+    ),
+    Statement(
+        "For ten lines and a few seconds that is a lot.",
+        lambda out: first_share(out) > out["nearest mean, test"] + 0.1,
+    ),
+    Statement(
+        "of the amounts with six digits, about three in ten would hold a mistake",
+        lambda out: 0.27 < spoiled(first_share(out)) < 0.34,
+    ),
+    Statement(
+        "The best network of this series gets beyond 99.7 % ([`04_cnn`](04_cnn.ipynb)), and learns "
+        "in a loop much like this one.",
+        lambda out: stored_runs().of("CompactCNN")["test_accuracy"].mean() > 0.997,
+    ),
+    Statement(
+        "The rest of this notebook says what went into the ten lines: which digits, as what "
+        "numbers, how many of them at a time, and why some were kept aside.",
+        lambda out: (
+            [
+                heading
+                for cell in out.cells
+                for heading in re.findall(r"^## (.*)$", cell.source, flags=re.M)
+                if heading in ("Which digits do we have?", "Look before you compute", "A batch")
+                or heading == "Why three splits?"
+            ]
+            == [
+                "Which digits do we have?",
+                "Look before you compute",
+                "A batch",
+                "Why three splits?",
+            ]
+        ),
+    ),
+    Statement(
+        "What happened in the loop is for [`02_linear_vs_relu`](02_linear_vs_relu.ipynb); only "
+        "`Adam` has to wait until [`03_mlp_tuning_qmnist`](03_mlp_tuning_qmnist.ipynb).",
+        lambda out: (
+            does(NETWORK, "torch.optim.Adam(", "loss.backward()", "nn.Linear", "nn.ReLU")(out)
+            and explained_in("loss", "backpropagation", "linear layer", "ReLU") == {"02"}
+            and explained_in("Adam") == {"03"}
+        ),
+    ),
     # --- Which digits do we have?
     Statement(
-        "`load_digits` takes the first source that it can get",
+        "The first line was `load_digits`.",
+        lambda out: "load_digits(" in ten_lines(out)[0],
+    ),
+    Statement(
+        "It takes the first source that it can get",
         source="tests/utils/test_sources.py: what is on disk, then a download, then the sample.",
     ),
     Statement(
-        "MNIST's original files ([LeCun, Bottou, Bengio and Haffner, 1998]",
+        "([LeCun, Bottou, Bengio and Haffner, 1998]",
         source="Gradient-based learning applied to document recognition, Proc. IEEE 86 (11).",
     ),
     Statement(
-        "a careful reconstruction of them ([Yadav and Bottou, 2019]",
+        "QMNIST, Yadav and Bottou's careful reconstruction of them",
         source="Cold Case: The Lost MNIST Digits, arXiv 1905.10498.",
     ),
     Statement(
@@ -124,13 +302,22 @@ STATEMENTS = [
         lambda out: {splits(out).partition(":")[0]} == {r.source for r in out.records},
     ),
     Statement(
-        "A number is worth little without the name of its data, so look at this line first",
+        "A number is worth little without the name of its data, so look at that line first",
         source="Advice; the line names the data, as the statement before checks.",
     ),
     Statement(
         "The digits come in three *splits*: *train* to learn from, *validation* to choose by, "
         "*test* to report on.",
         lambda out: re.findall(r"\d (\w+)", splits(out)) == ["train", "validation", "test"],
+    ),
+    Statement(
+        "The loop saw digits of train alone, and the answers were about validation.",
+        lambda out: (
+            does(NETWORK, "in digits.train.loader(")(out)
+            and does(ANSWERS, "model(digits.validation.inputs())")(out)
+            and not re.search("validation|test", out.cell(NETWORK).source)
+            and not any("test" in out.cell(cell).source for cell in (ANSWERS, SHARE))
+        ),
     ),
     Statement(
         "You will see below why it takes three.",
@@ -202,10 +389,21 @@ STATEMENTS = [
             for split in (sample().train, sample().validation, sample().test)
         ),
     ),
+    Statement(
+        "Our network's 94 % was an accuracy.", lambda out: round(first_share(out), 2) == 0.94
+    ),
     # --- Mean and standard deviation
     Statement(
         "Networks learn faster when their inputs are centred and of size about one.",
         source="LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998.",
+    ),
+    Statement(
+        "(Ours was given plain numbers from 0 to 1, and learned all the same.)",
+        lambda out: (
+            "from 0 to 1" in out.text(BATCH)
+            and "normalized" not in out.cell(NETWORK).source + out.cell(ANSWERS).source
+            and first_share(out) > 0.9
+        ),
     ),
     Statement(
         "README D writes the constants 0.1307 and 0.3081",
@@ -279,6 +477,32 @@ STATEMENTS = [
         lambda out: "images: (64, 1, 28, 28)" in out.text(BATCH),
     ),
     Statement(
+        "The loop took one batch at a time, and corrected the network once for each.",
+        lambda out: (
+            does(NETWORK, "batch_size=64")(out)
+            and out.cell(NETWORK).source.count("    optimiser.step()") == 1
+        ),
+    ),
+    Statement(
+        "Our loop was one epoch. What shape had the first batch that it saw?",
+        lambda out: (
+            "digits.train.loader(batch_size=64, shuffle=True, seed=seed)"
+            in out.cell(NETWORK).source
+            and does(BATCH, "digits.train.loader(batch_size=64, shuffle=True, seed=seed)")(out)
+            and out.cell(NETWORK).source.count("for ") == 1
+            and torch.equal(*first_batches())
+        ),
+    ),
+    Statement(
+        "Hundreds of small corrections, then, made a reader of random numbers.",
+        lambda out: (
+            200 < out.number(SIZES, r"(\d+) batches") < 1000
+            and does(BATCH, "batch_size=64")(out)
+            and does(NETWORK, "batch_size=64")(out)
+            and first_share(out) > 0.9
+        ),
+    ),
+    Statement(
         "It also shuffles, so that each *epoch*, one pass over all training digits, sees them in "
         "a different order.",
         lambda out: (
@@ -288,7 +512,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The last one is smaller unless 64 divides the number of digits.",
+        "The last batch is smaller unless 64 divides the number of digits.",
         lambda out: (
             out.numbers(SIZES, r"first has (\d+), the last (\d+)")
             == [64, out.number(SPLITS, r"([\d,]+) train") % 64]
@@ -346,6 +570,20 @@ STATEMENTS = [
     ),
     # --- Why three splits?
     Statement(
+        "Our network learned from train, so train could not say how well it reads: it might know "
+        "those digits by heart.",
+        does(NETWORK, "in digits.train.loader("),
+    ),
+    Statement(
+        "But it had not seen the validation digits either.",
+        lambda out: "validation" not in out.cell(NETWORK).source,
+    ),
+    Statement(
+        "Perhaps you would already like to change a number in the ten lines, to see whether 94 % "
+        "becomes 95.",
+        lambda out: len(ten_lines(out)) == 10 and round(first_share(out), 2) == 0.94,
+    ),
+    Statement(
         "*Test* tells how good it is on digits that it has never seen.",
         lambda out: out.number(WRITERS, r"in both: +(\d+)") == 0,
     ),
@@ -371,6 +609,14 @@ STATEMENTS = [
     Statement(
         "Had we chosen *on* test, nobody could have told.",
         source="No digits would have been left to tell by.",
+    ),
+    Statement(
+        "That is why our network was asked about validation digits: change its ten lines as often "
+        "as you like, and test will know nothing of it.",
+        lambda out: (
+            does(ANSWERS, "model(digits.validation.inputs())")(out)
+            and not any(".test" in out.cell(c).source for c in (SPLITS, NETWORK, ANSWERS, SHARE))
+        ),
     ),
     # --- Who wrote them?
     Statement(
@@ -453,6 +699,10 @@ STATEMENTS = [
         lambda out: abs(out["nearest mean, test"] - 0.8) < 0.03,
     ),
     Statement(
+        "Ours, if on validation digits, was well above it.",
+        lambda out: first_share(out) > out["nearest mean, test"] + 0.1,
+    ),
+    Statement(
         "One of the published models does so in about a third of its runs",
         lambda out: (
             0.28
@@ -465,6 +715,11 @@ STATEMENTS = [
         lambda out: halves(out)[1] > halves(out)[0] + 0.05,
     ),
     # --- What we saw
+    Statement(
+        "Ten lines, and one look at each training digit, make a network that reads about 94 % of "
+        "digits it has never seen.",
+        lambda out: len(ten_lines(out)) == 10 and abs(out["ten lines, validation"] - 0.94) < 0.008,
+    ),
     Statement(
         "MNIST is 70,000 small grey pictures, with nearly equal numbers of each digit.",
         lambda out: (
@@ -521,6 +776,11 @@ def splits_are_drawn_as_printed(out):
     return printed == [count for count, *_ in shares(out).values()] == [55_000, 5_000, 10_000]
 
 
+def first_network_is_as_good_as_recorded(out):
+    share, digits = out.numbers(SHARE, r"([\d.]+%) of ([\d,]+)")
+    return digits == 5000 and abs(share - out["ten lines, validation"]) < 0.0006
+
+
 def pixels_shown_are_those_of_that_digit(out):
     ink = out.numbers(TABLE)
     return (len(ink), sum(ink), max(ink)) == (68, 11_243, 255)
@@ -559,6 +819,7 @@ def halves_make_up_the_whole(out):
 
 
 FOLLOWS = [
+    first_network_is_as_good_as_recorded,
     splits_are_drawn_as_printed,
     pixels_shown_are_those_of_that_digit,
     normalising_moves_0_and_1_where_the_constants_say,
