@@ -346,8 +346,12 @@ STATEMENTS = [
     ),
     # --- The loop by hand
     Statement(
-        "Here it is, as README A has it, with the loss every 100 batches.",
-        lambda out: out.numbers(LOOP, REPORTS)[2::2] == [*range(100, 801, 100)],
+        "Here it is as README A has it, with another optimiser, and with the loss every 100 "
+        "batches.",
+        lambda out: (
+            out.numbers(LOOP, REPORTS)[2::2] == [*range(100, 801, 100)]
+            and "torch.optim.Adam(" in out.cell(LOOP).source
+        ),
     ),
     Statement(
         "gives each parameter a step size of its own",
