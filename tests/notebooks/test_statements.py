@@ -262,6 +262,7 @@ def test_outputs_that_contradict_each_other_are_named(change, complaint):
     {
         ("01", "text", "539 writers, 539", "538 writers, 539"): "All of them",
         ("01", "text", "860 batches", "861 batches"): "batches make up",
+        ("01", "text", "% of 5,000 valid", "% of 5,001 valid"): "first network is as good",
         ("07", "text", "misreads 23 of", "misreads 24 of"): "disputed digits",
     }.items(),
 )  # fmt: skip

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import torch
 
+from mnistkit.notebooks.execute import find_notebooks
 from tests.notebooks.statements import Statement
 from tests.notebooks.statements.bounds import stored_runs
 from tests.notebooks.statements.evidence import (
@@ -28,6 +29,7 @@ BATCH, SIZES, SPEED, SAME = "next(iter(train_loader))", "sizes = [", "usual, fas
 GUESSES, WRITERS, APART = "guesses = ", "students = (digits.test.series == 4).int()", "apart = "
 SEVENS, MEANS, NEAREST, HALVES = "sevens = ", "means = torch.stack", "distances = ", "by_student ="
 SHARES = r"(\w+): ([\d,]+) digits, fewest (\d) \(([\d.]+) %\), most (\d) \(([\d.]+) %\)"
+GLOSSARY = find_notebooks(["01"])[0].with_name("GLOSSARY.md")
 LOADER = "digits.train.loader(batch_size=64, shuffle=True, seed=seed)"
 SPLIT = r"([\d,]+) (?:train|valid|test)"
 
@@ -120,6 +122,14 @@ def spoiled(share, digits=6):
     return 1 - share**digits
 
 
+def explained_in(*terms):
+    """The notebooks in which terms are explained, as the glossary says."""
+    lines = GLOSSARY.read_text(encoding="utf-8").splitlines()
+    found = [line for term in terms for line in lines if line.startswith(f"- **{term}**: ")]
+    assert len(found) == len(terms)
+    return {re.search(r"\(\[(\d\d)\]", line)[1] for line in found}
+
+
 def first_batches():
     """The labels of the first batch of two loaders with the same seed, of the sample."""
     loaders = (sample().train.loader(batch_size=64, shuffle=True, seed=0) for _ in range(2))
@@ -152,7 +162,7 @@ STATEMENTS = [
     ),
     # --- A network in ten lines
     Statement(
-        "Ten lines of PyTorch are enough to watch one learn.",
+        "Ten lines of Python are enough to watch one learn.",
         lambda out: len(ten_lines(out)) == 10 and first_share(out) > 0.9,
     ),
     Statement(
@@ -165,7 +175,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The other eight lines make a network and train it.",
+        "The other eight lines make a network and train it, with PyTorch.",
         lambda out: len(out.cell(NETWORK).source.splitlines()) == 8,
     ),
     Statement(
@@ -182,7 +192,7 @@ STATEMENTS = [
     ),
     Statement(
         "nothing in them will stay unexplained",
-        source="A promise: the sections below, and 02_linear_vs_relu, on these very lines.",
+        source="A promise: the sections below, 02_linear_vs_relu and 03_mlp_tuning keep it.",
     ),
     Statement(
         "Nothing was printed, but the numbers in `model` are no longer random.",
@@ -253,6 +263,15 @@ STATEMENTS = [
             ]
         ),
     ),
+    Statement(
+        "What happened in the loop is for [`02_linear_vs_relu`](02_linear_vs_relu.ipynb); only "
+        "`Adam` has to wait until [`03_mlp_tuning_qmnist`](03_mlp_tuning_qmnist.ipynb).",
+        lambda out: (
+            does(NETWORK, "torch.optim.Adam(", "loss.backward()", "nn.Linear", "nn.ReLU")(out)
+            and explained_in("loss", "backpropagation", "linear layer", "ReLU") == {"02"}
+            and explained_in("Adam") == {"03"}
+        ),
+    ),
     # --- Which digits do we have?
     Statement(
         "The first line was `load_digits`.",
@@ -292,7 +311,7 @@ STATEMENTS = [
         lambda out: re.findall(r"\d (\w+)", splits(out)) == ["train", "validation", "test"],
     ),
     Statement(
-        "The loop saw train alone, and its answers were about validation.",
+        "The loop saw digits of train alone, and the answers were about validation.",
         lambda out: (
             does(NETWORK, "in digits.train.loader(")(out)
             and does(ANSWERS, "model(digits.validation.inputs())")(out)
@@ -370,7 +389,9 @@ STATEMENTS = [
             for split in (sample().train, sample().validation, sample().test)
         ),
     ),
-    Statement("The 94 % above are one.", lambda out: round(first_share(out), 2) == 0.94),
+    Statement(
+        "Our network's 94 % was an accuracy.", lambda out: round(first_share(out), 2) == 0.94
+    ),
     # --- Mean and standard deviation
     Statement(
         "Networks learn faster when their inputs are centred and of size about one.",
@@ -463,7 +484,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Our loop was one epoch. Here is the first batch that it saw:",
+        "Our loop was one epoch. What shape had the first batch that it saw?",
         lambda out: (
             "digits.train.loader(batch_size=64, shuffle=True, seed=seed)"
             in out.cell(NETWORK).source
@@ -589,6 +610,14 @@ STATEMENTS = [
         "Had we chosen *on* test, nobody could have told.",
         source="No digits would have been left to tell by.",
     ),
+    Statement(
+        "That is why our network was asked about validation digits: change its ten lines as often "
+        "as you like, and test will know nothing of it.",
+        lambda out: (
+            does(ANSWERS, "model(digits.validation.inputs())")(out)
+            and not any(".test" in out.cell(c).source for c in (SPLITS, NETWORK, ANSWERS, SHARE))
+        ),
+    ),
     # --- Who wrote them?
     Statement(
         "its first 60,000 training labels and first 10,000 test labels match MNIST's one to one, "
@@ -670,7 +699,7 @@ STATEMENTS = [
         lambda out: abs(out["nearest mean, test"] - 0.8) < 0.03,
     ),
     Statement(
-        "Ours is well above it, if on other digits.",
+        "Ours, if on validation digits, was well above it.",
         lambda out: first_share(out) > out["nearest mean, test"] + 0.1,
     ),
     Statement(
