@@ -5,19 +5,24 @@ import math
 import re
 from functools import cache
 
+import numpy as np
 import torch
 from torch import nn
 
 from mnistkit import interval_of_mean, preprocess
 from mnistkit.models import build_model, mobilenet
 from mnistkit.study.claims import CLAIMS
-from mnistkit.transfer import IMAGENET_MEAN, IMAGENET_STD
+from mnistkit.transfer import IMAGENET_MEAN, IMAGENET_STD, extract_features
+from mnistkit.utils.fusion import fold_batch_norm
 from tests.notebooks.statements import Statement
 from tests.notebooks.statements.bounds import stored_runs
 from tests.notebooks.statements.evidence import bar_lengths, does, panels, sample
 
-SPLITS, WEIGHTS, SIZE = "validation_size=2000", "= load_mobilenet()", "(as E4)"
-SHAPE, INPUT, FROZEN = "inputs = preprocess(", "one = inputs[0]", "freeze(model.features)"
+SPLITS, WEIGHTS, SIZE = "validation_size=2000", "= load_mobilenet()", "network = mobilenet_v2()"
+LOADED, SHAPE, INPUT = "load_state_dict(state)", "inputs = preprocess(", "one = inputs[0]"
+FROZEN, EQUAL, MODES = "parameter.requires_grad = False", "own, library =", "trial = copy"
+LOOP, SLOW, STORED = "def one_epoch(", "slow_losses, slow_seconds =", "stored = maps.mean("
+QUICK, APART, SAME_HEAD = "quick_losses, quick_seconds =", "pairs = zip(", "to a ten-thousandth"
 SPEED, HEAD, SAME = "feature_seconds = count", "results = []", "model.classifier = head"
 CONTROL, TABLE, VERDICTS = "control = {", "cnn = run_", "print_verdicts(["
 PRETRAINED, RANDOM, PIXELS = "pretrained features", "random features", "pixels"
@@ -27,12 +32,65 @@ PUBLISHED, V0 = 0.9589, 0.92  # E3, and what 02 says of V0
 
 def size(out):
     """Parameters of MobileNetV2 with a head of 10 classes, and with one of 1,000."""
-    return out.numbers(SIZE, r": +([\d,]+)$")
+    return [
+        out.number(FROZEN, r"together ([\d,]+)$"),
+        out.number(SIZE, r"^parameters: ([\d,]+)$"),
+    ]
 
 
 def trained(out):
     """Parameters that are trained, and that are frozen."""
     return out.numbers(FROZEN, r"(?:trainable|frozen) ([\d,]+)")
+
+
+def losses(out):
+    """Of each batch: its number, its loss on the way through the network, and on features."""
+    found = out.numbers(QUICK, r"^ +(\d+) +([\d.]+) +([\d.]+)$")
+    return list(zip(found[::3], found[1::3], found[2::3], strict=True))
+
+
+def seconds_of_an_epoch(out):
+    """Through the whole network, and on stored features."""
+    return out.numbers(QUICK, r"^seconds +([\d.]+) +([\d.]+)$")
+
+
+def heads_apart(out):
+    """The largest difference between the two heads' weights, and their logits; in millionths."""
+    return out.numbers(APART, r"by at most ([\d.]+) millionths")
+
+
+def says_true(source: str, times: int):
+    """A predicate: so many lines are printed, and each of them ends in True."""
+
+    def holds(out):
+        lines = out.text(source).splitlines()
+        return len(lines) == times and all(line.endswith(": True") for line in lines)
+
+    return holds
+
+
+@cache
+def masks(*seeds: int):
+    """What dropout leaves of ones after each seed, as lists of numbers."""
+    found = []
+    with torch.random.fork_rng(devices=[]):
+        for seed in seeds:
+            torch.manual_seed(seed)
+            found.append(nn.Dropout(0.2)(torch.ones(1280)).tolist())
+    return found
+
+
+@cache
+def folding_changes() -> float:
+    """By how much a batch norm worked into a convolution changes what both give together."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        images = torch.rand(8, 3, 9, 9)
+    with torch.no_grad():
+        layers(images)  # the averages move
+        difference = layers.eval()(images) - fold_batch_norm(layers)(images)
+    return difference.abs().max().item()
 
 
 def features(out):
@@ -141,14 +199,48 @@ STATEMENTS = [
         lambda out: "from an int8 model" in out.text(WEIGHTS) and torch.iinfo(torch.int8).bits == 8,
     ),
     Statement(
+        "`load_mobilenet` found the weights, checked them, and put them into a network with ten "
+        "outputs.",
+        lambda out: (
+            "weights: ImageNet weights" in out.text(WEIGHTS)
+            and size(out)[0] - trained(out)[1] == 1280 * 10 + 10
+            and says_true(EQUAL, 4)(out)
+        ),
+    ),
+    Statement(
+        "As published it tells a thousand classes apart",
+        lambda out: "out_features=1000" in out.text(SIZE),
+    ),
+    Statement(
         "The published size is about 3.5 million parameters.",
         lambda out: round(size(out)[1] / 1e6, 1) == 3.5,
     ),
     Statement(
-        "That includes the layer for a thousand classes, 1,280 x 1,000 weights and 1,000 biases",
-        lambda out: size(out)[1] - trained(out)[1] == 1280 * 1000 + 1000,
+        "It is. The network has two parts. `features` holds all the convolutions.",
+        lambda out: (
+            round(size(out)[1] / 1e6, 1) == 3.5
+            and "parts: ['features', 'classifier']" in out.text(SIZE)
+            and layers(mobilenet(10).features, nn.Conv2d) == layers(mobilenet(10), nn.Conv2d) > 0
+        ),
+    ),
+    Statement(
+        "`classifier` is dropout and one linear layer, with 1,280 x 1,000 weights and 1,000 biases",
+        lambda out: (
+            re.findall(r"\d\): (\w+)\(", out.text(SIZE)) == ["Dropout", "Linear"]
+            and "in_features=1280, out_features=1000, bias=True" in out.text(SIZE)
+            and size(out)[1] - trained(out)[1] == 1280 * 1000 + 1000
+        ),
     ),
     Statement("the first thing that README E throws away", source="README E."),
+    Statement(
+        "Remember that a photograph has three channels.",
+        lambda out: "to (6, 3, 224, 224)" in out.text(SHAPE),
+    ),
+    Statement(
+        "32 kernels of 3 x 3, each with one layer of weights for red, one for green and one for "
+        "blue.",
+        lambda out: ": (32, 3, 3, 3), the first of" in out.text(LOADED),
+    ),
     Statement(
         "E4 is right for the network as published by its authors; the one that README E trains is "
         "smaller by more than a third.",
@@ -201,7 +293,15 @@ STATEMENTS = [
         "The tint comes from the three constants.",
         lambda out: [len({*panel[2, 2]}) for panel in panels(out, INPUT)] == [1, 1, 3],
     ),
-    # --- Freeze
+    # --- Freeze, and replace the last layer
+    Statement(
+        "We turn it off everywhere, in a loop. Then a new linear layer takes the place of the last "
+        "one. Its switches are on, as in any new layer.",
+        lambda out: (
+            does(FROZEN, "in network.parameters():", "network.classifier[1] = nn.Linear(")(out)
+            and trained(out) == [1280 * 10 + 10, size(out)[0] - (1280 * 10 + 10)]
+        ),
+    ),
     Statement(
         "Little more than half a percent: 1,280 weights and one bias for each of ten classes.",
         lambda out: (
@@ -209,10 +309,166 @@ STATEMENTS = [
             and 0.005 < trained(out)[0] / sum(trained(out)) < 0.006
         ),
     ),
+    Statement(
+        "Had we replaced the layer first, the loop would have frozen it as well.",
+        lambda out: (
+            does(FROZEN, "for parameter in network.parameters():")(out)
+            and 0
+            < out.cell(FROZEN).source.index("requires_grad = False")
+            < out.cell(FROZEN).source.index("nn.Linear(1280, 10)")
+        ),
+    ),
+    Statement(
+        "Then give ours all of the library's weights, the new layer's too, and compare what the "
+        "two say to the same six digits.",
+        lambda out: (
+            does(EQUAL, "network.load_state_dict(library)", "(inputs), model.eval()(inputs)")(out)
+            and "from (6, 28, 28) to" in out.text(SHAPE)
+        ),
+    ),
+    Statement("They are. From here on", says_true(EQUAL, 4)),
+    # --- The slow way, once
+    Statement("send each digit through the whole network in every epoch", source="README E."),
+    Statement(
+        "On the side it keeps running averages of both, to use later, when the network is "
+        "measured. These averages are no parameters, and no gradient moves them.",
+        lambda out: (
+            {"running_mean", "running_var"} <= {*dict(nn.BatchNorm2d(1).named_buffers())}
+            and {*dict(nn.BatchNorm2d(1).named_parameters())} == {"weight", "bias"}
+        ),
+    ),
+    Statement(
+        "Take a copy, show it six digits in each of its two modes, and watch the averages of its "
+        "first batch norm.",
+        lambda out: (
+            does(MODES, "deepcopy(network)", 'in ("training", "eval")', "trial(inputs)")(out)
+            and does(MODES, "norm = trial.features[0][1]")(out)
+            and isinstance(mobilenet(10).features[0][1], nn.BatchNorm2d)
+        ),
+    ),
+    Statement(
+        "In the body every `requires_grad` is off, and yet in training mode the averages move, and "
+        "the features with them. In eval mode they stay.",
+        lambda out: (
+            trained(out)[0] == 1280 * 10 + 10
+            and re.findall(r"(\w+) mode: .*: (\w+)$", out.text(MODES), flags=re.M)
+            == [("training", "True"), ("eval", "False")]
+        ),
+    ),
+    Statement(
+        "So the body has to be in eval mode even while we train, and only the head in training "
+        "mode",
+        does(SLOW, "network.eval()", "network.classifier.train()"),
+    ),
+    Statement(
+        "Two things differ. Adam is given only those parameters whose switch is on. And a "
+        "function, `inputs_of`, fetches the inputs of a batch",
+        does(LOOP, "if p.requires_grad]", "Adam(learning,", "model(inputs_of(batch))"),
+    ),
+    Statement(
+        "feed the same loop with something other than pictures",
+        lambda out: (
+            does(SLOW, "one_epoch(network, pictures_of)", "return preprocess(several.")(out)
+            and does(QUICK, "one_epoch(quick_head, features_of)", "return stored[batch]")(out)
+        ),
+    ),
+    Statement(
+        "200 digits in batches of 20 will do.",
+        lambda out: (
+            does(LOOP, "digits.train[:200]", "order.split(20)")(out)
+            and out.number(SLOW, r"epoch of (\d+) digits") == 200
+            and len(losses(out)) == 200 / 20
+        ),
+    ),
+    Statement(
+        "Guess how long README E's way would take at that pace: five epochs, say, on 60,000 "
+        "digits.",
+        does(SLOW, "slow_seconds / len(several) * 5 * 60_000 / 3600"),
+    ),
+    Statement(
+        "That is long for a linear classifier, and nearly all of the time would go into the frozen "
+        "body.",
+        lambda out: seconds_of_an_epoch(out)[1] < 0.1 * seconds_of_an_epoch(out)[0],
+    ),
     # --- Features once
     Statement(
-        "A frozen network gives the same features for the same digit in every epoch.",
-        lambda out: "features and from pictures: True" in out.text(SAME),
+        "In eval mode a frozen network gives the same features for the same digit in every epoch.",
+        says_true(SAME_HEAD, 3),
+    ),
+    Statement(
+        "For each digit, `network.features` gives 1,280 feature maps of 7 x 7. The network takes "
+        "the mean of each map, and these 1,280 means are what its head gets. We do the same.",
+        lambda out: (
+            "from (200, 1280, 7, 7) to (200, 1280) torch.float32" in out.text(STORED)
+            and does(STORED, "maps.mean(dim=(2, 3))")(out)
+            and says_true(SAME_HEAD, 3)(out)
+        ),
+    ),
+    Statement("`no_grad` says that nothing will be trained here.", does(STORED, "torch.no_grad()")),
+    Statement(
+        "the same head as it was before, the same batches in the same order",
+        lambda out: (
+            0
+            < out.cell(SLOW).source.index("quick_head = copy.deepcopy(network.classifier)")
+            < out.cell(SLOW).source.index("one_epoch(")
+            and does(LOOP, "for batch in batches:")(out)
+            and out.text(QUICK).count("\n") == 2 + len(losses(out))
+        ),
+    ),
+    Statement(
+        "But it switches off features at random, and what it drew would make the two heads differ. "
+        "That is why `one_epoch` sets the seed: both times the same features are switched off.",
+        lambda out: (
+            masks(0)[0] != masks(1)[0]
+            and masks(0, 0)[0] == masks(0, 0)[1]
+            and does(LOOP, "torch.manual_seed(0)")(out)
+            and "Dropout(p=0.2" in out.text(SIZE)
+        ),
+    ),
+    Statement(
+        "The same loss for each batch, in a moment.",
+        lambda out: (
+            all(abs(one - other) < 0.0002 for _, one, other in losses(out))
+            and seconds_of_an_epoch(out)[1] < 1
+        ),
+    ),
+    Statement(
+        "What is left, if anything, is rounding. float32 keeps about seven digits, and a sum that "
+        "is added up in another order may differ in the last of them.",
+        lambda out: (
+            round(-math.log10(torch.finfo(torch.float32).eps)) == 7
+            and np.float32(1e8) + np.float32(1) - np.float32(1e8)
+            != np.float32(1e8) - np.float32(1e8) + np.float32(1)
+            and heads_apart(out)[0] < 10
+            and heads_apart(out)[1] < 1000
+        ),
+    ),
+    Statement(
+        "on any machine it should be far too little to change an answer",
+        says_true(SAME_HEAD, 3),
+    ),
+    Statement(
+        "So it is one and the same training, with the frozen part done once.",
+        lambda out: says_true(SAME_HEAD, 3)(out) and heads_apart(out)[0] < 10,
+    ),
+    Statement(
+        "`extract_features` does that part for all the digits.",
+        does(SPEED, "extract_features(model, part.images, folder=folder)", '"test": digits.test}'),
+    ),
+    Statement(
+        "It works each batch norm into the convolution before it, which in eval mode changes "
+        "nothing but rounding.",
+        lambda out: folding_changes() < 1e-5,
+    ),
+    Statement(
+        "It computes with 16-bit numbers where the processor is good at that, and keeps the "
+        "features in 16 bits, on disk.",
+        lambda out: (
+            "None to do so where the machine has it" in extract_features.__doc__
+            and "Returns float16, N x 1280" in extract_features.__doc__
+            and torch.finfo(torch.bfloat16).bits == torch.finfo(torch.float16).bits == 16
+            and does(SPEED, "folder=folder")(out)
+        ),
     ),
     Statement(
         "we take only some of the training digits; `train_size = None` takes all",
@@ -267,6 +523,14 @@ STATEMENTS = [
         lambda out: (
             all(by_epoch(out)["validation"][end] > by_epoch(out)["train"][end] for end in (0, 1))
             and does(HEAD, "nn.Dropout(0.2)")(out)
+        ),
+    ),
+    Statement(
+        "These features were rounded to 16 bits, and computed in another way than ours.",
+        lambda out: (
+            does(SPEED, "extract_features(")(out)
+            and does(STORED, "network.features(")(out)
+            and "Returns float16" in extract_features.__doc__
         ),
     ),
     Statement(
@@ -473,6 +737,10 @@ STATEMENTS = [
         lambda out: head_interval(out)[0][1] > PUBLISHED and e3_score(out) > PUBLISHED,
     ),
     Statement(
+        "After that, training a head takes seconds, and gives the same head.",
+        lambda out: out["head training"] < 10 and says_true(SAME_HEAD, 3)(out),
+    ),
+    Statement(
         "A CNN of fifty thousand parameters, trained on digits alone, does better here in less "
         "time.",
         lambda out: (
@@ -492,6 +760,18 @@ STATEMENTS = [
 def digits_are_split(out):
     splits = out.numbers("validation_size=2000", r"([\d,]+) (?:train|valid|test)")
     return splits == [58_000, 2_000, 10_000]
+
+
+def hours_follow_from_the_seconds_of_an_epoch(out):
+    seconds, count = out.numbers(SLOW, r"^([\d.]+) s for one epoch of (\d+)")
+    hours = out.number(SLOW, r"^([\d.]+) hours")
+    told = seconds_of_an_epoch(out)[0]
+    return abs(seconds - told) < 0.051 and abs(hours - told / count * 300_000 / 3600) < 0.051
+
+
+def batches_are_counted_and_their_losses_begin_at_that_of_a_guesser(out):
+    counts, first = [number for number, *_ in losses(out)], losses(out)[0][1]
+    return counts == list(range(1, 11)) and abs(first - math.log(10)) < 0.5
 
 
 def time_for_features_is_that_of_their_rate(out):
@@ -532,7 +812,7 @@ def table_shows_what_was_recorded_and_counted(out):
         abs(cnn["test accuracy in %"] - 100 * out["E CNN corrected test accuracy"]) < 0.006
         and abs(mobilenet["seconds of training"] - out["head training"]) < 0.006
         and abs(cnn["seconds of training"] - out["E CNN corrected training"]) < 0.006
-        and mobilenet["parameters"] == out.number(SIZE, r"10 classes: +([\d,]+)")
+        and mobilenet["parameters"] == size(out)[0]
         and mobilenet["of those trained"] == out.number(FROZEN, r"trainable ([\d,]+)")
         and cnn["of those trained"] == cnn["parameters"] == 50_186
     )
@@ -540,6 +820,8 @@ def table_shows_what_was_recorded_and_counted(out):
 
 FOLLOWS = [
     digits_are_split,
+    hours_follow_from_the_seconds_of_an_epoch,
+    batches_are_counted_and_their_losses_begin_at_that_of_a_guesser,
     time_for_features_is_that_of_their_rate,
     head_is_as_good_as_recorded,
     control_is_drawn_as_recorded,
