@@ -686,7 +686,12 @@ STATEMENTS = [
     ),
     Statement("Still, every mean can be read.", source="By eye, from the figure."),
     Statement(
-        "a model without any training: give each test digit the class of the nearest mean",
+        "validation chooses, and test is opened when nothing is left to choose",
+        source="The rule of this series.",
+    ),
+    Statement(
+        "a model without a single step of training: give each test digit the class of the "
+        "nearest mean",
         does(NEAREST, "torch.cdist(to_float(digits.test.images)", "means", "argmin(dim=1)"),
     ),
     Statement(

@@ -641,8 +641,8 @@ STATEMENTS = [
         lambda out: sum(out.numbers(STACKS, r"(\d+) trainings")) == 192,
     ),
     Statement(
-        "One after another they would take minutes, and most of that time would go into starting "
-        "operations",
+        "One after another they would take a quarter of an hour or more, and most of that time "
+        "would go into starting operations",
         source="tests/benchmarks/README.md: a stack of 64 seeds is about six times as fast.",
     ),
     Statement(
@@ -709,8 +709,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        'So "V1 is worse than V0" holds on average, but not because a ReLU hurts: with one ReLU '
-        "instead of two the model is, on average, the best of the three.",
+        'So "V1 is worse than V0" holds on average, but not because ReLUs hurt as such: with one '
+        "ReLU instead of two the model is, on average, the best of the three.",
         lambda out: means(out)[V1] < means(out)[V0] and means(out).idxmax() == CORRECTED,
     ),
     # --- Why? Look at the outputs
@@ -838,7 +838,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "But being lost is not the end. Of the classes that were lost for a while after "
+        "But being lost is not the end. Of the classes that were lost at some time after "
         "batch 300, more than a third came back",
         lambda out: 1 / 3 < fates(out)[1] / sum(fates(out)[1:]) < 0.45,
     ),
@@ -935,8 +935,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The 1s, 2s and 5s that are taken for an 8 are a linear model's own weakness: it weighs "
-        "every pixel alone.",
+        "The 1s, 2s and 5s that are taken for an 8 may be a linear model's own weakness: it "
+        "weighs every pixel alone.",
         lambda out: (
             [confused_with(out, MATRIX_0)[c] for c in (1, 2, 5)] == [8, 8, 8]
             and {*out.table(LAYERS)["layer"]} == {"Flatten", "Linear"}
@@ -976,8 +976,8 @@ STATEMENTS = [
         lambda out: unharmed(out) > 0 and out.numbers(UNHARMED, r"\[(.+)\]") == [0],
     ),
     Statement(
-        "On full MNIST that is class 0. Its digits get ten zeros like those of any lost class, and "
-        "`argmax` says 0, which happens to be right.",
+        "On full MNIST that is class 0. Most of its digits get ten zeros, like those of any lost "
+        "class, and `argmax` says 0, which happens to be right.",
         lambda out: out.numbers(UNHARMED, r"\[(.+)\]") == out.numbers(SILENT, r"\[(.+)\]") == [0],
     ),
     Statement(
@@ -1021,7 +1021,7 @@ STATEMENTS = [
     # --- The verdicts
     Statement(
         "The brackets behind an accuracy or a loss hold the answer, a 95 % *prediction interval*: "
-        "19 of 20 further runs would lie inside.",
+        "a further run lies inside such an interval 19 times in 20.",
         source="tests/study/test_rules.py::test_the_interval_holds_a_further_value_19_times_in_20",
     ),
     Statement(

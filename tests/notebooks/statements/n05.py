@@ -515,7 +515,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "with a fifth of the digits, all of our interval lies above it",
+        "with a fifth of the digits, all of our runs lie above it, and so would a further one",
         lambda out: head_interval(out)[0][1] > PUBLISHED and features(out)[0] / 60_000 == 0.2,
     ),
     Statement(
@@ -591,8 +591,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The second and third bars come from networks of the same shape, which differ only in "
-        "their weights.",
+        "The second and third bars come from networks of the same shape, which differ in their "
+        "weights, and in what their batch norms have seen.",
         lambda out: (
             [*out.scores(CONTROL)][1:] == [RANDOM, PRETRAINED]
             and does(CONTROL, 'load_mobilenet("random")')(out)
@@ -605,8 +605,8 @@ STATEMENTS = [
         lambda out: out.scores(CONTROL)[PRETRAINED].low > out.scores(CONTROL)[RANDOM].high,
     ),
     Statement(
-        "The shape alone does not help: random features come out *below* the raw pixels, as if "
-        "fifty layers of untrained convolutions",
+        "In this draw the shape alone did not help: random features come out *below* the raw "
+        "pixels, as if fifty layers of untrained convolutions",
         lambda out: (
             out.scores(CONTROL)[RANDOM].high < out.scores(CONTROL)[PIXELS].low
             and round(layers(mobilenet(10), nn.Conv2d), -1) == 50
@@ -741,8 +741,7 @@ STATEMENTS = [
         lambda out: out["head training"] < 10 and says_true(SAME_HEAD, 3)(out),
     ),
     Statement(
-        "A CNN of fifty thousand parameters, trained on digits alone, does better here in less "
-        "time.",
+        "A CNN of fifty thousand parameters, trained on digits alone, does as well in less time.",
         lambda out: (
             round(rows(out)[1]["parameters"], -3) == 50_000
             and out[CNN_SCORE] > out[HEAD_SCORE]

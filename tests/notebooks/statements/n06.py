@@ -15,6 +15,7 @@ from torch import nn
 
 from mnistkit import build_model
 from mnistkit.errors import ResultError
+from mnistkit.metrics import interval_of_mean
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.plan import feature_operations, full_plan, training_operations
 from mnistkit.study.report import describe
@@ -137,6 +138,11 @@ def one_more(out, claim, rate):
     return [
         tuple(map(float, re.search(r"\[([\d.]+), ([\d.]+)\]", each).groups())) for each in words
     ]
+
+
+def leads_at(rate):
+    """By how much A's wide network is ahead of the baseline, both at a rate."""
+    return stored_runs().difference(f"A wide{rate}", f"A baseline{rate}")
 
 
 def claim(id):
@@ -409,7 +415,7 @@ STATEMENTS = [
     ),
     # --- The rule
     Statement(
-        "the rule for every published accuracy and loss, without exception",
+        "the rule for every published accuracy and loss",
         lambda out: (
             {type(first_rule(c)) for c in CLAIMS if "%" in c.published} == {Reaches}
             and {type(c.rule) for c in CLAIMS if c.published.startswith("0.")} == {HasLoss}
@@ -566,12 +572,24 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "A2 and E3 keep one verdict (for E3 only a shorter training was tried). The other five "
-        "do not.",
+        "The accuracies A2 and E3 keep one verdict (for E3 only a shorter training was tried). The "
+        "other five do not.",
         lambda out: (
             {*out.table(TRIED).index} - hanging(out) == {"A2", "E3"}
             and len(hanging(out)) == 5
             and rates(out, "E3") == {"0.001"}
+        ),
+    ),
+    Statement(
+        "(A2 also says that the wider network is *better*. The stored runs bear that out at our "
+        "rate and at a third of it, but not at 0.003, where the difference is +0.08 "
+        "[\N{MINUS SIGN}0.18, +0.35] points.)",
+        lambda out: (
+            leads_at("").low > 0
+            and leads_at(" 0.0003").low > 0
+            and f"{100 * leads_at(' 0.003').mean:+.2f}" == "+0.08"
+            and f"{100 * leads_at(' 0.003').low:+.2f}" == "-0.18"
+            and f"{100 * leads_at(' 0.003').high:+.2f}" == "+0.35"
         ),
     ),
     Statement(
@@ -612,12 +630,12 @@ STATEMENTS = [
     ),
     Statement(
         "At 0.003 one run of four lost a class ([`04_cnn`](04_cnn.ipynb) shows how), so single "
-        "runs lie ten points apart, and an interval from 79 % to beyond 100 excludes hardly any "
+        "runs lie nine points apart, and an interval from 79 % to beyond 100 excludes hardly any "
         "number: it holds the published one, but says little for it.",
         lambda out: (
             (stored_runs().misread("E CNN 0.003").sum(axis=1) > 900).tolist()
             == [False, True, False, False]
-            and 8 < 100 * np.ptp(stored_runs().of("E CNN 0.003")["test_accuracy"]) < 12
+            and 8.5 < 100 * np.ptp(stored_runs().of("E CNN 0.003")["test_accuracy"]) < 9.5
             and all(
                 round(low) == 79 and high > 100 and low < 98.97 < high
                 for low, high in one_more(out, "E2", "0.003")
@@ -681,8 +699,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The second softmax costs about half a point ([`04_cnn`](04_cnn.ipynb) shows why), "
-        "and without it the published number lies inside the interval, as `why` says.",
+        "The second softmax seems to cost some tenths of a point ([`04_cnn`](04_cnn.ipynb) shows "
+        "why), and without it the published number lies inside the interval, as `why` says.",
         lambda out: (
             0.35 < models(out)["E CNN corrected"][0] - models(out)["E CNN"][0] < 0.65
             and re.search(
@@ -706,7 +724,7 @@ STATEMENTS = [
         lambda out: pairs(out) == pairs_claimed("A2", "A5", "A7", "A8", "E5"),
     ),
     Statement(
-        "all of them hold together 19 times in 20: each of k is given the level "
+        "all of them hold together at least 19 times in 20: each of k is given the level "
         "1 \N{MINUS SIGN} 0.05 / k",
         does(DIRECTIONS, "level=1 - 0.05 / alike[words[:2]]"),
     ),
@@ -841,8 +859,13 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Not much for one model and ten epochs that are much alike, less than a tenth of a point.",
-        lambda out: 0 < gift(out) < 0.1 and abs(gift(out) - 100 * gifts().mean()) < 0.006,
+        "Not much for one model and ten epochs that are much alike: by our estimate less than a "
+        "tenth of a point, and hardly more than that by its interval.",
+        lambda out: (
+            0 < gift(out) < 0.1
+            and abs(gift(out) - 100 * gifts().mean()) < 0.006
+            and 100 * interval_of_mean(gifts()).high < 0.15
+        ),
     ),
     Statement(
         "for each run it is never negative, since the best on test cannot be worse than any "
@@ -870,10 +893,10 @@ STATEMENTS = [
         lambda out: " and " in re.search(r"Measured on (.*?),", out.text("print(desc"))[1],
     ),
     Statement(
-        "a processor core did from 5 to 200 billion operations a second in them, and less than "
-        "one billion with a network as small as V0",
+        "a processor core did from one to two hundred billion operations a second in them, and "
+        "less than one billion with a network as small as V0",
         lambda out: (
-            all(4.5 < a_second(name) < 220 for name in models(out) if name in SEVERAL)
+            all(1 < a_second(name) < 220 for name in models(out) if name in SEVERAL)
             and a_second("V0") < 1
         ),
     ),
@@ -994,12 +1017,12 @@ STATEMENTS = [
         lambda out: all(-0.2 < low <= 0 <= high < 0.2 for _, low, high, _ in bits(out)),
     ),
     Statement(
-        "(It is not proof of none; V2's interval is the wider one, since a small network's runs "
-        "differ more.)",
+        "(It is not proof of none; V2's interval is the wider one, since its differences "
+        "spread more.)",
         lambda out: (
             wide(bits(out)[0]) > wide(bits(out)[1])
-            and models(out, by_size=True)["V2"][1] < models(out, by_size=True)["FastCNN"][1]
-            and stored_runs().accuracy("V2").deviation > stored_runs().accuracy("FastCNN").deviation
+            and stored_runs().difference("V2", "V2 in float32").deviation
+            > stored_runs().difference("FastCNN", "FastCNN in float32").deviation
         ),
     ),
     Statement(
@@ -1046,7 +1069,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Choosing on test makes numbers a little too good on average, and never too bad.",
+        "Choosing on test makes numbers a little too good on average, and never "
+        "worse than an honest choice would.",
         lambda out: 0 < out["picking the epoch on test"] < 0.002 and gifts().min() >= 0,
     ),
     Statement(
@@ -1082,10 +1106,6 @@ STATEMENTS = [
         "A6 is reproduced as it was published, but for the reason in its line: the loss is "
         "not worse, it was given logits.",
         lambda out: "raw logits is a bug" in out.table(WHY).loc["A6", "why"],
-    ),
-    Statement(
-        "Of ten intervals of 95 %, one such miss is no great surprise.",
-        source="By chance half a miss in ten is expected: 10 x 0.05.",
     ),
 ]
 
