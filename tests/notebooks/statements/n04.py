@@ -35,8 +35,8 @@ from tests.notebooks.statements.outputs import Outputs
 
 # How often each class is in MNIST's test set.
 COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-SPLITS, EDGES, V2_LAYERS = "validation_size=0", "edges = torch", "layer_table(MNISTModelV2())"
-CNN_LAYERS, TWICE, CURVES = "layer_table(CNN())", "perfect = torch", "answers[:, 3]"
+SPLITS, EDGES, V2_LAYERS = "validation_size=0", "edges = torch", "layer_table(my_v2)"
+CNN_LAYERS, TWICE, CURVES = "layer_table(my_cnn)", "perfect = torch", "answers[:, 3]"
 GRADIENTS, HONESTY, RECIPES = "def gradient(", "at_3, at_5", "v2_runs = run_grid("
 SUMMARY, LOSSES, GAP = RECIPES, "plot_history(", "corrected minus published"
 SURE, STAY, LOST = "given with over 99 %", "stay = pd.DataFrame(rows)", "last.bias[5]"
@@ -48,6 +48,7 @@ LADDER, GAINS, TEN = "steps = ladder(stored)", "gains = steps", 'errors_of(store
 ENSEMBLE, COMPACT, DRAWN = '"CompactCNN ensemble"', "print(compact)", "draw_digit(compact.model)"
 MISREAD = 'high_rate = stored.of("E CNN 0.003")'
 SAVED, TRUSTED, VERDICTS = "save_checkpoint(v2", "load_model(folder", "print_verdicts(["
+SAME = "for mine, theirs in"
 PUBLISHED, CORRECTED = "E CNN", "E CNN corrected"
 HEARSAY = {99.748: 1.19e6, 99.738: 4.7e6}  # accuracy in percent, and weights
 
@@ -61,6 +62,18 @@ def layers(out, source, kind):
     table = out.table(source)
     shapes = [str(shape).split(" x ") for shape in table["output"][table["layer"] == kind]]
     return [tuple(map(lambda side: int(float(side)), shape)) for shape in shapes]
+
+
+def shape_changes(out, source, sides):
+    """The kinds of layers that change these sides of what they are given, 1 x 28 x 28 at first."""
+    changing, before = set(), (1, 28, 28)
+    for kind, *output in out.table(source)[["layer", "output"]].itertuples(index=False):
+        if " x " in str(output[0]):
+            after = tuple(int(side) for side in output[0].split(" x "))
+            if after[sides] != before[sides]:
+                changing.add(kind)
+            before = after
+    return changing
 
 
 def modules(model, kind):
@@ -406,6 +419,34 @@ STATEMENTS = [
             and [pool.stride for pool in modules("V2", nn.MaxPool2d)] == [2, 2]
             and [shape[1] for shape in layers(out, V2_LAYERS, "Conv2d")] == [28, 28, 14, 14]
             and [shape[1] for shape in layers(out, V2_LAYERS, "MaxPool2d")] == [14, 7]
+        ),
+    ),
+    Statement(
+        "The two blocks of V2 differ only in the channels that come in, so a function makes both.",
+        lambda out: (
+            [conv.in_channels for conv in modules("V2", nn.Conv2d)] == [1, 10, 10, 10]
+            and does(V2_LAYERS, "self.block_1 = block(1, 10)", "self.block_2 = block(10, 10)")(out)
+        ),
+    ),
+    Statement(
+        "Only pooling changes height and width, and only a convolution the number of channels. "
+        "What reaches the linear layer is ten maps of 7 x 7.",
+        lambda out: (
+            shape_changes(out, V2_LAYERS, slice(1, None)) == {"MaxPool2d"}
+            and shape_changes(out, V2_LAYERS, slice(1)) == {"Conv2d"}
+            and layers(out, V2_LAYERS, "MaxPool2d")[-1] == (10, 7, 7)
+        ),
+    ),
+    Statement(
+        "64 x (32 x 9 + 1) = 18,496.",
+        lambda out: out.table(CNN_LAYERS)["parameters"].iloc[3] == 64 * (32 * 9 + 1) == 18_496,
+    ),
+    Statement(
+        "copy the weights, which stops with an error should a name or a shape be another, and ask "
+        "both about the seven",
+        lambda out: (
+            does(SAME, "theirs.load_state_dict(mine.state_dict())", "mine(seven)")(out)
+            and out.text(SAME).count("weights: True") == 2
         ),
     ),
     Statement(
