@@ -101,8 +101,8 @@ def cooled(out):
 
 def temperature_mends(out):
     before, after, _ = cooled(out)
-    calibrated = [before["calibrated"], after["calibrated"]]
-    return before["accuracy"] == after["accuracy"] and calibrated == ["False", "True"]
+    same = before["accuracy"] == after["accuracy"] and before["calibrated"] == "False"
+    return same and after["ECE"] < min(before["ECE"] / 20, 2 * after["noise_95"])
 
 
 def p_of(out, one, other):
@@ -283,7 +283,7 @@ STATEMENTS = [
             and models(out)["within"][LINEAR].all()
         ),
     ),
-    Statement("So is that of several CNNs.", lambda out: models(out)["within"][CNNS].sum() >= 3),
+    Statement("So is that of some CNNs.", lambda out: models(out)["within"][CNNS].sum() >= 2),
     Statement(
         "Some of the MLPs show a small but clear error, D's deep network most clearly of all.",
         lambda out: (
@@ -348,7 +348,7 @@ STATEMENTS = [
         source="`plot_reliability`: a mark is as large as its bin is full.",
     ),
     Statement(
-        "One number can repair the modesty.",
+        "One number can repair most of the modesty.",
         lambda out: temperature_mends(out) and cooled(out)[2] < 1,
     ),
     Statement(
@@ -370,15 +370,15 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The same network gives the same answers, and its calibration error is now within the "
-        "noise.",
+        "The same network gives the same answers, and its calibration error is a small part of "
+        "what it was, near the noise.",
         temperature_mends,
     ),
     Statement(
-        "Its NLL is less than a tenth of what it was, and by far the smallest that we have seen "
+        "Its NLL is about a tenth of what it was, and by far the smallest that we have seen "
         "here (on half of the digits).",
         lambda out: (
-            cooled(out)[1]["NLL"] < cooled(out)[0]["NLL"] / 10
+            0.07 < cooled(out)[1]["NLL"] / cooled(out)[0]["NLL"] < 0.14
             and cooled(out)[1]["NLL"] < models(out)["NLL"].min() / 2
         ),
     ),
@@ -419,16 +419,16 @@ STATEMENTS = [
         "Few differences pass.", lambda out: 2 <= (out.table(PAIRS)["p"] < LIMIT).sum() <= 4
     ),
     Statement(
-        "The step from a linear model to an MLP does, and so does the step from FastCNN to "
-        "CompactCNN.",
+        "The step from a linear model to an MLP does, and so does the step to CompactCNN.",
         lambda out: (
-            step(out, LINEAR, MLPS) < LIMIT and step(out, ["FastCNN"], ["CompactCNN"]) < LIMIT
+            step(out, LINEAR, MLPS) < LIMIT
+            and step(out, [*MLPS, *CNNS], ["CompactCNN"]) < LIMIT
         ),
     ),
     Statement(
-        "Where the two counts are nearly equal, as they are for V2 and B's MLP, the split is what "
-        'coins would give, and which of the two is "better" is a matter of luck.',
-        lambda out: p_of(out, "V2", "B MLP") > 0.5,
+        "Where the two counts are nearly equal, the split is what coins would give, and which of "
+        'the two is "better" is a matter of luck.',
+        lambda out: out.table(PAIRS)["p"].max() > 0.3,
     ),
     Statement(
         "the p of 0.045 between the two linear models? Taken alone it would pass for a difference, "
@@ -474,15 +474,9 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "CompactCNN seems to have nearly closed the gap.",
-        lambda out: (
-            hands(out)["CompactCNN"][2] == min(ratio for *_, ratio in hands(out).values())
-            and hands(out)["CompactCNN"][2] < 1.5
-        ),
-    ),
-    Statement(
-        "one network, which misreads only a dozen or so in either half",
-        lambda out: all(8 <= 50 * errors <= 16 for errors in hands(out)["CompactCNN"][:2]),
+        "Its ratio rests on one network, which misreads some two dozen digits in all, so luck may "
+        "have made it large or small.",
+        lambda out: 18 <= 50 * sum(hands(out)["CompactCNN"][:2]) <= 33,
     ),
     Statement("Its stored runs have ten seeds", lambda out: out.number(STORED, r"n = (\d+)") == 10),
     Statement(
@@ -492,13 +486,6 @@ STATEMENTS = [
     Statement(
         "As a ratio it is still there: about twice as many errors on students' digits.",
         lambda out: 1.7 < stored_halves(out)[0] / stored_halves(out)[1] < 2.3,
-    ),
-    Statement(
-        "That the network above came out nearly even was the luck of one seed.",
-        lambda out: (
-            1 / 1.5 < hands(out)["CompactCNN"][2] < 1.5
-            and stored_halves(out)[0] / stored_halves(out)[1] > 1.7
-        ),
     ),
     Statement(
         "Some digits are misread by every model from the MLPs to the best CNN.",
@@ -522,25 +509,16 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The few digits that all these models misread are disputed ones.",
+        "Hardly any digit is misread by all these models.",
+        lambda out: misread_by_all(out)[0] == len(drawn_digits(out, ALL)) <= 6,
+    ),
+    Statement(
+        "Of CompactCNN's errors, about a quarter are on disputed labels: over ten seeds "
+        "[`04_cnn`](04_cnn.ipynb) finds 27 errors on average in ten thousand, and twenty without "
+        "the disputed ones.",
         lambda out: (
-            {place for place, *_ in drawn_digits(out, ALL)} <= {*DISPUTED_LABELS}
-            and len(drawn_digits(out, ALL)) < 6
-        ),
-    ),
-    Statement(
-        "So are about a third of CompactCNN's errors.",
-        lambda out: 0.28 < misread(out)[2] / misread(out)[0] < 0.4,
-    ),
-    Statement(
-        "Take them away and some fifteen are left, in ten thousand.",
-        lambda out: 13 <= misread(out)[0] - misread(out)[2] <= 17 and misread(out)[1] == 10_000,
-    ),
-    Statement(
-        "This run is a lucky one, for over ten seeds [`04_cnn`](04_cnn.ipynb) finds 27 errors on "
-        "average, and twenty without the disputed ones.",
-        lambda out: (
-            misread(out)[0] < 26
+            0.15 < misread(out)[2] / misread(out)[0] < 0.4
+            and misread(out)[1] == 10_000
             and out.number(STORED, r"n = (\d+)") == 10
             and round(sum(stored_halves(out))) == 27
             and round(stored_runs().of("CompactCNN")["wrong"].map(sound_errors).mean()) == 20
@@ -670,8 +648,10 @@ STATEMENTS = [
         lambda out: any("### 7.3 Noise in training" in cell.source for cell in out.cells),
     ),
     Statement(
-        "Here, too, the linear models do better than CompactCNN.",
-        lambda out: is_below_the_linear_models(out, "blur"),
+        "Here, too, simpler networks do better than CompactCNN: V2 and B's CNN.",
+        lambda out: (
+            out.table(MEANS)["blur"]["CompactCNN"] < out.table(MEANS)["blur"][["V2", "B CNN"]].min()
+        ),
     ),
     Statement(
         "is worst of all under noise",
@@ -705,8 +685,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "A temperature, one number chosen on digits that the model was not trained on, mends the "
-        "calibration and changes no answer.",
+        "A temperature, one number chosen on digits that the model was not trained on, mends "
+        "most of the calibration and changes no answer.",
         temperature_mends,
     ),
     Statement(
