@@ -39,6 +39,17 @@ from .trust.disputed import (
     DISPUTED_LABELS as DISPUTED_LABELS,
     split_off_disputed as split_off_disputed,
 )
+from .notebooks.diagrams.learning import (
+    draw_activations as draw_activations,
+    draw_descent as draw_descent,
+    draw_softmax as draw_softmax,
+    draw_splits as draw_splits,
+)
+from .notebooks.diagrams.networks import (
+    draw_convolution as draw_convolution,
+    draw_frozen as draw_frozen,
+    draw_network as draw_network,
+)
 from .handwriting.draw import draw_digit as draw_digit
 from .experiments.recipe import Recipe as Recipe
 from .experiments.run import train_recipe as train_recipe

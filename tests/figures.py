@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import combinations
 from types import ModuleType
 
 import matplotlib as mpl
@@ -10,6 +11,8 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mnistkit.utils.figures import alt_text
 
@@ -58,3 +61,13 @@ def assert_all_are_drawn(module: ModuleType, figures: Iterable[tuple[Callable, s
     called = [name for draw, _ in figures for name in draw.__code__.co_names
               if name.startswith("plot_")]  # fmt: skip
     assert sorted(called) == sorted(functions)
+
+
+def overlapping_texts(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of texts of a figure that are drawn over each other."""
+    figure.canvas.draw()
+    hidden = {text for ax in figure.findobj(Axes) if not ax.axison for axis in (ax.xaxis, ax.yaxis)
+              for text in axis.findobj(Text)}  # fmt: skip
+    shown = [text for text in figure.findobj(Text) if text.get_visible() and text not in hidden]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in shown if text.get_text()]
+    return [(a, b) for (a, box), (b, other) in combinations(boxes, 2) if box.overlaps(other)]

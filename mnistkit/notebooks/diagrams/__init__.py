@@ -1,0 +1,1 @@
+"""Diagrams that explain: what learning is made of, and what networks are made of."""

@@ -1,0 +1,157 @@
+"""Diagrams of what learning is made of: splits, softmax and loss, descent, activations.
+
+All of them show numbers that were computed, none is a sketch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from mnistkit.data import Digits
+from mnistkit.models import ACTIVATIONS
+from mnistkit.pictures import plot_image
+from mnistkit.utils.figures import describe, in_style
+
+BLUE, ORANGE, GREEN, PALE = "#0072B2", "#D55E00", "#009E73", "#C9C9C9"
+
+
+def draw_splits(digits: Digits, batch_size: int, *, shown: int = 8) -> Figure:
+    """Draw the three splits as lengths, and the first training digits as one batch.
+
+    shown: how many digits of the batch are drawn. An empty split is left out.
+    """
+    sizes = {name: len(getattr(digits, name)) for name in ("train", "validation", "test")}
+    figure, (bar, row) = _stacked((7, 2.9), (1, 1.1))
+    left, total = 0, sum(sizes.values())
+    for (name, size), color in zip(sizes.items(), (BLUE, ORANGE, GREEN), strict=True):
+        if size:
+            bar.barh(0, size, left=left, color=color, height=0.6)
+            at = "right" if name == "test" else "center" if name == "validation" else "left"
+            spot = {"left": left, "center": left + size / 2, "right": left + size}[at]
+            bar.text(spot, 0.42, f"{name}\n{size:,}", ha=at, va="bottom", color=color)
+        left += size
+    one = total / 250  # a batch would be too narrow to be seen
+    bar.barh(0, one, color="black", height=0.6)
+    bar.set(xlim=(0, total), ylim=(-0.9, 1.4))
+    bar.annotate("", (0, -0.9), (one / 2, -0.3), arrowprops={"arrowstyle": "->"})
+    images = digits.train.images[: min(shown, batch_size)]
+    for index, image in enumerate(images):
+        plot_image(image, ax=row.inset_axes([index / (shown + 1), 0, 0.95 / (shown + 1), 1]))
+    rest = min(batch_size, sizes["train"]) - len(images)
+    row.text(1, 0.5, f"and\n{rest} more" if rest else "", ha="right", va="center",
+             transform=row.transAxes)  # fmt: skip
+    row.set_title(f"one batch: {min(batch_size, sizes['train'])} digits", loc="left", fontsize=12)
+    listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items() if size)
+    describe(bar, f"Splits to scale: {listed}; one batch of {min(batch_size, sizes['train'])}.")
+    return figure
+
+
+def draw_softmax(logits: Sequence[float], label: int) -> Figure:
+    """Draw ten logits, the probabilities that softmax makes of them, and the loss.
+
+    logits: of one image. label: the true class. The loss is cross-entropy, -ln p.
+    """
+    values = torch.as_tensor(logits, dtype=torch.float64).detach().flatten()
+    chances = values.softmax(dim=0)
+    p = chances[label].item()
+    with in_style():
+        figure = plt.figure(figsize=(7, 5.4), layout="constrained")
+    axes = figure.subplot_mosaic([["logits", "softmax"], ["loss", "loss"]])
+    colors = [ORANGE if index == label else BLUE for index in range(len(values))]
+    for name, numbers in (("logits", values), ("softmax", chances)):
+        axes[name].bar(range(len(values)), numbers, color=colors)
+        axes[name].set(xticks=range(len(values)), xlabel="class")
+        axes[name].grid(axis="x", visible=False)
+    axes["logits"].set(title="ten logits ...")
+    axes["softmax"].set(title="... as probabilities", ylim=(0, 1))
+    axes["softmax"].annotate(
+        f"{label}, the truth: {p:.2f}", (label, p), (0.5, 0.9), ha="center",
+        textcoords="axes fraction", color=ORANGE, arrowprops={"arrowstyle": "->", "color": ORANGE},
+    )  # fmt: skip
+    x = np.linspace(0.004, 1, 400)
+    axes["loss"].plot(x, -np.log(x), color=BLUE)
+    axes["loss"].plot(p, -np.log(p), "o", color=ORANGE, markersize=10)
+    axes["loss"].annotate(f"here: {-np.log(p):.2f}", (p, -np.log(p)), (12, 10),
+                          textcoords="offset points", color=ORANGE)  # fmt: skip
+    axes["loss"].set(
+        xlabel="p, the probability of the true class", ylabel="loss, -ln p", xlim=(0, 1)
+    )
+    axes["loss"].set_title("the less likely the truth was thought, the larger the loss")
+    listed = ", ".join(f"{k} {v:.2f}" for k, v in enumerate(chances.tolist()))
+    words = f"Softmax makes of ten logits the probabilities {listed}; the true class {label} has "
+    describe(axes["loss"], words + f"{p:.2f}, so its loss is {-np.log(p):.2f}.")
+    return figure
+
+
+def draw_descent(
+    along: Sequence[float], losses: Sequence[float], steps: Mapping[str, Sequence[float]]
+) -> Figure:
+    """Draw steps down one slice of a loss, a panel for each way of stepping.
+
+    along, losses: the slice. steps: by name (of a learning rate, say), the place after each
+    step, from the first on; places outside the slice are cut off, and said.
+    """
+    along, losses = (np.asarray(values, dtype=float) for values in (along, losses))
+    with in_style():
+        figure, axes = plt.subplots(1, len(steps), figsize=(7, 3.2), sharey=True,
+                                    layout="constrained", squeeze=False)  # fmt: skip
+    for ax, (name, places) in zip(axes[0], steps.items(), strict=True):
+        places = np.asarray(places, dtype=float)
+        inside = (places >= along[0]) & (places <= along[-1])
+        heights = np.interp(places, along, losses)
+        ax.plot(along, losses, color=PALE, linewidth=4)
+        ax.plot(places[inside], heights[inside], "o-", color=ORANGE, linewidth=1, markersize=5)
+        ax.plot(places[0], heights[0], "o", color="black", markersize=8)
+        ax.set(title=name, xlabel="along the slice")
+        out = len(places) - inside.sum()
+        end = f"{out} of {len(places) - 1} steps outside" if out else f"ends at {heights[-1]:.2f}"
+        ax.text(0.97, 0.97, end, ha="right", va="top", transform=ax.transAxes, color=ORANGE)
+        describe(ax, f"{name}: {len(places) - 1} steps from a loss of {heights[0]:.2f}, {end}.")
+    axes[0, 0].set_ylabel("loss")
+    return figure
+
+
+def draw_activations(names: Sequence[str] = tuple(ACTIVATIONS)) -> Figure:
+    """Draw activation functions of the library and their slopes, a panel each."""
+    x = torch.linspace(-4, 4, 401, requires_grad=True)
+    columns = 2
+    with in_style():
+        figure, axes = plt.subplots(-(-len(names) // columns), columns, figsize=(7, 5.6),
+                                    sharex=True, layout="constrained", squeeze=False)  # fmt: skip
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    for ax, name in zip(axes.flat, names, strict=False):
+        values, slopes = _value_and_slope(ACTIVATIONS[name](), x)
+        ax.plot(x.detach(), values, color=BLUE)
+        ax.plot(x.detach(), slopes, "--", color=ORANGE)
+        ax.text(1.3, values[265], "value ", color=BLUE, ha="right", va="bottom")  # x is 1.3 there
+        ax.text(3.9, slopes[-1], "slope", color=ORANGE, ha="right", va="bottom")
+        ax.set_title(f"{name}: slope {slopes.min():.2g} to {slopes.max():.2g}")
+        ax.set(ylim=(-1.3, 2.3))
+        describe(ax, f"{name}: slope {slopes.min():.2g} to {slopes.max():.2g}, at -4 "
+                     f"{slopes[0]:.2g}, at 4 {slopes[-1]:.2g}.")  # fmt: skip
+    return figure
+
+
+def _value_and_slope(activation: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    values = activation(x)
+    (slopes,) = torch.autograd.grad(values.sum(), x)
+    return values.detach(), slopes
+
+
+def _stacked(size: tuple[float, float], ratios: Sequence[float]) -> tuple[Figure, np.ndarray]:
+    """Return a figure with bare axes above each other."""
+    with in_style():
+        figure, axes = plt.subplots(len(ratios), 1, figsize=size, layout="constrained",
+                                    height_ratios=ratios)  # fmt: skip
+    ax: Axes
+    for ax in axes:
+        ax.set_axis_off()
+    return figure, axes
