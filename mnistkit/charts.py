@@ -153,7 +153,7 @@ def plot_curves(
     for place, (name, values) in enumerate(curves.items()):
         values = np.asarray(values, dtype=float)
         ax.plot(x, values, DASHES[place % 4], label=name)
-        words.append(f"{name} from {values[0]:.2f} to {values[-1]:.2f}")
+        words.append(f"{name} from {_short(values[0])} to {_short(values[-1])}")
     for name, height in (levels or {}).items():
         ax.axhline(height, color="black", linestyle=":", linewidth=1)
         beside = ax.get_yaxis_transform()  # x in parts of the axes, y in numbers
@@ -247,6 +247,11 @@ def plot_intervals(
     ax.set_ylim(-0.6, len(table) - 0.4)
     ax.grid(axis="y", visible=False)
     return describe(ax, f"{title or xlabel}: {'; '.join(words)}.")
+
+
+def _short(number: float) -> str:
+    """Write a number with two decimals, or as a power of ten if these would be zeros."""
+    return f"{number:.1e}" if 0 < abs(number) < 0.005 else f"{number:.2f}"
 
 
 def _check_filled(what: str, values: Mapping[str, Sequence]) -> None:

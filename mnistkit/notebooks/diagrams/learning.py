@@ -5,7 +5,7 @@ All of them show numbers that were computed, none is a sketch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,11 +13,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from mnistkit.data import Digits
 from mnistkit.models import ACTIVATIONS
 from mnistkit.pictures import plot_image
-from mnistkit.utils.figures import describe, in_style
+from mnistkit.utils.figures import alt_text, describe, in_style
 
 BLUE, ORANGE, GREEN, PALE = "#0072B2", "#D55E00", "#009E73", "#C9C9C9"
 
@@ -91,31 +92,72 @@ def draw_softmax(logits: Sequence[float], label: int) -> Figure:
 
 
 def draw_descent(
-    along: Sequence[float], losses: Sequence[float], steps: Mapping[str, Sequence[float]]
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    rates: Sequence[float],
+    *,
+    steps: int = 8,
+    reach: tuple[float, float] = (-1, 9),
 ) -> Figure:
-    """Draw steps down one slice of a loss, a panel for each way of stepping.
+    """Draw steps down one slice of a model's cross-entropy, a panel for each learning rate.
 
-    along, losses: the slice. steps: by name (of a learning rate, say), the place after each
-    step, from the first on; places outside the slice are cut off, and said.
+    The slice is the line along which the first step of SGD goes, from the model's weights; a
+    first step at rate r ends at r. All further steps stay on the line. images, labels: one
+    batch. reach: the part of the line that is drawn; steps that leave it are counted. The
+    model stays as it is.
     """
-    along, losses = (np.asarray(values, dtype=float) for values in (along, losses))
+    loss_at = _slice(model, images, labels)
+    along = np.linspace(*reach, 161)
+    with torch.no_grad():
+        losses = [loss_at(torch.tensor(t)).item() for t in along]
     with in_style():
-        figure, axes = plt.subplots(1, len(steps), figsize=(7, 3.2), sharey=True,
+        figure, axes = plt.subplots(1, len(rates), figsize=(7, 3.2), sharey=True,
                                     layout="constrained", squeeze=False)  # fmt: skip
-    for ax, (name, places) in zip(axes[0], steps.items(), strict=True):
-        places = np.asarray(places, dtype=float)
-        inside = (places >= along[0]) & (places <= along[-1])
-        heights = np.interp(places, along, losses)
-        ax.plot(along, losses, color=PALE, linewidth=4)
-        ax.plot(places[inside], heights[inside], "o-", color=ORANGE, linewidth=1, markersize=5)
-        ax.plot(places[0], heights[0], "o", color="black", markersize=8)
-        ax.set(title=name, xlabel="along the slice")
-        out = len(places) - inside.sum()
-        end = f"{out} of {len(places) - 1} steps outside" if out else f"ends at {heights[-1]:.2f}"
-        ax.text(0.97, 0.97, end, ha="right", va="top", transform=ax.transAxes, color=ORANGE)
-        describe(ax, f"{name}: {len(places) - 1} steps from a loss of {heights[0]:.2f}, {end}.")
+    for ax, rate in zip(axes[0], rates, strict=True):
+        _draw_walk(ax, along, losses, np.array(_descend(loss_at, rate, steps)))
+        ax.set(title=f"rate {rate:g}", xlabel="along the slice")
+        describe(ax, f"Rate {rate:g}: {alt_text(ax)}.")
     axes[0, 0].set_ylabel("loss")
     return figure
+
+
+def _slice(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return the loss as a function of t, for weights less t times the first slope."""
+    start = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+
+    def loss_with(weights: Mapping[str, Tensor]) -> Tensor:
+        return nn.functional.cross_entropy(functional_call(model, weights, (images,)), labels)
+
+    slopes = torch.autograd.grad(loss_with(start), list(start.values()))
+    fixed = {name: (p.detach(), s) for (name, p), s in zip(start.items(), slopes, strict=True)}
+    return lambda t: loss_with({name: p - t * s for name, (p, s) in fixed.items()})
+
+
+def _descend(loss_at: Callable[[Tensor], Tensor], rate: float, steps: int) -> list[float]:
+    """Return the place after each step, from 0 on, with the first slope as the unit."""
+    place, places, unit = torch.tensor(0.0, dtype=torch.float64), [0.0], None
+    for _ in range(steps):
+        place.requires_grad_()
+        (slope,) = torch.autograd.grad(loss_at(place), place)
+        unit = -slope if unit is None else unit
+        place = (place - rate * slope / unit).detach()
+        places.append(place.item())
+    return places
+
+
+def _draw_walk(ax: Axes, along: np.ndarray, losses: Sequence[float], places: np.ndarray) -> None:
+    inside = (places >= along[0]) & (places <= along[-1])
+    heights = np.interp(places, along, losses)
+    ax.plot(along, losses, color=PALE, linewidth=4)
+    ax.plot(places[inside], heights[inside], "o-", color=ORANGE, linewidth=1, markersize=5)
+    ax.plot(places[0], heights[0], "o", color="black", markersize=8)
+    out, steps = len(places) - inside.sum(), len(places) - 1
+    end = (
+        f"{out} of {steps} steps\noutside" if out else f"{steps} steps,\nends at {heights[-1]:.2f}"
+    )
+    ax.text(0.97, 0.97, end, ha="right", va="top", transform=ax.transAxes, color=ORANGE)
+    describe(ax, f"from a loss of {heights[0]:.2f}, {end}".replace("\n", " "))
 
 
 def draw_activations(names: Sequence[str] = tuple(ACTIVATIONS)) -> Figure:

@@ -20,30 +20,48 @@ WINDOWS = ("#0072B2", "#D55E00", "#009E73")
 _SIDE = 3  # pixels of the kernel
 
 
-def draw_convolution(image: Tensor, kernel: Tensor, places: Sequence[tuple[int, int]]) -> Figure:
+def draw_convolution(
+    image: Tensor, kernel: Tensor, places: Sequence[tuple[int, int]] | None = None
+) -> Figure:
     """Draw how a kernel makes a picture of numbers: patch x kernel = one number.
 
-    image: uint8, 28 x 28. kernel: 3 x 3 whole numbers. places: three (row, column), each the
-    middle of a window that lies wholly in the image. The last picture has all responses.
+    image: uint8, 28 x 28. kernel: 3 x 3 whole numbers. places: up to three (row, column), each
+    the middle of a window that lies wholly in the image; by default where the kernel responds
+    most, where least, and a spot of paper near the middle. One picture has all responses.
     Raises ValueError for an image of another type or a window that sticks out.
     """
     pixels = torch.as_tensor(image).squeeze()
     if pixels.dtype != torch.uint8 or pixels.ndim != 2:
         raise ValueError(f"expected one uint8 image of two axes, got {pixels.dtype}, "
                          f"{tuple(pixels.shape)}")  # fmt: skip
+    responses = _responses(pixels, kernel)
+    places = _telling_places(pixels, responses) if places is None else places
     height, width = pixels.shape
     for row, column in places:
         if not (1 <= row < height - 1 and 1 <= column < width - 1):
             raise ValueError(f"the window around {row}, {column} sticks out of the image")
-    kernel = torch.as_tensor(kernel, dtype=torch.float32)
-    padded = nn.functional.pad(pixels.float(), (1, 1, 1, 1))
-    responses = nn.functional.conv2d(padded[None, None], kernel[None, None])[0, 0]
     with in_style():
         figure = plt.figure(figsize=(7, 8.2), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1, len(places) * 0.45))
     _draw_pictures(above, pixels, responses, places)
     _draw_products(below, pixels, kernel, responses, places)
     return figure
+
+
+def _responses(pixels: Tensor, kernel: Tensor) -> Tensor:
+    """Return the kernel's response at every place, with paper around the image."""
+    padded = nn.functional.pad(pixels.float(), (1, 1, 1, 1))
+    return nn.functional.conv2d(padded[None, None], kernel.float()[None, None])[0, 0]
+
+
+def _telling_places(pixels: Tensor, responses: Tensor) -> list[tuple[int, int]]:
+    """Return where a response is largest, where smallest, and blank paper near the middle."""
+    inner = responses[1:-1, 1:-1]
+    ink = nn.functional.max_pool2d(pixels[None].float(), 3, stride=1)[0]
+    rows, columns = torch.meshgrid(*map(torch.arange, ink.shape), indexing="ij")
+    away = (rows - ink.shape[0] // 2) ** 2 + (columns - ink.shape[1] // 2) ** 2
+    spots = (inner.argmax(), inner.argmin(), (away + 10_000 * (ink > 0)).argmin())
+    return [tuple(int(at) + 1 for at in torch.unravel_index(spot, ink.shape)) for spot in spots]
 
 
 def _draw_pictures(figure, pixels: Tensor, responses: Tensor, places) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from mnistkit.models import build_model
 from mnistkit.notebooks.diagrams import learning
 from mnistkit.utils.figures import alt_text
 from tests.figures import overlapping_texts
@@ -53,17 +55,37 @@ def test_the_point_lies_on_the_curve():
     assert np.interp(p, *curve.get_xydata().T) == pytest.approx(-np.log(p), abs=0.01)
 
 
-def test_steps_are_drawn_on_the_slice_and_those_outside_are_counted():
-    along = np.linspace(-1, 3, 50)
-    steps = {"small": [0, 0.5, 0.75], "large": [0, 4, -9, 2]}
-    figure = learning.draw_descent(along, (along - 1) ** 2, steps)
-    small, large = figure.axes
-    places, heights = small.lines[1].get_xydata().T
-    assert places.tolist() == [0, 0.5, 0.75]
-    assert heights == pytest.approx((places - 1) ** 2, abs=0.01)
-    assert large.lines[1].get_xydata()[:, 0].tolist() == [0, 2]
-    assert "2 of 3 steps outside" in alt_text(figure)
-    assert "small: 2 steps from a loss of 1.00, ends at 0.06" in alt_text(figure)
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(40, 1, 28, 28, generator=generator), torch.arange(40) % 10
+
+
+def test_the_first_step_of_descent_is_that_of_sgd(batch):
+    model, images, labels = build_model("V0", seed=0), *batch
+    figure = learning.draw_descent(model, images, labels, [0.5], reach=(-1, 20))
+    place, height = figure.axes[0].lines[1].get_xydata()[1]
+    trained = build_model("V0", seed=0)
+    torch.nn.functional.cross_entropy(trained(images), labels).backward()
+    torch.optim.SGD(trained.parameters(), lr=0.5).step()
+    assert place == pytest.approx(0.5)
+    loss = torch.nn.functional.cross_entropy(trained(images), labels).item()
+    assert height == pytest.approx(loss, abs=0.01)
+
+
+def test_descent_counts_the_steps_that_leave_the_slice(batch):
+    model = build_model("V0", seed=0)
+    small, large = learning.draw_descent(model, *batch, [0.01, 1000], steps=3).axes
+    assert "3 steps, ends at 2." in alt_text(small)
+    assert re.search(r"Rate 1000: .* [1-3] of 3 steps outside", alt_text(large))
+
+
+def test_descent_leaves_the_model_as_it_is(batch):
+    model, before = build_model("V0", seed=0), build_model("V0", seed=0)
+    learning.draw_descent(model, *batch, [1])
+    for mine, theirs in zip(model.parameters(), before.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+        assert mine.grad is None
 
 
 def test_activations_come_with_their_slopes():

@@ -39,6 +39,12 @@ def test_the_windows_show_the_pixels_under_them():
     assert (patches[1] == image[4:7, 6:9].numpy()).all()
 
 
+def test_without_places_the_most_telling_windows_are_taken():
+    # above, below the stroke in rows 9 and 11, and paper nearest to the middle
+    words = alt_text(networks.draw_convolution(stroke(), ABOVE_BELOW))
+    assert "A +600, B -600, C 0" in words
+
+
 def test_a_float_image_is_refused():
     with pytest.raises(ValueError, match="expected one uint8 image"):
         networks.draw_convolution(torch.zeros(28, 28), ABOVE_BELOW, [(5, 5)])
