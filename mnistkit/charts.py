@@ -91,46 +91,44 @@ def plot_comparison(
     *,
     value: str = "accuracy",
     percent: bool = True,
+    runs: Mapping[str, Sequence[float]] | None = None,
+    sort: bool = False,
     title: str = "Models compared",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a bar a model with its 95 % interval, the value written beside it.
+    """Draw a dot a model with its 95 % interval, the value written beside it.
 
     scores: indexed by name, with columns mean, low, high (as `summarize` gives); without
-    low and high, or where they are NaN, no interval is drawn.
+    low and high, or where they are NaN, no interval is drawn. percent: they are fractions,
+    and the axis ends at 0 and 100 %. runs: by name, the score of each run, drawn as small
+    dots. sort: the best on top, in place of the order of the rows.
     """
     if scores.empty or "mean" not in scores:
         raise ValueError("there are no scores to compare: expected rows with a column mean")
-    scale = 100 if percent else 1
-    unit = " %" if percent else ""
-    ax = new_axes(ax, (7, 0.55 * len(scores) + 1.2))
+    scale, unit = (100, " %") if percent else (1, "")
     table = scores.reindex(columns=["mean", "low", "high"]).astype(float) * scale
-    reach = np.abs(table[["low", "high"]].sub(table["mean"], axis=0)).fillna(0).to_numpy().T
-    places = np.arange(len(table))[::-1]
-    ax.barh(
-        places,
-        table["mean"],
-        xerr=reach if reach.any() else None,
-        height=0.6,
-        capsize=4,
-        color="#56B4E9",
-        ecolor="black",
-    )
-    edge = table[["mean", "high"]].max(axis=1)
-    for place, mean, end in zip(places, table["mean"], edge, strict=True):
-        ax.annotate(
-            f"{mean:.2f}{unit}", (end, place), (6, 0), textcoords="offset points", va="center"
-        )
-    ax.set(yticks=places, yticklabels=table.index, xlabel=f"{value}{f' in{unit}' if unit else ''}")
-    ax.set(title=title)
-    low = min(table["mean"].min(), np.nanmin(table.to_numpy()))
-    if percent and low > 20:
-        ax.set_xlim(max(0, low - 0.35 * (100 - low)), 100 + 0.15 * (100 - low))
-    else:
-        ax.margins(x=0.2)
-    ax.grid(axis="y", visible=False)
+    if sort:
+        table = table.sort_values("mean", ascending=False)
+    single = {name: scale * np.asarray(each, dtype=float) for name, each in (runs or {}).items()}
+    _check_runs(single, table.index)
+    ax = new_axes(ax, (7, (0.9 if single else 0.42) * len(table) + 1.2))
+    places = dict(zip(table.index, np.arange(len(table))[::-1], strict=True))
+    for name, row in table.iterrows():
+        place = places[name] + (0.2 if single else 0)
+        ax.plot([row["low"], row["high"]], [place, place], "|-", color="#0072B2", clip_on=True)
+        ax.plot(row["mean"], place, "o", color="#0072B2", markersize=7, clip_on=False)
+        ax.annotate(f"{row['mean']:.2f}{unit}", (1.02, place), va="center",
+                    xycoords=ax.get_yaxis_transform())  # fmt: skip
+    ax.set(yticks=[*places.values()], yticklabels=table.index, title=title)
+    ax.set(xlabel=f"{value}{f' in{unit}' if unit else ''}", ylim=(-0.6, len(table) - 0.4))
+    ax.set_xlim(_room(np.concatenate([table.to_numpy().ravel(), *single.values()]), percent))
+    ax.tick_params(axis="y", length=0)
+    for name, each in single.items():
+        _plot_swarm(ax, each, top=places[name] + 0.05)
     words = "; ".join(f"{n} {_number(r, unit)}" for n, r in table.iterrows())
-    return describe(ax, f"{title}: {words}.")
+    ends = [end for each in single.values() for end in (each.min(), each.max())]
+    spread = f", single runs from {min(ends):.2f} to {max(ends):.2f}{unit}" if ends else ""
+    return describe(ax, f"{title}{spread}: {words}.")
 
 
 def plot_curves(
@@ -227,12 +225,12 @@ def plot_intervals(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw differences with their intervals around a line at zero, one a row.
+    """Draw differences with their intervals around a line at zero, one a row, its mean beside it.
 
     table: indexed by what is compared, with columns mean, low, high, in points. A filled
     mark is clear of zero, an open one is not.
     """
-    ax = new_axes(ax, (7.5, 0.45 * len(table) + 1.4))
+    ax = new_axes(ax, (7, 0.42 * len(table) + 1.2))
     places = np.arange(len(table))[::-1]
     words = []
     for place, (name, row) in zip(places, table.iterrows(), strict=True):
@@ -241,6 +239,8 @@ def plot_intervals(
         face = "#0072B2" if clear else "white"
         ax.errorbar(row["mean"], place, xerr=reach, fmt="o", capsize=4, color="#0072B2",
                     markerfacecolor=face)  # fmt: skip
+        ax.annotate(f"{row['mean']:+.2f}".replace("-", "\N{MINUS SIGN}"), (1.02, place),
+                    xycoords=ax.get_yaxis_transform(), va="center")  # fmt: skip
         words.append(f"{name} {row['mean']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]")
     ax.axvline(0, color="black", linestyle=":", linewidth=1)
     ax.set(yticks=places, yticklabels=table.index, xlabel=xlabel, title=title)
@@ -261,6 +261,50 @@ def _check_filled(what: str, values: Mapping[str, Sequence]) -> None:
     for name, each in values.items():
         if len(each) == 0:
             raise ValueError(f"{name!r} has no {what} to draw")
+
+
+def _check_runs(runs: Mapping[str, np.ndarray], names: pd.Index) -> None:
+    """Raise ValueError for runs of something that has no score, or a name without runs."""
+    if unknown := [name for name in runs if name not in names]:
+        raise ValueError(f"there are runs of {unknown[0]!r}, and no score: scores are of "
+                         f"{', '.join(map(str, names))}")  # fmt: skip
+    if runs:
+        _check_filled("runs", runs)
+
+
+def _plot_swarm(ax: Axes, values: np.ndarray, *, top: float, size: float = 2.6) -> None:
+    """Draw small dots below a height, side by side where they would cover each other.
+
+    The limits of the axes have to be set: they say what covers what. size: in points.
+    """
+    points = 72 / ax.figure.dpi * ax.transData.transform([(x, top) for x in values])
+    unit = 72 / ax.figure.dpi * (ax.transData.transform((0, 1)) - ax.transData.transform((0, 0)))[1]
+    below = _dodge(points[:, 0], size, room=0.55 * unit)
+    ax.plot(values, top - below / unit, "o", color="#767676", markersize=size,
+            markeredgewidth=0, clip_on=False)  # fmt: skip
+
+
+def _dodge(places: np.ndarray, size: float, room: float) -> np.ndarray:
+    """How far down each dot goes, from 0 to `room`, so that none touches another.
+
+    If there is no room left, a dot lies in the middle, over others.
+    """
+    steps, down = np.arange(0, room, size / 4), np.zeros(len(places))
+    done: list[int] = []
+    for each in np.argsort(places, kind="stable"):
+        apart = (places[done] - places[each]) ** 2 + (down[done] - steps[:, None]) ** 2
+        free = steps[(apart >= size**2).all(axis=1)]
+        down[each] = free[0] if len(free) else room / 2
+        done.append(each)
+    return down
+
+
+def _room(values: np.ndarray, percent: bool) -> tuple[float, float]:
+    """Ends of an axis that shows all values, and, in percent, nothing that cannot be."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    margin = max(0.06 * (high - low), 1e-3 * abs(high), 1e-9)
+    ends = low - margin, high + margin
+    return (max(0.0, ends[0]), min(100.0, ends[1])) if percent else ends
 
 
 def _number(row: pd.Series, unit: str) -> str:

@@ -68,6 +68,77 @@ FIGURES = {
 ) = figure_tests(charts, FIGURES)
 
 
+def test_scores_are_compared_by_dots_with_their_intervals():
+    ax = charts.plot_comparison(SCORES)
+    assert not ax.patches, "a bar has to begin at zero, and accuracies do not"
+    intervals = [line.get_xdata() for line in ax.lines[::2]]
+    assert intervals[0] == pytest.approx([89, 91])
+    assert np.isnan(intervals[1]).all()
+    assert [line.get_xdata()[0] for line in ax.lines[1::2]] == pytest.approx([90, 95])
+    assert [text.get_text() for text in ax.texts] == ["90.00 %", "95.00 %"]
+
+
+@pytest.mark.parametrize(
+    ("means", "reach"), [([0.999, 1.0], 0.002), ([0.01, 0.002], 0.02), ([0.5, 0.5], 0)]
+)
+def test_an_axis_of_shares_ends_where_shares_end(means, reach):
+    means = np.array(means)
+    scores = pd.DataFrame({"mean": means, "low": means - reach, "high": means + reach})
+    low, high = charts.plot_comparison(scores).get_xlim()
+    assert 0 <= low < 100 * means.min() + 1e-9
+    assert 100 * means.max() - 1e-9 < high <= 100
+    assert low < high
+
+
+def test_an_axis_of_other_scores_shows_all_of_them():
+    losses = pd.DataFrame({"mean": [120.0, 150.0], "low": [110, 140], "high": [130, 160]})
+    low, high = charts.plot_comparison(losses, percent=False).get_xlim()
+    assert low < 110
+    assert high > 160
+
+
+def test_the_best_is_on_top_if_sorted():
+    ax = charts.plot_comparison(SCORES, sort=True)
+    assert alt_text(ax) == "Models compared: V2 95.00 %; V0 90.00 % [89.00, 91.00]."
+    places = dict(zip([t.get_text() for t in ax.get_yticklabels()], ax.get_yticks(), strict=True))
+    assert places["V2"] > places["V0"]
+    assert [text.get_text() for text in ax.texts] == ["95.00 %", "90.00 %"]
+    assert ax.texts[0].xy[1] == places["V2"]
+
+
+def test_all_runs_are_drawn_and_none_covers_another():
+    runs = {"V0": np.linspace(0.88, 0.92, 20), "V2": [0.2] + [0.95] * 9}
+    ax = charts.plot_comparison(SCORES, runs=runs)
+    assert alt_text(ax).startswith("Models compared, single runs from 20.00 to 95.00 %: V0 90.00 %")
+    points = 72 / ax.figure.dpi
+    for line, values in zip(ax.lines[-2:], runs.values(), strict=True):
+        assert line.get_xdata() == pytest.approx(100 * np.asarray(values))
+        dots = points * ax.transData.transform(line.get_xydata())
+        apart = np.hypot(*(dots[:, None] - dots).transpose(2, 0, 1))
+        assert apart[~np.eye(len(dots), dtype=bool)].min() > line.get_markersize() - 0.01
+    assert ax.get_xlim()[0] < 20
+
+
+def test_runs_lie_below_the_mean_of_their_own_model():
+    ax = charts.plot_comparison(SCORES, runs={"V2": [0.95] * 200})
+    heights = ax.lines[-1].get_ydata()
+    assert 0 - 0.6 < heights.min() <= heights.max() < 0.2, "V2 is the lower row"
+
+
+@pytest.mark.parametrize(
+    ("runs", "complaint"),
+    [({"V9": [0.5]}, "runs of 'V9', and no score"), ({"V0": []}, "'V0' has no runs")],
+)
+def test_runs_without_a_score_are_an_error(runs, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        charts.plot_comparison(SCORES, runs=runs)
+
+
+def test_the_mean_of_a_difference_is_written_beside_it():
+    ax = charts.plot_intervals(GAPS)
+    assert [text.get_text() for text in ax.texts] == ["+0.10", "\N{MINUS SIGN}0.50"]
+
+
 def test_equal_classes_have_no_fewest():
     ax = charts.plot_class_distribution({"train": range(10)})
     assert alt_text(ax) == "Digits per class. train: 10 digits, all equally many."

@@ -19,7 +19,7 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
     """Bring an executed notebook into the one form that is committed.
 
     Sequential ids and counts, no timing, no widget state, no papermill marks, and of the
-    metadata only tags and alt texts. Normalising twice changes nothing.
+    metadata only tags, alt texts and widths. Normalising twice changes nothing.
     """
     cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
     code_cells = [cell for cell in cells if cell.cell_type == "code"]
@@ -69,8 +69,12 @@ def _merged_streams(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
 
 
 def _image_metadata(metadata: Mapping) -> NotebookNode:
-    alts = {k: {"alt": v["alt"]} for k, v in metadata.items() if "alt" in (v or {})}
-    return nbformat.from_dict(alts)
+    kept = {
+        kind: {key: said[key] for key in ("alt", "width") if key in said}
+        for kind, said in metadata.items()
+        if "alt" in (said or {})
+    }
+    return nbformat.from_dict(kept)
 
 
 def _tags(cell: NotebookNode) -> list[str]:

@@ -22,6 +22,8 @@ from mnistkit.errors import needs_package
 from mnistkit.utils.storage import project_root, write_atomically
 
 _STYLE = Path(__file__).with_name("mnistkit.mplstyle")
+_SHARP = 2  # pixels of the file for one on the page: what a phone and most laptops show
+_WIDEST = 700  # pixels of the page
 _words: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
 
 
@@ -47,6 +49,9 @@ def alt_text(figure: Axes | Figure) -> str:
 def show_figure(ax: Axes | Figure, save_as: str | None = None) -> None:
     """Show a figure in the notebook with its alt text, and close it.
 
+    It has twice the pixels that it takes on the page, 700 of them in width at most. Its paper
+    stays white: black print on nothing could not be read on a dark page.
+
     save_as: a file name; the figure is also saved under that name in `figures/`.
     """
     with needs_package("showing a figure in a notebook", "lab"):
@@ -55,14 +60,19 @@ def show_figure(ax: Axes | Figure, save_as: str | None = None) -> None:
     figure = ax if isinstance(ax, Figure) else ax.get_figure(root=True)
     words = alt_text(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Description": words})
+    with in_style():  # twice the pixels, on white
+        figure.savefig(buffer, format="png", metadata={"Description": words})
     plt.close(figure)
     png = _with_palette(buffer.getvalue())
     if save_as:
         with write_atomically(project_root() / "figures" / save_as) as temporary:
             temporary.write_bytes(png)
-    display(Image(png, format="png", alt=words))
+    display(Image(png, format="png", alt=words, width=_width_on_page(png)))
     display(Markdown(f"*Figure: {words}*"))
+
+
+def _width_on_page(png: bytes) -> int:
+    return min(PIL.Image.open(io.BytesIO(png)).width // _SHARP, _WIDEST)
 
 
 def _with_palette(png: bytes) -> bytes:

@@ -29,7 +29,7 @@ def executed_notebook():
     plot = new_output(
         "display_data",
         {"image/png": "iVBORw0KGgo="},
-        metadata={"image/png": {"alt": "A plot.", "width": 5}, "needs_background": "light"},
+        metadata={"image/png": {"alt": "A plot.", "width": 5, "x": 1}, "needs_background": "light"},
     )
     cells = [
         new_markdown_cell("# Title", metadata={"papermill": {"duration": 1}}),

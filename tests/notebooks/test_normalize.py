@@ -16,7 +16,7 @@ def test_normalising_keeps_content_and_drops_the_rest():
     assert [cell.execution_count for cell in clean.cells[1:]] == [1, 2]
     stream, plot, result = clean.cells[2].outputs
     assert stream.text == "one\ntwo\n"
-    assert plot.metadata == {"image/png": {"alt": "A plot."}}
+    assert plot.metadata == {"image/png": {"alt": "A plot.", "width": 5}}
     assert result.execution_count == 2
     assert set(clean.metadata) == {"kernelspec", "language_info"}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
@@ -24,3 +27,28 @@ def test_show_figure_displays_words_saves_and_closes(tmp_path, monkeypatch):
     assert "most confused: 4 as 9" in shown[1].data
     assert Image.open(tmp_path / "figures" / "v2.png").info["Description"].startswith("V2: 950")
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(("inches", "on_page"), [(5, 400), (12, 700)])
+def test_a_figure_has_twice_the_pixels_and_fits_the_page(monkeypatch, inches, on_page):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda thing, **_: shown.append(thing))
+    ax = figures.new_axes(None, (inches, 2))
+    figures.show_figure(figures.describe(ax, "A line."))
+    data, metadata = shown[0]._repr_mimebundle_()
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert metadata["image/png"]["width"] == pytest.approx(on_page, abs=40)
+    assert metadata["image/png"]["width"] <= 700
+    assert picture.width >= 2 * metadata["image/png"]["width"]
+
+
+@pytest.mark.parametrize("look", ["default", "dark_background"])
+def test_a_figure_stays_on_white_paper_wherever_it_is_shown(monkeypatch, look):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda thing, **_: shown.append(thing))
+    with plt.style.context(look):
+        ax = figures.new_axes(None)
+        figures.show_figure(figures.describe(ax, "A line."))
+    data, _ = shown[0]._repr_mimebundle_()
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGBA")
+    assert picture.getpixel((0, 0)) == (255, 255, 255, 255)

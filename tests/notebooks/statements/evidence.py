@@ -44,12 +44,13 @@ def _joined(part: str) -> np.ndarray:
 
 
 def pixels(out: Outputs, source: str) -> np.ndarray:
-    """The first figure that the cell draws: height x width x 3, 0 to 255."""
-    pngs = (
-        o.data["image/png"] for o in out.cell(source).outputs if "image/png" in o.get("data", "")
-    )
-    png = only_first(pngs, f"no figure at {source!r}")
-    return np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
+    """The first figure that the cell draws, as large as on the page: H x W x 3, 0 to 255."""
+    drawn = (o for o in out.cell(source).outputs if "image/png" in o.get("data", ""))
+    output = only_first(drawn, f"no figure at {source!r}")
+    image = PIL.Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).convert("RGB")
+    width = output.metadata["image/png"].get("width", image.width)
+    size = width, round(image.height * width / image.width)
+    return np.asarray(image.resize(size, PIL.Image.Resampling.BOX))
 
 
 def panels(out: Outputs, source: str) -> list[np.ndarray]:
