@@ -113,16 +113,22 @@ def to_markdown(costs: Costs) -> str:
              + " | sent in | read back in | results |",
              "|---" * (len(CORES) + 4) + "|"]  # fmt: skip
     for runs in SIZES:
-        times = (max(runs * costs.run / cores, runs * costs.send_far) for cores in CORES)
+        times = (_until_the_last(runs, cores, costs) for cores in CORES)
         cells = [*(_duration(t) for t in times), _duration(runs * costs.send_far),
                  _duration(runs * costs.read), f"{runs * costs.size / 1e6:,.0f} MB"]  # fmt: skip
         lines.append(f"| {runs:,} | " + " | ".join(cells) + " |")
     tail = (
         f"One caller keeps about {useful:,} cores busy with runs of {costs.run:.1f} s, and more "
         "with longer ones: beyond that it cannot send fast enough. None of these sweeps was run: "
-        "the table is multiplication."
+        "the table is arithmetic."
     )
     return "\n".join([head, "", *lines, "", tail])
+
+
+def _until_the_last(runs: int, cores: int, costs: Costs) -> float:
+    """Seconds until the last result: cores work in rounds, and the last run is sent last."""
+    rounds = -(-runs // cores)
+    return costs.start_far + max(rounds * costs.run, runs * costs.send_far + costs.run)
 
 
 def _duration(seconds: float) -> str:
