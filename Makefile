@@ -14,7 +14,7 @@ CONSTRAINTS ?= constraints.txt
 INSTALL := $(PYTHON) install.py --venv $(VENV) $(if $(CPU_ONLY),--cpu) $(if $(CUDA),--cuda) \
            $(if $(CONSTRAINTS),--constraints $(CONSTRAINTS),--newest)
 
-.PHONY: setup run test test-full lab book bench figures notebooks lint clean
+.PHONY: setup run test test-full lab book slides bench figures notebooks lint clean
 
 setup:
 	@$(INSTALL)
@@ -38,6 +38,10 @@ lab: setup
 # The series as web pages that need no network, in build/book.
 book: setup
 	$(BIN)/mnistkit book
+
+# The series as slides for a lecture hall, in build/slides; npm fetches reveal.js the first time.
+slides: setup
+	$(BIN)/mnistkit slides
 
 # PUBLISH=1 puts the results into tests/benchmarks/README.md; MNISTKIT_BFLOAT16=0 measures without bfloat16.
 bench: setup

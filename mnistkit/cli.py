@@ -155,10 +155,23 @@ def book(source: Path | None, output_dir: Path) -> None:
     """Write the series as web pages that can be read without a network."""
     from mnistkit.notebooks.book import write_book
 
-    found = sorted(source.glob("[0-9][0-9]_*.ipynb")) if source else ()
-    if source and not found:
-        raise NotebookError(f"no notebook is in {source}", do="`mnistkit run` puts them there")
-    index = write_book(output_dir, found)
+    index = write_book(output_dir, _executed(source))
+    click.echo(f"open {index}")
+
+
+@main.command()
+@click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False, exists=True),
+              help="Take the notebooks that were executed into this folder.")  # fmt: skip
+@click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
+              default="build/slides", show_default=True, help="Where the slides go.")  # fmt: skip
+@click.option("--reveal", type=click.Path(path_type=Path, exists=True),
+              help="reveal.js: a folder that holds it, or npm's package "
+                   "[default: MNISTKIT_REVEAL, else fetched by npm once].")  # fmt: skip
+def slides(source: Path | None, output_dir: Path, reveal: Path | None) -> None:
+    """Write the series as slides for the lecture hall, which need no network."""
+    from mnistkit.notebooks.slides import write_slides
+
+    index = write_slides(output_dir, _executed(source), reveal)
     click.echo(f"open {index}")
 
 
@@ -327,6 +340,14 @@ def _bars(probabilities: Sequence[float], width: int = 40) -> str:
         f"  {label}  {'█' * round(width * share):{width}} {share:6.1%}"
         for label, share in enumerate(probabilities)
     )
+
+
+def _executed(folder: Path | None) -> Sequence[Path]:
+    """The notebooks in a folder; none, which means the series' own, without one."""
+    found = sorted(folder.glob("[0-9][0-9]_*.ipynb")) if folder else ()
+    if folder and not found:
+        raise NotebookError(f"no notebook is in {folder}", do="`mnistkit run` puts them there")
+    return found
 
 
 def _runs(folder: Path | None):

@@ -21,7 +21,7 @@ from mnistkit.study import report as scoreboard
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.table import TABLE, read_table, write_table
 from tests.handwriting.drawn_digits import draw_mask, on_paper
-from tests.notebooks.series import executed_notebook, write_notebook
+from tests.notebooks.series import executed_notebook, stub_reveal, write_notebook
 from tests.study.lacking import without
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -185,6 +185,17 @@ def test_the_command_says_where_the_book_is_and_refuses_an_empty_folder(tmp_path
     result = run_cli(*options)
     assert result.exit_code == 0, result.output
     assert f"open {tmp_path / 'out' / 'index.html'}" in result.output
+
+
+def test_the_command_says_where_the_slides_are_and_what_is_no_reveal(tmp_path):
+    stub_reveal(tmp_path / "reveal")
+    options = ["slides", "--output-dir", tmp_path / "out", "--reveal"]
+    result = run_cli(*options, tmp_path / "reveal")
+    assert result.exit_code == 0, result.output
+    assert f"open {tmp_path / 'out' / 'index.html'}" in result.output
+    result = run_cli(*options, tmp_path / "reveal" / "dist")
+    assert result.exit_code == 2
+    assert "no folder of reveal.js" in result.output
 
 
 # --- scoreboard ----------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""The series itself: executed, recorded, checked, and made into a book."""
+"""The series itself: executed, recorded, checked, and made into a book and slides."""

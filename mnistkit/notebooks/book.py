@@ -65,17 +65,17 @@ def _page(path: Path) -> Page:
     first = notebook.cells[0].source
     minutes = _MINUTES.search(first)
     return Page(path.stem, first.splitlines()[0].lstrip("# "), minutes[1] if minutes else "",
-                _body(notebook, {p.stem for p in path.parent.glob("*.ipynb")}))  # fmt: skip
+                cells_to_html(notebook, {p.stem for p in path.parent.glob("*.ipynb")}))  # fmt: skip
 
 
 def _glossary(known: set[str]) -> Page:
     words = (find_notebooks()[0].parent / "GLOSSARY.md").read_text(encoding="utf-8")
     cell = nbformat.v4.new_markdown_cell(words, id="glossary")  # else a random one
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    return Page("glossary", "Glossary", "", _body(notebook, known))
+    return Page("glossary", "Glossary", "", cells_to_html(notebook, known))
 
 
-def _body(notebook: nbformat.NotebookNode, known: set[str]) -> str:
+def cells_to_html(notebook: nbformat.NotebookNode, known: set[str]) -> str:
     """Return the notebook's cells as HTML, with nbconvert, and made fit for all readers.
 
     known: stems of the notebooks that are pages; links to others stay as they are.

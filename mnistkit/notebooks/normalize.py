@@ -14,19 +14,21 @@ with needs_package("normalising notebooks", "lab"):
 from mnistkit.notebooks.execute import KERNEL
 from mnistkit.utils.storage import write_text
 
+_SLIDE_MARKS = ("slide_type", "answer", "text", "show")  # see mnistkit.notebooks.slides
+
 
 def normalize(notebook: NotebookNode) -> NotebookNode:
     """Bring an executed notebook into the one form that is committed.
 
     Sequential ids and counts, no timing, no widget state, no papermill marks, and of the
-    metadata only tags, alt texts and widths. Normalising twice changes nothing.
+    metadata only tags, what makes a slide of a cell, alt texts and widths. Normalising twice
+    changes nothing.
     """
     cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
     code_cells = [cell for cell in cells if cell.cell_type == "code"]
     for place, cell in enumerate(cells, start=1):
         cell["id"] = f"cell-{place:02d}"
-        tags = _tags(cell)
-        cell["metadata"] = NotebookNode(tags=tags) if tags else NotebookNode()
+        cell["metadata"] = _cell_metadata(cell)
         cell.pop("attachments", None)
     for count, cell in enumerate(code_cells, start=1):
         cell["execution_count"] = count if cell.source.strip() else None
@@ -66,6 +68,12 @@ def _merged_streams(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
         else:
             merged.append(output)
     return merged
+
+
+def _cell_metadata(cell: NotebookNode) -> NotebookNode:
+    marks = cell.metadata.get("slideshow") or {}
+    kept = {"tags": _tags(cell), "slideshow": {k: marks[k] for k in _SLIDE_MARKS if k in marks}}
+    return nbformat.from_dict({key: value for key, value in kept.items() if value})
 
 
 def _image_metadata(metadata: Mapping) -> NotebookNode:

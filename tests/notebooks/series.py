@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -55,3 +57,14 @@ def executed_notebook():
         "language_info": {"name": "python", "version": "3.11.7"},
     }
     return new_notebook(cells=cells, metadata=metadata)
+
+
+REVEAL_FILES = ("dist/reveal.js", "dist/reveal.css", "plugin/notes/notes.js")
+
+
+def stub_reveal(folder: Path) -> Path:
+    """Fill a folder as reveal.js does, with scripts that would end their element if they could."""
+    for name in REVEAL_FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"/* {name} <!-- <script></script> */", encoding="utf-8")
+    return folder

@@ -26,3 +26,12 @@ def test_normalising_twice_changes_nothing(tmp_path):
     nbformat.write(executed_notebook(), path)
     assert normalize_file(path)
     assert not normalize_file(path)
+
+
+def test_normalising_keeps_what_makes_a_slide_of_a_cell():
+    notebook = executed_notebook()
+    marks = {"slide_type": "slide", "answer": [1, 2], "text": [-1, -1], "show": "output"}
+    notebook.cells[0].metadata = nbformat.from_dict({"slideshow": marks | {"colour": "red"}})
+    clean = normalize(notebook)
+    assert clean.cells[0].metadata == {"slideshow": marks}
+    assert normalize(clean).cells[0].metadata == {"slideshow": marks}
