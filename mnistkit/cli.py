@@ -136,6 +136,71 @@ def lab() -> None:
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Also write the table to this file.")  # fmt: skip
+@click.option("--limit", type=click.FloatRange(min=0, min_open=True), default=600,
+              show_default=True, metavar="SECONDS",
+              help="Stop a notebook that takes longer.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N",
+              help="Notebooks at a time [default: one a core].")  # fmt: skip
+@click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
+              help="Which digits; auto takes the first that can be had.")  # fmt: skip
+@click.option("--full", is_flag=True,
+              help="With the notebooks' own parameters: minutes for each.")  # fmt: skip
+def grade(paths: Sequence[Path], table: Path | None, limit: float, jobs: int | None, source: str,
+          full: bool) -> None:  # fmt: skip
+    """Check the exercises in learners' notebooks, and those in folders, and print a table.
+
+    The learner is what a file's name has beside the notebook's number and title (02_ada.ipynb),
+    and where that is nothing the folder's name (ada/02_linear_vs_relu.ipynb). Where that would
+    name two files of one notebook, it is the path.
+
+    Each notebook is executed, on few digits unless you say --full. An exercise is then right,
+    not yet, open, or an error: its cell raises, the notebook was stopped, or it changes the
+    checks. Nothing that a notebook prints counts. The table goes to stdout, progress to stderr.
+
+    LEARNERS' CODE RUNS WITH YOUR RIGHTS, in a process of its own and nothing more: it can read
+    and delete your files, use the network, and, if somebody means to, deceive the checks. Grade
+    where you would run any stranger's code.
+
+    Exit code 0 if all could be graded, 1 if there is an error in the table, 2 if something was
+    refused before anything ran, 130 after Ctrl-C, which prints what was finished.
+    """
+    from mnistkit.exercises.grade import find_submissions, in_order, to_text, write_csv
+    from mnistkit.utils.storage import output_folder
+
+    submissions = find_submissions(paths)
+    if table:
+        output_folder(table.resolve().parent)
+    options = {"source": _settle_source(source, err=True), "full": full, "limit": limit}
+    grades, stopped = _grade_all(submissions, jobs=jobs, **options)
+    grades = in_order(grades)
+    click.echo(to_text(grades))
+    if table:
+        write_csv(table, grades)
+    sys.exit(130 if stopped else int(any(row.state == "error" for row in grades)))
+
+
+def _grade_all(submissions, **options) -> tuple[list, bool]:
+    """Return the rows of what was finished, and whether somebody stopped it."""
+    from mnistkit.exercises.grade import count_states, grade_all
+
+    grades, started, total = [], time.perf_counter(), len(submissions)
+    try:
+        with grade_all(submissions, **options) as finished:
+            for place, (one, rows) in enumerate(finished, start=1):
+                grades += rows
+                click.echo(f"[{place}/{total}] {one.learner} {one.notebook}: {count_states(rows)} "
+                           f"({time.perf_counter() - started:.0f} s)", err=True)  # fmt: skip
+    except KeyboardInterrupt:
+        click.echo("\nstopped; the table has what was finished", err=True)
+        return grades, True
+    click.echo(f"in all: {count_states(grades)}", err=True)
+    return grades, False
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Write to this folder instead of in place.")  # fmt: skip
 def normalize(paths: Sequence[Path], into: Path | None) -> None:
@@ -387,12 +452,12 @@ def _refuse_source_twice(parameters, source: str) -> None:
         raise NotebookError("the source is given twice", do="give --source or -p source, not both")
 
 
-def _settle_source(source: str) -> str:
+def _settle_source(source: str, *, err: bool = False) -> str:
     """Try once, up front, what can be had, so that no notebook needs to try in vain."""
     from mnistkit.data import find_source
 
     found = find_source(source)
-    click.echo(f"data: {found}{_SAMPLE_NOTE if found == 'sample' else ''}")
+    click.echo(f"data: {found}{_SAMPLE_NOTE if found == 'sample' else ''}", err=err)
     # "auto" stays: a notebook that prefers another source (03: QMNIST) may try for it.
     asked = source != "auto" or os.environ.get("MNISTKIT_SOURCE")
     return found if asked or found == "sample" else "auto"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from mnistkit.metrics import Interval
 from mnistkit.utils.validation import describe
+
+RIGHT, NOT_YET, OPEN = "right", "not yet", "open"
 
 
 def what(value: object) -> str:
@@ -34,6 +37,16 @@ class NoAnswerError(Exception):
     """There is no answer yet."""
 
 
+class Outcome(NamedTuple):
+    """What a check found: the state of an exercise, and why.
+
+    state: `RIGHT`, `NOT_YET` or `OPEN`.
+    """
+
+    state: str
+    words: str
+
+
 @dataclass(frozen=True)
 class Exercise:
     """One exercise.
@@ -51,18 +64,25 @@ class Exercise:
 
     def verdict(self, answer: object, *given: object) -> str:
         """Say whether the answer is right; never raise, whatever the answer is."""
-        more = f'exercises.hint("{self.number}") helps'
+        found = self.outcome(answer, *given)
+        if found.state == RIGHT:
+            return f"{self.number} right: {found.words}"
+        state = "is open" if found.state == OPEN else found.state
+        return f'{self.number} {state}: {found.words}; exercises.hint("{self.number}") helps.'
+
+    def outcome(self, answer: object, *given: object) -> Outcome:
+        """Judge the answer; never raise, whatever the answer is."""
         try:
             if answer is ...:
                 raise NoAnswerError
-            return f"{self.number} right: {self.judge(answer, *given)}"
+            return Outcome(RIGHT, self.judge(answer, *given))
         except NoAnswerError:
-            return f"{self.number} is open: hand in {self.wants}; {more}."
+            return Outcome(OPEN, f"hand in {self.wants}")
         except AnswerError as wrong:
-            return f"{self.number} not yet: {wrong}; {more}."
+            return Outcome(NOT_YET, str(wrong))
         except Exception as error:
             words = f"{type(error).__name__}: {error}".splitlines()[0]
-            return f"{self.number} not yet: hand in {self.wants} ({words}); {more}."
+            return Outcome(NOT_YET, f"hand in {self.wants} ({words})")
 
 
 EXERCISES: dict[str, Exercise] = {}
