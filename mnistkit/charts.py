@@ -230,7 +230,7 @@ def plot_intervals(
     table: indexed by what is compared, with columns mean, low, high, in points. A filled
     mark is clear of zero, an open one is not.
     """
-    ax = new_axes(ax, (7, 0.42 * len(table) + 1.2))
+    ax = new_axes(ax, (6, 0.42 * len(table) + 1.2))
     places = np.arange(len(table))[::-1]
     words = []
     for place, (name, row) in zip(places, table.iterrows(), strict=True):

@@ -9,9 +9,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.utils.figures import describe, new_axes
+
+BEST, OTHER = "#0072B2", "#666666"
+# Where a name may stand, in points of print from its mark: the first that is free is taken.
+# That is above the line for the models on it, and below it for the others.
+_PLACES = [
+    (sign * across, up)
+    for across, up in ((7, 0), (5, 5), (5, -5), (0, 9), (0, -9), (9, 12), (9, -12), (9, 20),
+                       (9, -20), (9, 30), (9, -30))
+    for sign in (1, -1)
+]  # fmt: skip
 
 
 def plot_tradeoff(
@@ -20,24 +32,58 @@ def plot_tradeoff(
     """Draw the accuracy of models, in percent, against what they cost, on a log scale.
 
     table: indexed by model, with columns mean, low, high (fractions) and `x`. The vertical
-    scale is of errors, so that 99 % is as far from 98 % as 98 % from 96 %.
+    scale is of errors, so that 99 % is as far from 98 % as 98 % from 96 %. Filled marks on a
+    line are the models of `frontier`; all others are open and grey.
     """
-    ax = new_axes(ax, (7.5, 5))
+    ax = new_axes(ax, (6.5, 4.8))
     table = table.sort_values(x)
+    best = frontier(table, x)
     costs, errors = table[x].astype(float), 100 * (1 - table["mean"].astype(float))
-    reach = 100 * np.array([table["high"] - table["mean"], table["mean"] - table["low"]], float)
-    ax.errorbar(costs, errors, np.nan_to_num(reach), fmt="o", capsize=3, color="#0072B2")
+    _scale_errors(ax, costs, errors)
+    ax.step([*costs[best], ax.get_xlim()[1]], [*errors[best], errors[best].min()], where="post",
+            color=BEST, linewidth=1.5)  # fmt: skip
+    reach = {}
+    for name, row in table.iterrows():
+        color, face = (BEST, BEST) if name in best else (OTHER, "white")
+        ends = 100 * np.array([row["mean"] - row["low"], row["high"] - row["mean"]], float)
+        reach[name] = down, up = np.nan_to_num(ends)
+        ax.errorbar(costs[name], errors[name], [[up], [down]], fmt="o", capsize=2, color=color,
+                    linewidth=1, markerfacecolor=face, zorder=3)  # fmt: skip
+    title = title or f"Nothing beats these {len(best)} of {len(table)} models for less"
+    ax.set(xlabel=xlabel, ylabel="test accuracy in %", title=title)
+    others = [name for name in table.index if name not in best]
+    marks = {
+        name: Bbox(ax.transData.transform([(costs[name], errors[name] + down),
+                                           (costs[name], errors[name] - up)])).padded(4)
+        for name, (down, up) in reach.items()
+    }  # fmt: skip
+    _name_marks(ax, {name: marks[name] for name in [*best, *others]}, best)
+    words = [f"{n} {100 - errors[n]:.2f} % at {costs[n]:,.{1 if costs[n] < 1000 else 0}f}"
+             for n in table.index]  # fmt: skip
+    listed = f"{'; '.join(words)}. On the line: {', '.join(best)}."
+    return describe(ax, f"{title}; {xlabel}: {listed}")
+
+
+def frontier(table: pd.DataFrame, x: str) -> list[str]:
+    """The models than which no other is at least as good and at least as cheap, cheapest first.
+
+    table: indexed by model, with a column mean (higher is better) and `x`, what it costs.
+    """
+    best: list[str] = []
+    for name, row in table.sort_values([x, "mean"], ascending=[True, False]).iterrows():
+        if not best or row["mean"] > table.loc[best[-1], "mean"]:
+            best.append(str(name))
+    return best
+
+
+def _scale_errors(ax: Axes, costs: pd.Series, errors: pd.Series) -> None:
+    """Two log scales: costs to the right, and errors downwards, named by their accuracies."""
     ticks = [t for t in (80, 90, 95, 97, 98, 99, 99.5, 99.7)
              if errors.min() / 1.3 <= 100 - t <= errors.max() * 1.3]  # fmt: skip
-    ax.set(xscale="log", yscale="log", xlabel=xlabel, title=title, ylabel="test accuracy in %")
-    ax.set_xlim(costs.min() / 1.6, costs.max() * 6)  # room for the last names
+    ax.set(xscale="log", yscale="log", xlim=(costs.min() / 1.8, costs.max() * 2.5))
     ax.set_ylim(errors.max() * 1.3, errors.min() / 1.3)
     ax.set(yticks=[100 - t for t in ticks], yticklabels=[f"{t:g}" for t in ticks])
     ax.yaxis.set_minor_locator(plt.NullLocator())
-    _name_points(ax, dict(zip(table.index, zip(costs, errors, strict=True), strict=True)))
-    words = [f"{n} {100 - errors[n]:.2f} % at {costs[n]:,.{1 if costs[n] < 1000 else 0}f}"
-             for n in table.index]  # fmt: skip
-    return describe(ax, f"{title or xlabel}; {xlabel}: {'; '.join(words)}.")
 
 
 def draw_published(
@@ -46,12 +92,14 @@ def draw_published(
     """Draw for each claim our runs, two intervals, and the published number as a line.
 
     claims: by name, the accuracies of runs, the published one, and the prediction interval
-    that judges it; all fractions. Each row has a scale of its own, in percent. The thick bar
-    is the 95 % confidence interval of the mean, the thin one that of one further run.
+    that judges it; all fractions. Each row has a scale of its own, in percent, which ends at
+    100. The thick bar is the 95 % confidence interval of the mean, the thin one that of one
+    further run.
     """
     figure, axes = plt.subplots(
         len(claims), 1, figsize=(7, 0.62 * len(claims) + 0.6), layout="constrained"
     )
+    found = 0
     for ax, (name, (values, published, one_more)) in zip(
         np.atleast_1d(axes), claims.items(), strict=True
     ):
@@ -63,40 +111,47 @@ def draw_published(
         ax.plot(values, np.full(len(values), 0.0), "o", color="black", markersize=3, alpha=0.5)
         ax.axvline(100 * published, color="#D55E00", linewidth=2)
         ax.set(yticks=[0], yticklabels=[name], ylim=(-1, 1))
-        ax.margins(x=0.08)
+        ends = run.low, run.high, values.min(), values.max(), 100 * published
+        margin = 0.06 * (max(ends) - min(ends))
+        ax.set_xlim(max(0, min(ends) - margin), min(100, max(ends) + margin))
+        ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.grid(visible=False)
         ax.spines[["left", "right", "top"]].set_visible(False)
         ax.tick_params(axis="y", length=0)
         inside = "inside" if run.low <= 100 * published <= run.high else "outside"
+        found += inside == "inside"
+        ax.annotate(inside, (1.02, 0), xycoords=ax.get_yaxis_transform(), va="center",
+                    color="black" if inside == "inside" else "#B03A00")  # fmt: skip
         describe(ax, f"{name}: {len(values)} runs, mean {mean.mean:.2f} [{mean.low:.2f}, "
                      f"{mean.high:.2f}], one more [{run.low:.2f}, {run.high:.2f}]; published "
                      f"{100 * published:.2f}, {inside}.")  # fmt: skip
     ax.set_xlabel("test accuracy in %")
-    figure.suptitle(title)
+    figure.suptitle(title or f"{found} of {len(claims)} published runs lie where one of ours would")
     return figure
 
 
-def _name_points(ax: Axes, points: Mapping[str, tuple[float, float]], size: float = 8) -> None:
-    """Write each name beside its point, so that it covers neither a point nor a name.
+def _name_marks(ax: Axes, marks: Mapping[str, Bbox], best: Sequence[str]) -> None:
+    """Write each name beside its mark, inside the axes and clear of all that is drawn there.
 
-    To the right; to the left if a point is in the way there only; lower if a name is.
+    marks: by name, the room that each takes, in pixels; a later name makes room for an
+    earlier one. Where there is no room anywhere, a name stands at the last place tried.
     """
-    letter, line, gap = 0.62 * size, 1.3 * size, 7  # in points of print
-    spots = {n: 72 / ax.figure.dpi * ax.transData.transform(p) for n, p in points.items()}
-    taken: list[tuple[float, float, float]] = []  # start, end and height of names
-    for name, (x, top) in sorted(spots.items(), key=lambda item: -item[1][1]):
-        reach = gap + letter * len(name)
-        right, left = (
-            any(0 < side * (other[0] - x) < reach and abs(other[1] - top) < 0.7 * line
-                for other in spots.values())
-            for side in (1, -1)
-        )  # fmt: skip
-        blocked = right and not left
-        start, y = (x - reach if blocked else x), top
-        for other_start, other_end, other_y in taken:
-            if start < other_end and other_start < start + reach and abs(y - other_y) < line:
-                y = other_y - line
-        taken.append((start, start + reach, y))
-        ax.annotate(name, points[name], (-gap if blocked else gap, y - top), fontsize=size,
-                    textcoords="offset points", va="center",
-                    ha="right" if blocked else "left")  # fmt: skip
+    line = ax.lines[0].get_path().transformed(ax.transData)
+    inside, taken = ax.get_window_extent().padded(-4), [*marks.values()]
+    for name, mark in marks.items():
+        style = {"fontsize": 10} if name in best else {"fontsize": 8.5, "color": OTHER}
+        middle = ax.transData.inverted().transform((mark.min + mark.max) / 2)
+        text = ax.annotate(name, middle, (0, 0), textcoords="offset points", **style)
+        for across, up in _PLACES if name in best else np.multiply(_PLACES, (1, -1)):
+            text.set(position=(across, up), ha=_side(across, "right", "left"),
+                     va=_side(up, "top", "bottom"))  # fmt: skip
+            box = text.get_window_extent()
+            crossed = line.intersects_bbox(box.padded(2), filled=False)
+            within = inside.contains(*box.min) and inside.contains(*box.max)
+            if within and not crossed and not box.count_overlaps(taken):
+                break
+        taken.append(box.padded(1))
+
+
+def _side(offset: float, below: str, above: str) -> str:
+    return "center" if offset == 0 else below if offset < 0 else above

@@ -2,60 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mnistkit.charts import DASHES, MARKS
 from mnistkit.utils.figures import alt_text, describe, new_axes
+
+OTHERS = "#bbbbbb"
+# Of the models that are named: colours that differ in grey, too, and marks of their own.
+NAMED = (("#D55E00", "o"), ("#0072B2", "s"), ("#000000", "D"), ("#009E73", "^"))
 
 
 def plot_reliability(
-    tables: Mapping[str, pd.DataFrame], *, title: str = "", ax: Axes | None = None
+    tables: Mapping[str, pd.DataFrame], *, title: str = "", columns: int = 2, ax: Axes | None = None
 ) -> Axes:
-    """Draw how often a model is right against how sure it says it is; the diagonal is ideal.
+    """Draw how often models are right against how sure they say they are, a panel a model.
 
-    tables: columns confidence, accuracy, low, high, count, by name of the model, as
-        `calibration.reliability` gives. A mark is as large as its bin is full.
+    The diagonal is ideal. tables: columns confidence, accuracy, low, high, count, by name of
+        the model, as `calibration.reliability` gives. A mark is as large as its bin is full.
     """
-    ax, words = new_axes(ax, (7.5, 5)), []
-    ax.plot([0, 100], [0, 100], ":", color="black", linewidth=1)
-    for place, (name, table) in enumerate(tables.items()):
-        x, y, low, high = (100 * table[c] for c in ("confidence", "accuracy", "low", "high"))
-        line = ax.errorbar(x, y, np.clip([y - low, high - y], 0, None), capsize=2, label=name,
-                           linestyle=DASHES[place % 4], linewidth=1)  # fmt: skip
-        sizes = 12 + 90 * np.sqrt(table["count"] / table["count"].sum())
-        ax.scatter(x, y, sizes, marker=MARKS[place], color=line[0].get_color(), zorder=3)
-        gap = float(((y - x) * table["count"]).sum() / table["count"].sum())
-        side = "less" if gap > 0 else "more"
-        words.append(f"{name} is on average {abs(gap):.2f} points {side} sure than right")
-    ax.set(
-        xlabel="probability given to the answer in %",
-        ylabel="right in %",
-        xlim=(0, 102),
-        ylim=(0, 102),
-    )
-    ax.set(title=title or "Reliability")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))  # beside it: marks may lie anywhere
+    gaps = {name: _gap(table) for name, table in tables.items()}
+    ax = new_axes(ax, (6.2, 3 * -(-len(tables) // columns)))
+    panels = _panels(ax, list(tables), columns)
+    words = []
+    for (name, table), panel in zip(tables.items(), panels, strict=True):
+        _plot_bins(table, panel)
+        side = "less" if gaps[name] > 0 else "more"
+        panel.set_title(
+            f"{name}: {abs(gaps[name]):.1f} points\n{side} sure than right", fontsize=11
+        )
+        words.append(f"{name} is on average {abs(gaps[name]):.2f} points {side} sure than right")
+    _label_outer(panels, columns, "probability in %", "right in %")
+    furthest = max(gaps, key=lambda name: abs(gaps[name]))
+    ax.set_title(title or f"{furthest} is the furthest from knowing how sure to be", pad=40)
     return describe(ax, f"{ax.get_title()}: {'; '.join(words)}.")
 
 
 def plot_corruption(
-    table: pd.DataFrame, *, xlabel: str, title: str = "", ax: Axes | None = None
+    table: pd.DataFrame,
+    *,
+    xlabel: str,
+    named: Sequence[str] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
-    """Draw accuracy against strength, a line a model; without a legend, see `plot_corruptions`.
+    """Draw accuracy against strength, a line a model; those that are named stand out.
 
-    table: indexed by strength, a column of fractions a model.
+    table: indexed by strength, a column of fractions a model. named: the models with a colour
+    and their name at the line's end, four at most; the first four if None. All others are grey.
     """
     ax = new_axes(ax)
-    for place, name in enumerate(table.columns):
-        ax.plot(table.index, 100 * table[name], DASHES[place % 4], label=name, linewidth=1.4,
-                marker=MARKS[place % len(MARKS)], markersize=4)  # fmt: skip
-    ax.set(xlabel=xlabel, ylabel="test accuracy in %", title=title, ylim=(0, 102))
+    named = _check_named(named, table)
+    for name in table.columns.difference(named, sort=False):
+        ax.plot(table.index, 100 * table[name], color=OTHERS, linewidth=1, zorder=1)
+    for name, (color, mark) in zip(named, NAMED, strict=False):
+        ax.plot(table.index, 100 * table[name], marker=mark, color=color, markersize=4,
+                linewidth=1.8, clip_on=False)  # fmt: skip
+    ax.set(xlabel=xlabel, ylabel="right in %", title=title, ylim=(0, 100))
+    ax.margins(x=0.02)
     if table.index[0] > table.index[-1]:
         ax.invert_xaxis()  # from none at the left to strong at the right
+    _name_ends(ax, 100 * table[named].iloc[-1])
     last = 100 * table.iloc[-1]
     return describe(
         ax,
@@ -68,25 +77,99 @@ def plot_corruptions(
     tables: Mapping[str, pd.DataFrame],
     units: Mapping[str, str],
     *,
-    columns: int = 3,
+    named: Sequence[str] | None = None,
+    columns: int = 2,
+    title: str = "",
+    note: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a panel a corruption, with one legend for all.
+    """Draw a panel a corruption, with the names of some models at the ends of their lines.
 
-    tables: as in `plot_corruption`, by name of the corruption. units: of its strength.
+    tables: as in `plot_corruption`, by name of the corruption. units: of its strength. named:
+    as in `plot_corruption`. note: what else is to be known, below the panels and in the words.
     """
-    rows = -(-len(tables) // columns)
-    inches = 2.9 * rows + 0.9
-    ax = new_axes(ax, (3.6 * columns, inches))
+    ax = new_axes(ax, (6.2, 2.2 * -(-len(tables) // columns)))
+    panels = _panels(ax, list(tables), columns, width=0.54)
+    for (name, table), panel in zip(tables.items(), panels, strict=True):
+        plot_corruption(table, xlabel=units[name], named=named, title=name, ax=panel)
+        panel.title.set_fontsize(12)
+        panel.xaxis.label.set_fontsize(10)
+    _label_outer(panels, columns, None, "right in %")
+    ax.set_title(title or _who_withstands(tables), pad=28)
+    if note:
+        ax.annotate(note, (0, 0), (0, -42), textcoords="offset points", va="top", fontsize=10,
+                    xycoords="axes fraction")  # fmt: skip
+    words = " ".join(alt_text(panel) for panel in panels)
+    return describe(ax, f"{words} {note}{'.' * bool(note)}".strip())
+
+
+def _gap(table: pd.DataFrame) -> float:
+    """By how many points a model is more often right than it says, on average over digits."""
+    points = 100 * (table["accuracy"] - table["confidence"])
+    return float(np.average(points, weights=table["count"]))
+
+
+def _plot_bins(table: pd.DataFrame, ax: Axes) -> None:
+    x, y, low, high = (100 * table[c] for c in ("confidence", "accuracy", "low", "high"))
+    ax.plot([0, 100], [0, 100], ":", color="black", linewidth=1)
+    ax.errorbar(x, y, np.clip([y - low, high - y], 0, None), fmt="none", linewidth=1, capsize=2)
+    sizes = 12 + 90 * np.sqrt(table["count"] / table["count"].sum())
+    ax.scatter(x, y, sizes, color="#0072B2", zorder=3, clip_on=False)
+    ax.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
+
+
+def _panels(ax: Axes, names: Sequence[str], columns: int, width: float = 0.8) -> list[Axes]:
+    """Axes within axes, one a name, row by row; each leaves room for what stands around it."""
     ax.set_axis_off()
-    height = (1 - 0.9 / inches) / rows  # of a panel; the rest is for the legend
-    panels = []
-    for place, (name, table) in enumerate(tables.items()):
-        row, column = divmod(place, columns)
-        box = [column / columns, 1 - (row + 0.78) * height, 0.82 / columns, 0.66 * height]
-        panel = plot_corruption(table, xlabel=units[name], title=name, ax=ax.inset_axes(box))
-        panel.set_ylabel("right in %" if column == 0 else "")
-        panels.append(panel)
-    lines, names = panels[0].get_legend_handles_labels()
-    ax.legend(lines, names, loc="lower center", ncols=min(6, len(names)), fontsize=8)
-    return describe(ax, " ".join(alt_text(panel) for panel in panels))
+    rows = -(-len(names) // columns)
+    height = 0.62 / max(rows - 0.38, 1)  # the last one reaches the bottom
+    step = height / 0.62
+    return [
+        ax.inset_axes([column / columns, 1 - row * step - height, width / columns, height])
+        for row, column in (divmod(place, columns) for place in range(len(names)))
+    ]
+
+
+def _label_outer(panels: Sequence[Axes], columns: int, xlabel: str | None, ylabel: str) -> None:
+    """Label the panels at the left and at the bottom, and no others."""
+    for place, panel in enumerate(panels):
+        panel.set_ylabel(ylabel if place % columns == 0 else "", fontsize=10)
+        if xlabel is not None:
+            panel.set_xlabel(xlabel if place + columns >= len(panels) else "", fontsize=10)
+        panel.tick_params(labelsize=10, labelleft=place % columns == 0)
+
+
+def _check_named(named: Sequence[str] | None, table: pd.DataFrame) -> list[str]:
+    """Raise ValueError for more names than there are colours; leave out whom the table lacks."""
+    named = list(table.columns[: len(NAMED)]) if named is None else list(named)
+    if len(named) > len(NAMED):
+        raise ValueError(f"{len(named)} models are named, and colours tell {len(NAMED)} apart")
+    return [name for name in named if name in table.columns]
+
+
+def _name_ends(ax: Axes, ends: pd.Series) -> None:
+    """Write each name beside the end of its line, the upper first, none on another."""
+    colors = {name: color for name, (color, _) in zip(ends.index, NAMED, strict=False)}
+    ordered = ends.sort_values(kind="stable")
+    for (name, end), height in zip(ordered.items(), _apart(list(ordered), 14), strict=True):
+        ax.annotate(name, (ax.get_xlim()[1], end), (1.06, height), color=colors[name], fontsize=10,
+                    textcoords=ax.get_yaxis_transform(), va="center")  # fmt: skip
+
+
+def _apart(heights: Sequence[float], gap: float, top: float = 96) -> list[float]:
+    """Move rising heights so little that neighbours are `gap` apart, and none above `top`."""
+    moved: list[float] = []
+    for height in heights:
+        moved.append(max(height, moved[-1] + gap) if moved else max(height, 4))
+    for place in reversed(range(len(moved))):
+        moved[place] = min(moved[place], top - gap * (len(moved) - 1 - place))
+    return moved
+
+
+def _who_withstands(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Say who is best under most of the strongest corruptions, and under which it is worst."""
+    last = pd.DataFrame({name: table.iloc[-1] for name, table in tables.items()})
+    best = last.idxmax().value_counts()
+    worst = [kind for kind, name in last.idxmin().items() if name == best.index[0]]
+    words = f"{best.index[0]} withstands {best.iloc[0]} of {len(tables)} best at full strength"
+    return words + (f",\nand {' and '.join(worst)} worst" if worst else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -22,7 +21,8 @@ COSTS = pd.DataFrame(
 FIGURES = {
     "tradeoff": (
         lambda ax=None: plots.plot_tradeoff(COSTS, "seconds", xlabel="seconds", ax=ax),
-        "seconds; seconds: V0 91.00 % at 2.5; V2 98.50 % at 60.0.",
+        "Nothing beats these 2 of 2 models for less; seconds: V0 91.00 % at 2.5; "
+        "V2 98.50 % at 60.0. On the line: V0, V2.",
     ),
 }  # fmt: skip
 
@@ -44,18 +44,54 @@ def test_better_models_stand_higher_and_dearer_ones_further_right():
     assert dear[1] > cheap[1]
 
 
-def test_names_of_neighbours_do_not_cover_each_other():
-    means = np.array([0.98, 0.9801, 0.9799, 0.9])
-    close = pd.DataFrame(
-        {"mean": means, "low": means - 0.01, "high": means + 0.01, "seconds": [10, 10.1, 11, 1]},
-        index=["one model", "another", "a third", "far away"],
-    )
-    ax = plots.plot_tradeoff(close, "seconds", xlabel="seconds")
+CROWD = pd.DataFrame(
+    {"mean": [0.98, 0.9801, 0.9799, 0.9, 0.95, 0.9], "seconds": [10, 10.1, 11, 1, 1, 60]},
+    index=["one model", "another", "a third", "far away", "as cheap, better", "dear and bad"],
+).assign(low=lambda t: t["mean"] - 0.01, high=lambda t: t["mean"] + 0.01)
+
+
+def test_the_frontier_holds_what_nothing_beats_for_less():
+    assert plots.frontier(CROWD, "seconds") == ["as cheap, better", "one model", "another"]
+    assert plots.frontier(CROWD.assign(mean=0.9), "seconds") == ["far away"]
+
+
+def test_the_frontier_is_a_line_of_steps_through_its_models():
+    ax = plots.plot_tradeoff(CROWD, "seconds", xlabel="seconds")
+    line = ax.lines[0]
+    assert line.get_drawstyle() == "steps-post"
+    assert line.get_xdata() == pytest.approx([1, 10, 10.1, ax.get_xlim()[1]])
+    assert line.get_ydata() == pytest.approx([5, 2, 1.99, 1.99])
+    filled = [bar.lines[0] for bar in ax.containers
+              if bar.lines[0].get_markerfacecolor() == bar.lines[0].get_color()]  # fmt: skip
+    assert sorted(mark.get_xdata()[0] for mark in filled) == [1, 10, 10.1]
+    sizes = {text.get_text(): text.get_fontsize() for text in ax.texts}
+    assert sizes["another"] > sizes["a third"] == sizes["dear and bad"]
+
+
+@pytest.mark.parametrize("dpi", [100, 160])
+def test_a_name_covers_no_mark_no_other_name_and_no_line(dpi):
+    ax = plots.plot_tradeoff(CROWD, "seconds", xlabel="seconds")
+    ax.figure.dpi = dpi
     ax.figure.canvas.draw()
     boxes = [text.get_window_extent() for text in ax.texts]
-    assert len(boxes) == 4
+    assert len(boxes) == 6
+    line = ax.lines[0].get_path().transformed(ax.transData)
+    marks = [ax.transData.transform(bar.lines[0].get_xydata()[0]) for bar in ax.containers]
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
+        assert not any(box.contains(*mark) for mark in marks)
+        assert not line.intersects_bbox(box, filled=False)
+        assert ax.get_window_extent().x0 < box.x0 < box.x1 < ax.get_window_extent().x1
+
+
+def test_no_row_of_published_runs_reaches_beyond_what_can_be():
+    values = [0.6, 0.95, 0.93]
+    assert prediction_interval(values).high > 1
+    figure = plots.draw_published({"C2": (values, 0.73, prediction_interval(values))})
+    assert figure.axes[0].get_xlim()[1] == 100
+    assert figure.axes[0].get_xlim()[0] == 0
+    assert figure.get_suptitle() == "1 of 1 published runs lie where one of ours would"
+    assert [text.get_text() for text in figure.axes[0].texts] == ["inside"]
 
 
 def test_each_row_shows_runs_intervals_and_the_published_number():

@@ -24,6 +24,7 @@ from mnistkit.study.table import COMMAND, TABLE, read_table
 from tests.notebooks.statements import Statement
 from tests.notebooks.statements.bounds import stored_runs
 from tests.notebooks.statements.evidence import does
+from tests.notebooks.statements.outputs import to_number
 
 V2, HAND, DRAWN = "v2 = runs.of(", "published, accuracies = 0.9194", "draw_published(rows"
 TESTED, BOTH, TRIED = "tested = judge_runs", "both = pd.DataFrame", "tried = []"
@@ -66,6 +67,11 @@ def inside(out, thin=True):
     ends = ("one_low", "one_high") if thin else ("low", "high")
     drawn = rows(out).items()
     return {i for i, r in drawn if getattr(r, ends[0]) <= r.published <= getattr(r, ends[1])}
+
+
+def v2(out):
+    """The accuracies of V2's ten runs."""
+    return [to_number(accuracy) for accuracy in out.table(V2)["test_accuracy"]]
 
 
 def by_hand(out):
@@ -283,6 +289,11 @@ def useful(drawn):
     }
 
 
+def lines(out):
+    """The models on the line by cost, and on that by size."""
+    return [each.split(", ") for each in re.findall(r"On the line: ([^.]+)\.", out.alt(TRADEOFF))]
+
+
 def a_second(name):
     """Billions of operations that a processor core did in a second of training."""
     return training_operations(name) / 1e9 / stored_runs().seconds(name)
@@ -335,13 +346,14 @@ STATEMENTS = [
     ),
     Statement(
         'None of them is "the" accuracy of V2.',
-        lambda out: len({*out.table(V2)["test_accuracy"]}) > 1,
+        lambda out: len({*v2(out)}) > 1,
     ),
     Statement(
         "The published 98.57 % was one such line.",
         lambda out: (
             out.table(BOARD).loc["C3", "published"] == "98.57 %"
-            and out.table(V2)["test_accuracy"].min() < 0.9857 < out.table(V2)["test_accuracy"].max()
+            and any(accuracy < 0.9857 for accuracy in v2(out))
+            and any(accuracy > 0.9857 for accuracy in v2(out))
         ),
     ),
     # --- A verdict by hand
@@ -889,6 +901,14 @@ STATEMENTS = [
         ),
     ),
     Statement(
+        "Above, what a training costs in multiplications and additions, counted by PyTorch; below, "
+        "how many numbers are learned or carried along.",
+        lambda out: (
+            out.alt(TRADEOFF).index("billion operations of training: ")
+            < out.alt(TRADEOFF).index("parameters: ")
+        ),
+    ),
+    Statement(
         "these runs were made on more than one",
         lambda out: " and " in re.search(r"Measured on (.*?),", out.text("print(desc"))[1],
     ),
@@ -928,9 +948,12 @@ STATEMENTS = [
         lambda out: layers("CompactCNN", nn.Conv2d) == 6 and recipe("CompactCNN").epochs == 24,
     ),
     Statement(
-        "In both pictures the useful models lie along the upper left edge: nothing is both better "
-        "and cheaper.",
-        lambda out: all(1 < len(useful(models(out, size))) < 15 for size in (False, True)),
+        "In both pictures the useful models lie on the line along the upper left edge: nothing is "
+        "both better and cheaper.",
+        lambda out: all(
+            {*line} == useful(models(out, size)) and 1 < len(line) < 15
+            for line, size in zip(lines(out), (False, True), strict=True)
+        ),
     ),
     Statement(
         "By cost, these are the corrected V1, E's MLP, `FastCNN`, B's CNN and `CompactCNN`.",
