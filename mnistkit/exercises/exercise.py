@@ -22,6 +22,8 @@ def what(value: object) -> str:
         return f"a model, {type(value).__name__}"
     if callable(value):
         return "a function or a class"
+    if isinstance(value, list | tuple | dict) and len(value) > 20:
+        return f"a {type(value).__name__} of {len(value)}"  # to write it out may take long
     words = repr(value)
     return words if len(words) < 40 and "\n" not in words else f"a {type(value).__name__}"
 
@@ -50,7 +52,15 @@ class Exercise:
     judge: Callable[..., str]
 
     def verdict(self, answer: object, *given: object) -> str:
-        """Say whether the answer is right; never raise, whatever the answer is."""
+        """Say whether the answer is right; never raise, whatever the answer is.
+
+        The caller's random state stays as it is.
+        """
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(0)  # the same answer gets the same verdict
+            return self._verdict(answer, *given)
+
+    def _verdict(self, answer: object, *given: object) -> str:
         more = f'exercises.hint("{self.number}") helps'
         try:
             if answer is ...:
