@@ -25,6 +25,8 @@ def what(value: object) -> str:
         return f"a model, {type(value).__name__}"
     if callable(value):
         return "a function or a class"
+    if isinstance(value, list | tuple | dict) and len(value) > 20:
+        return f"a {type(value).__name__} of {len(value)}"  # to write it out may take long
     words = repr(value)
     return words if len(words) < 40 and "\n" not in words else f"a {type(value).__name__}"
 
@@ -71,7 +73,15 @@ class Exercise:
         return f'{self.number} {state}: {found.words}; exercises.hint("{self.number}") helps.'
 
     def outcome(self, answer: object, *given: object) -> Outcome:
-        """Judge the answer; never raise, whatever the answer is."""
+        """Judge the answer; never raise, whatever the answer is.
+
+        The caller's random state stays as it is.
+        """
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(0)  # the same answer gets the same verdict
+            return self._outcome(answer, *given)
+
+    def _outcome(self, answer: object, *given: object) -> Outcome:
         try:
             if answer is ...:
                 raise NoAnswerError

@@ -1,4 +1,4 @@
-"""Exercises of 02_linear_vs_relu: width, the lottery, LeakyReLU, chances, one run again."""
+"""Exercises of 02_linear_vs_relu: a V1 of one's own, its lottery, width, chances, one digit."""
 
 from __future__ import annotations
 
@@ -13,63 +13,104 @@ from mnistkit.exercises.exercise import (
     number,
     numbers,
     parts,
+    same,
     share,
-    what,
     wrong_if,
     yes_or_no,
+)
+from mnistkit.exercises.networks import (
+    calls,
+    check_bends,
+    check_learns,
+    check_logits,
+    check_outputs,
+    comes_back,
+    in_words,
+    network,
+    random_images,
+    shaken,
+    shapes,
 )
 
 
 @exercise(
     "2.1",
-    wants="a V1 with 100 hidden units",
-    hint="`MNISTModelV1(...)` takes the width of its hidden layer as `hidden_units`. In a class "
-    "of your own, the width stands in both linear layers.",
+    wants="a V1 of your own, 784-10-10, that cannot lose a class",
+    hint="Copy the class `V1` from above. What stands on its logits has to go, or to let negative "
+    "numbers through with a slope. Between the two linear layers any activation will do: "
+    "`nn.ReLU()`, `nn.Tanh()`, `nn.LeakyReLU()`.",
     solution="""
-answer = MNISTModelV1(hidden_units=100)
-print(count_parameters(answer))
+class MyV1(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(784, 10),
+            nn.Tanh(),
+            nn.Linear(10, 10),  # and nothing on the logits
+        )
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+print(f"{count_parameters(MyV1()):,} parameters, as before")
 """,
 )
-def wide_v1(answer: object) -> str:
-    """V1 as published but for its width."""
-    wrong_if(isinstance(answer, type), "that is the class; call it to build a model")
-    layers = [
-        layer
-        for layer in (answer.modules() if isinstance(answer, nn.Module) else ())
-        if not list(layer.children())
-    ]
-    kinds = [type(layer) for layer in layers]
-    wrong_if(
-        kinds[:4] != [nn.Flatten, nn.Linear, nn.ReLU, nn.Linear],
-        f"the answer is {what(answer)}, and a V1, `MNISTModelV1(...)` or your own, is asked for",
+def own_v1(answer: object) -> str:
+    """Two linear layers with an activation between, and logits that can always come back."""
+    _check_v1(network(answer), hidden=10)
+    return (
+        "pushed far down, each class still gets a gradient and can come back. That is the "
+        "theory; 2.2 asks your seeds."
     )
+
+
+def _check_v1(model: nn.Module, hidden: int) -> None:
+    images = random_images()
+    check_outputs(model, images)
+    widths = [(hidden, 784), (10, hidden)]
     wrong_if(
-        kinds[4:] != [nn.ReLU],
-        "this one lacks the ReLU on its logits; leave it as published",
+        sorted(map(sorted, shapes(model))) != sorted(map(sorted, widths)),
+        f"its layers lead from {in_words(shapes(model))}; expected {in_words(widths)}",
     )
-    shapes = [(layer.in_features, layer.out_features) for layer in (layers[1], layers[3])]
-    width = layers[1].out_features
-    wrong_if(width != 100, f"it has {width} hidden units, and 100 are asked for")
+    check_logits(model, images)
+    check_learns(model, images)
+    check_bends(calls(shaken(model).eval(), images, nn.Linear))
+    wrong_if(_is_linear(model), "it has no activation, so it is V0: put one between the layers")
     wrong_if(
-        shapes != [(784, 100), (100, 10)],
-        f"its linear layers are {shapes}, expected [(784, 100), (100, 10)]",
+        not comes_back(model, images),
+        "a class whose logit is far below 0 gets no gradient: what stands on the logits is flat "
+        "there",
     )
-    return "79,510 parameters, ten times as many. Is it still a lottery? That is 2.2."
+
+
+def _is_linear(model: nn.Module) -> bool:
+    """Whether the middle between two images gets the middle of what the two get."""
+    trial = shaken(model).eval()
+    first, second = (4 * random_images(64)).split(32)
+    with torch.no_grad():
+        ends, middle = trial(first) + trial(second), trial((first + second) / 2)
+    return same(ends / 2, middle, within=1e-3)
 
 
 @exercise(
     "2.2",
     wants='{"accuracies": [...], "lottery": True or False}',
-    hint='Build eight of 2.1\'s models with `build_model("V1", seed=seed, hidden_units=100)`, '
-    "train them with `fit_stack` as above, and evaluate each.",
+    hint="Eight models in a list, with `torch.manual_seed(seed)` before each; `fit_stack` trains "
+    "the list as above (or `fit` one after the other), and `evaluate` measures each.",
     solution="""
-wide = [build_model("V1", seed=seed, hidden_units=100) for seed in range(8)]
-fit_stack(wide, train_loader, epochs=epochs, optimizer="sgd", learning_rate=learning_rate)
-wide_scores = [evaluate(model, test_loader).accuracy for model in wide]
-answer = {"accuracies": wide_scores, "lottery": max(wide_scores) - min(wide_scores) > 0.1}
+own_models = []
+for seed in range(8):
+    torch.manual_seed(seed)
+    own_models.append(MyV1())
+fit_stack(own_models, train_loader, epochs=epochs, optimizer="sgd", learning_rate=learning_rate)
+own_scores = [evaluate(model, test_loader).accuracy for model in own_models]
+print(", ".join(f"{score:.1%}" for score in own_scores))
+answer = {"accuracies": own_scores, "lottery": max(own_scores) - min(own_scores) > 0.1}
 """,
 )
-def wide_lottery(answer: object) -> str:
+def own_lottery(answer: object) -> str:
     """At least eight runs, and a word that agrees with their range."""
     given = parts(answer, ["accuracies", "lottery"])
     found = numbers(given["accuracies"], "accuracies")
@@ -84,70 +125,49 @@ def wide_lottery(answer: object) -> str:
         "apart, and a lottery is what spans more than ten",
     )
     return (
-        f"worst and best lie {100 * reach:.0f} points apart. On full MNIST width makes the "
-        "best better; the ReLU on the logits is still there, and can lose a class."
+        f"worst and best lie {100 * reach:.0f} points apart. Those of V1 as published, trained on "
+        "full MNIST, lie 39 apart."
     )
 
 
 @exercise(
     "2.3",
-    wants="a model, 784-10-10, with a ReLU between and a LeakyReLU on the logits",
-    hint="`torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), ...)`, five layers: "
-    "flatten, linear, ReLU, linear, LeakyReLU.",
+    wants="a class, and not a model, that is built with a number of hidden units",
+    hint="`def __init__(self, hidden_units):`, and both linear layers use the number: the first "
+    "gives so many, the second takes so many. The rest is as in 2.1.",
     solution="""
-from torch import nn
+class NarrowV1(nn.Module):
+    def __init__(self, hidden_units):
+        super().__init__()
+        self.hidden = nn.Linear(784, hidden_units)
+        self.last = nn.Linear(hidden_units, 10)
 
-answer = nn.Sequential(
-    nn.Flatten(), nn.Linear(784, 10), nn.ReLU(), nn.Linear(10, 10), nn.LeakyReLU()
-)
+    def forward(self, images):
+        return self.last(self.hidden(images.flatten(1)).relu())
+
+
+for hidden_units in (1, 2, 3, 5, 10):
+    torch.manual_seed(0)
+    narrow = NarrowV1(hidden_units)
+    fit(narrow, train_loader, epochs=1, optimizer="sgd", learning_rate=learning_rate,
+        progress=False)
+    print(f"{hidden_units:2} units: {evaluate(narrow, validation_loader).accuracy:.1%}")
 """,
 )
-def leaky(answer: object) -> str:
-    """A class pushed far down still gets a gradient, if a small one."""
+def any_width(answer: object) -> str:
+    """The width that it is told is the width that it has."""
     wrong_if(
-        not isinstance(answer, nn.Module), f"the answer is {what(answer)}, and a model is asked for"
+        isinstance(answer, nn.Module),
+        "that is a model, whose width is fixed; hand in the class, by its name and without "
+        "brackets",
     )
-    wrong_if(isinstance(answer, type), "that is a class; call it to build a model")
-    kinds = [type(layer) for layer in answer.modules() if not list(layer.children())]
-    wrong_if(nn.LeakyReLU not in kinds, "it has no LeakyReLU")
-    wrong_if(
-        kinds[-1] is not nn.LeakyReLU,
-        f"its last layer is {kinds[-1].__name__}: the LeakyReLU goes on the logits",
+    for width in (3, 100):
+        model = network(answer, hidden_units=width)
+        _check_v1(model, width)
+    return (
+        "each hidden unit costs 784 + 1 + 10 = 795 parameters. Before you train a model with one, "
+        "two and three of them: how many of the ten classes can it read?"
     )
-    wrong_if(kinds[-2] is nn.ReLU, "the last ReLU is still there, before the LeakyReLU")
-    linear = [layer for layer in answer.modules() if isinstance(layer, nn.Linear)]
-    shapes = [(layer.in_features, layer.out_features) for layer in linear]
-    wrong_if(
-        shapes != [(784, 10), (10, 10)],
-        f"its linear layers are {shapes}, and V1's are [(784, 10), (10, 10)]",
-    )
-    wrong_if(nn.LeakyReLU in kinds[:-1], "the first ReLU stays; only the last is replaced")
-    wrong_if(
-        [kind for kind in kinds if kind is not nn.Flatten]
-        != [nn.Linear, nn.ReLU, nn.Linear, nn.LeakyReLU],
-        "between its linear layers belongs one ReLU, and nothing else",
-    )
-    slope = [layer for layer in answer.modules() if isinstance(layer, nn.LeakyReLU)][-1]
-    wrong_if(slope.negative_slope == 0, "a LeakyReLU of slope 0 is a ReLU")
-    wrong_if(
-        slope.negative_slope != 0.01,
-        f"its LeakyReLU has slope {slope.negative_slope:g}; a hundred times smaller is 0.01, which "
-        "is its default",
-    )
-    wrong_if(nn.Flatten not in kinds, "it takes no images: begin with `torch.nn.Flatten()`")
-    before = linear[-1].bias.detach().clone()
-    with torch.no_grad():
-        linear[-1].bias[3] = -100
-    answer.zero_grad()
-    answer(torch.rand(20, 1, 28, 28, generator=torch.Generator().manual_seed(0)))[
-        :, 3
-    ].sum().backward()
-    learns = bool(linear[-1].bias.grad[3] != 0)
-    answer.zero_grad()
-    with torch.no_grad():
-        linear[-1].bias.copy_(before)
-    wrong_if(not learns, "a class that is pushed far down gets no gradient")
-    return "a lost class gets a small gradient, so it can come back. Draw its histogram."
 
 
 @exercise(

@@ -1,19 +1,217 @@
-"""Exercises of 03_mlp_tuning_qmnist: choosing early, large batches, sums of gains, sceptics."""
+"""Exercises of 03_mlp_tuning_qmnist: D's network varied, residual blocks, what few seeds show."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import stats
+from torch import Tensor, nn
 
-from mnistkit.exercises.exercise import call, exercise, number, parts, told_apart, what, wrong_if
+from mnistkit.exercises.exercise import (
+    call,
+    exercise,
+    number,
+    parts,
+    same,
+    told_apart,
+    what,
+    wrong_if,
+)
+from mnistkit.exercises.networks import (
+    Call,
+    calls,
+    check_bends,
+    check_learns,
+    check_logits,
+    check_outputs,
+    in_words,
+    is_log_softmax,
+    network,
+    random_images,
+    shaken,
+    shapes,
+)
 from mnistkit.experiments.recipe import Recipe
 
 
 @exercise(
     "3.1",
+    wants="D's deep network, its ReLUs replaced by an activation that is not flat below zero",
+    hint="Copy `d_deep` and put `nn.Tanh()`, `nn.LeakyReLU()`, `nn.GELU()` or `nn.Sigmoid()` in "
+    "place of each of the three ReLUs. Batch norm stays before the activation, dropout after it.",
+    solution="""
+answer = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 512), nn.BatchNorm1d(512), nn.Tanh(), nn.Dropout(0.3),
+    nn.Linear(512, 256), nn.BatchNorm1d(256), nn.Tanh(), nn.Dropout(0.3),
+    nn.Linear(256, 128), nn.Tanh(), nn.Dropout(0.3),
+    nn.Linear(128, 10), nn.LogSoftmax(dim=1),
+)
+inputs = digits.validation.inputs()[:1]
+for mode in ("training", "eval"):
+    answer.train(mode == "training")
+    with torch.no_grad():  # layer 4 is the first dropout
+        switched_off = (answer[:5](inputs.repeat(64, 1, 1, 1)) == 0).float().mean().item()
+    print(f"{mode}: {switched_off:.0%} of the first layer's units are off")
+""",
+)
+def another_activation(answer: object) -> str:
+    """D's layers in D's order; which activation it is shows in what it lets through."""
+    model, images = network(answer), random_images(256)
+    found = check_outputs(model, images)
+    widths = [(512, 784), (256, 512), (128, 256), (10, 128)]
+    wrong_if(
+        shapes(model) != widths,
+        f"its layers lead from {in_words(shapes(model))}; D's from {in_words(widths)}",
+    )
+    wrong_if(
+        not is_log_softmax(found),
+        "its outputs are no log-probabilities: D ends in `nn.LogSoftmax(dim=1)`",
+    )
+    check_learns(model, images)
+    trial = shaken(model).eval()
+    layers = calls(trial, images, nn.Linear)
+    wrong_if(len(layers) != 4, f"{len(layers)} `nn.Linear` are at work, and D has four")
+    check_bends(layers)
+    _check_norms(layers, calls(trial, images, nn.BatchNorm1d))
+    for each in layers[1:]:
+        wrong_if(
+            (each.given == 0).float().mean() > 0.01,
+            f"before `{each.name}` many units are exactly 0, also in eval mode: a ReLU is still "
+            "there, or another activation that is flat below zero",
+        )
+    _check_dropouts(calls(shaken(model).train(), images, nn.Linear)[1:], 0.3)
+    return (
+        "in training three units in ten are off, in eval mode none. `fit` it with `nll` beside "
+        "`d_deep`: does batch norm make the choice of activation matter less?"
+    )
+
+
+def _check_norms(layers: list[Call], norms: list[Call]) -> None:
+    """Check that batch norm follows the first two linear layers, each at once."""
+    wrong_if(len(norms) != 2, f"it has {len(norms)} batch norms at work, and D two")
+    for layer, norm in zip(layers, norms, strict=False):
+        wrong_if(
+            not torch.equal(layer.gave, norm.given),
+            f"`{norm.name}` does not come right after `{layer.name}`: batch norm goes before the "
+            "activation, on the first two layers",
+        )
+
+
+def _check_dropouts(layers: list[Call], share: float) -> None:
+    """Check that so large a share of what each layer is given is switched off."""
+    for each in layers:
+        off = (each.given == 0).float().mean().item()
+        wrong_if(
+            off < 0.01,
+            f"in training no unit before `{each.name}` is switched off: dropout goes after the "
+            "activation",
+        )
+        wrong_if(
+            abs(off - share) > 0.05,
+            f"in training {off:.0%} of the units before `{each.name}` are switched off, and D "
+            f"drops {share:.0%}",
+        )
+
+
+@exercise(
+    "3.2",
+    wants="a network of twenty residual blocks, x + f(x), each from 64 units to 64",
+    hint="Keep twenty `nn.Linear(64, 64)` in an `nn.ModuleList([... for _ in range(20)])`; "
+    "PyTorch does not look into a plain list. In `forward`, go through them: "
+    "`x = x + block(x).relu()`. (`[block] * 20` is one block twenty times over.)",
+    solution="""
+from mnistkit import fit
+
+
+class TwentyBlocks(nn.Module):
+    def __init__(self, skip=True):
+        super().__init__()
+        self.first, self.last = nn.Linear(784, 64), nn.Linear(64, 10)
+        self.blocks = nn.ModuleList([nn.Linear(64, 64) for _ in range(20)])
+        self.skip = skip
+
+    def forward(self, images):
+        x = self.first(images.flatten(1)).relu()
+        for block in self.blocks:
+            new = block(x).relu()
+            x = x + new if self.skip else new
+        return self.last(x)
+
+
+for skip in (False, True):
+    torch.manual_seed(0)
+    deeper = TwentyBlocks(skip)
+    fit(deeper, train_loader, epochs=1, progress=False)
+    print(f"x + f(x): {skip}; {evaluate(deeper, validation_loader).accuracy:.1%} after one epoch")
+""",
+)
+def residual(answer: object) -> str:
+    """With every f made zero, the images still come through."""
+    model, images = network(answer), random_images()
+    check_outputs(model, images)
+    layers = calls(shaken(model).eval(), images, nn.Linear)
+    blocks = [each for each in layers if each.layer.in_features == each.layer.out_features]
+    widths = sorted({each.layer.in_features for each in blocks})
+    count = len({each.name for each in blocks})
+    wrong_if(
+        count < len(blocks),
+        f"the same layer works {len(blocks) // max(count, 1)} times: `[block] * 20` is one block "
+        "twenty times over; make twenty",
+    )
+    wrong_if(
+        widths != [64], f"its equally wide layers are of {widths or 'no'} units; 64 is asked for"
+    )
+    wrong_if(count < 20, f"{count} layers lead from 64 units to 64, and twenty blocks have twenty")
+    wrong_if(
+        layers[-1].layer.in_features != 64,
+        f"its last layer takes {layers[-1].layer.in_features} numbers: x + f(x) is as wide as x, "
+        "64; add, and do not put side by side",
+    )
+    check_learns(model, images)
+    check_logits(model, images)
+    wrong_if(
+        not _passes_without(model, images, blocks),
+        "with the weights of all f made zero nothing comes through: somewhere `x +` is missing",
+    )
+    first = next(place for place, each in enumerate(layers) if each.layer.in_features == 64)
+    wrong_if(
+        all(_adds_a_line(one, two) for one, two in pairwise(layers[first:])),
+        "its blocks hold no activation, so all of them do no more than one layer could",
+    )
+    return (
+        "with all f zero each block is the identity, and the network as shallow as can be. Train "
+        "it for one epoch, and again without the `x +`. Which of the two reads digits?"
+    )
+
+
+def _passes_without(model: nn.Module, images: Tensor, blocks: list[Call]) -> bool:
+    """Whether images, and gradients, still come through when these layers give zero."""
+    trial = shaken(model).eval()
+    layers = dict(trial.named_modules())
+    for each in blocks:
+        for parameter in layers[each.name].requires_grad_(False).parameters():
+            parameter.zero_()
+    given = images.clone().requires_grad_()
+    found = trial(given)
+    found.pow(2).sum().backward()
+    differ = found.std(dim=0).max() > 1e-5
+    return bool(differ and given.grad is not None and given.grad.any())
+
+
+def _adds_a_line(one: Call, two: Call) -> bool:
+    """Whether a block adds no more to its input than a linear layer makes of it."""
+    return one.given.shape == two.given.shape and same(
+        one.given + one.gave, two.given, within=1e-3 * (1 + two.given.abs().max().item())
+    )
+
+
+@exercise(
+    "3.3",
     wants="the name of a recipe, and after it `runs`",
     hint='`runs[runs["seed"] == 0]` are the runs of one seed; among them `idxmax()` finds the row '
     "with the highest validation accuracy.",
@@ -43,43 +241,12 @@ def after_one_seed(answer: object, runs: pd.DataFrame) -> str:
 
 
 @exercise(
-    "3.2",
-    wants="a `Recipe` of the baseline with batches of 256 at rate 0.004",
-    hint="`varied(...)` from above changes fields of the baseline: `batch_size` and "
-    "`learning_rate`.",
-    solution="""
-answer = varied(batch_size=256, learning_rate=0.004)
-""",
-)
-def larger_batch(answer: object) -> str:
-    """Both fields, and nothing else."""
-    wrong_if(
-        not isinstance(answer, Recipe), f"the answer is {what(answer)}, and a `Recipe` is asked for"
-    )
-    wrong_if(
-        answer.model != "A baseline" or answer.options,
-        "change the baseline in these two things only; this is another network",
-    )
-    wrong_if(answer.batch_size != 256, f"its batches are of {answer.batch_size}")
-    wrong_if(
-        math.isclose(answer.learning_rate, 0.00025),
-        "a larger batch needs a larger rate: multiply by four, do not divide",
-    )
-    wrong_if(math.isclose(answer.learning_rate, 0.001), "its rate is still that of batches of 64")
-    wrong_if(not math.isclose(answer.learning_rate, 0.004), f"its rate is {answer.learning_rate:g}")
-    wrong_if(
-        answer.optimizer != "adam",
-        f"its optimiser is {answer.optimizer!r}; change the baseline in two things only",
-    )
-    return "a quarter of the steps, each four times as long. 3.3 asks whether that is enough."
-
-
-@exercise(
-    "3.3",
+    "3.4",
     wants='{"gap": what `paired_difference` gives, "batch 256": "better", "worse" or "not told '
     'apart"}',
-    hint="Run the recipe of 3.2 with `run_grid` and the same seeds, put it beside the baseline's "
-    'runs with `pd.concat`, and ask `paired_difference` for it and "cross-entropy".',
+    hint="Run `varied(batch_size=256, learning_rate=0.004)` with `run_grid` and the same seeds, "
+    "put it beside the baseline's runs with `pd.concat`, and ask `paired_difference` for it and "
+    '"cross-entropy".',
     solution="""
 large = run_grid(
     {"batch 256, rate 0.004": varied(batch_size=256, learning_rate=0.004)}, range(seeds), digits
@@ -96,7 +263,7 @@ def is_it_behind(answer: object) -> str:
 
 
 @exercise(
-    "3.4",
+    "3.5",
     wants="a function of a difference and the standard deviation of paired differences, both in "
     "points, that returns a number of seeds",
     hint="With n seeds the interval reaches about 1.96 standard deviations / √n to both sides. "
@@ -141,7 +308,7 @@ def seeds_needed(answer: object) -> str:
 
 
 @exercise(
-    "3.5",
+    "3.6",
     wants='{"recipe": ..., "gap": ..., "all together": "better", "worse" or "not told apart"}',
     hint="Which rows of the table of single changes were better than the baseline? Put all of "
     "them into one `varied(...)`, and compare it, paired, with the best of them.",

@@ -1,10 +1,10 @@
-"""Exercises of 04_cnn: more channels, shuffled pixels, shifts, constant and falling rates."""
+"""Exercises of 04_cnn: a third convolution, a residual block, shuffled pixels, shifts, rates."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistkit.exercises.exercise import (
     call,
@@ -14,44 +14,188 @@ from mnistkit.exercises.exercise import (
     parts,
     same,
     share,
-    what,
     word,
     wrong_if,
 )
-from mnistkit.experiments.recipe import Recipe
+from mnistkit.exercises.networks import (
+    calls,
+    check_bends,
+    check_learns,
+    check_logits,
+    check_outputs,
+    network,
+    random_images,
+    shaken,
+)
+from mnistkit.models import count_parameters
+
+MOST_PARAMETERS = 200_000
 
 
 @exercise(
     "4.1",
-    wants="a `Recipe` for V2 with 20 channels",
-    hint='What a model can be told goes into `options`: `Recipe("V2", options={...})`. V2 calls '
-    "its channels `hidden_units`.",
+    wants="a network of three convolutions or more, from 28 x 28 pixels to ten logits, with at "
+    "most 200,000 parameters",
+    hint="Begin with `ECNN`, without its softmax: a third `nn.Conv2d(64, 64, kernel_size=3, "
+    "padding=1)` goes after the second pooling, with an activation before it. Which height and "
+    "width reach the linear layer? `layer_table(model)` says so.",
     solution="""
-answer = Recipe("V2", options={"hidden_units": 20}, epochs=epochs, batch_size=32,
-                optimizer="sgd", learning_rate=0.1)
+from mnistkit import evaluate, fit
+
+
+class ThreeConvolutions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(64, 64, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        )
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(64 * 3 * 3, 10))
+
+    def forward(self, images):
+        return self.classifier(self.features(images))
+
+
+print(layer_table(ThreeConvolutions()))
+for build in (ThreeConvolutions, lambda: CNN(softmax=False)):
+    torch.manual_seed(0)
+    model = build()
+    fit(model, digits.train.loader(64, shuffle=True), epochs=1, progress=False)
+    print(type(model).__name__, f"{evaluate(model, digits.test.loader(1000)).accuracy:.2%}")
 """,
 )
-def more_channels(answer: object) -> str:
-    """V2's recipe with one option."""
+def third_convolution(answer: object) -> str:
+    """Three convolutions at work, each on more than one pixel, and logits at the end."""
+    model, images = network(answer), random_images()
+    check_outputs(model, images)
+    size = count_parameters(model)
+    largest, most = max(model.named_parameters(), key=lambda named: named[1].numel())
     wrong_if(
-        not isinstance(answer, Recipe), f"the answer is {what(answer)}, and a `Recipe` is asked for"
+        size > MOST_PARAMETERS,
+        f"it has {size:,} parameters, and at most {MOST_PARAMETERS:,} are allowed; "
+        f"`{largest}` alone has {most.numel():,}",
     )
-    wrong_if(answer.model != "V2", f"its model is {answer.model!r}, and V2 is asked for")
-    unknown = sorted(set(answer.options) - {"hidden_units"})
-    wrong_if(unknown, f"V2 has no option {unknown[:1]}; it calls its channels `hidden_units`")
-    channels = answer.options.get("hidden_units", 10)
-    wrong_if(channels != 20, f"it has {channels!r} channels, and 20 are asked for")
-    published = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 32}
-    for name, value in published.items():
+    check_logits(model, images)
+    check_learns(model, images)
+    found = calls(shaken(model).eval(), images, nn.Conv2d)
+    count = len({each.name for each in found})
+    wrong_if(count < 3, f"{count} `nn.Conv2d` are at work, and three or more are asked for")
+    check_bends(found)
+    for each in found:
+        height, width = each.given.shape[-2:]
         wrong_if(
-            getattr(answer, name) != value,
-            f"its {name} is {getattr(answer, name)!r}, and V2's {value!r}; change its channels",
+            height * width == 1,
+            f"`{each.name}` sees a single pixel, where there are no neighbours: pool less before "
+            "it",
         )
-    return "twice the channels. `run_grid` tells what they gain, with V2's seeds."
+    return (
+        f"{count} convolutions, {size:,} parameters. `fit` it for an epoch beside E's corrected "
+        "CNN: what is the third one worth?"
+    )
 
 
 @exercise(
     "4.2",
+    wants="a class, built with a number of channels, whose model returns x + f(x), with two "
+    "convolutions in f",
+    hint="Both are `nn.Conv2d(channels, channels, kernel_size=3, padding=1)`, with a ReLU between "
+    "them; `forward` returns `x + self.f(x)`, or `.relu()` of that. Leave `inplace=True` and "
+    "`+=` alone: x is still needed.",
+    solution="""
+class ResidualBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.f = nn.Sequential(
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+        )
+
+    def forward(self, x):
+        return (x + self.f(x)).relu()
+
+
+def shrink(channels_in, channels):
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
+    )
+
+
+small_resnet = nn.Sequential(
+    shrink(1, 16), ResidualBlock(16),
+    shrink(16, 32), ResidualBlock(32),
+    nn.Flatten(), nn.Linear(32 * 7 * 7, 10),
+)
+print(layer_table(small_resnet))
+""",
+)
+def residual_block(answer: object) -> str:
+    """With f's last weights zero it is the identity, or a ReLU of it."""
+    if isinstance(answer, nn.Module):
+        first = [layer for layer in answer.modules() if isinstance(layer, nn.Conv2d)]
+        models = {first[0].in_channels: network(answer)} if first else {4: network(answer)}
+    else:
+        models = {channels: network(answer, channels=channels) for channels in (4, 6)}
+    for channels, model in models.items():
+        _check_block(model, channels)
+    return (
+        "with f's last weights zero it hands on what it gets: a block that starts so can only "
+        "help. Put two of them into a CNN, and see what they gain."
+    )
+
+
+def _check_block(model: nn.Module, channels: int) -> None:
+    maps = torch.randn(16, channels, 7, 7, generator=torch.Generator().manual_seed(0))
+    check_outputs(model, maps, columns=None)
+    check_outputs(model, maps[:4, :, :5, :6], columns=None)
+    check_learns(model, maps)
+    trial = shaken(model).eval()
+    convolutions = calls(trial, maps, nn.Conv2d)
+    wrong_if(
+        len(convolutions) < 2, f"{len(convolutions)} `nn.Conv2d` at work, and two are asked for"
+    )
+    check_bends(convolutions)
+    after = [each.name for each in calls(trial, maps)]
+    last = after.index(convolutions[-1].name)
+    found = [_silenced(model, names, maps) for names in (after[last : last + 1], after[last:])]
+    wrong_if(
+        not any(same(one, kept, within=1e-3) for one in found for kept in (maps, maps.relu())),
+        "with the weights of f's last convolution zero it has to return x, or a ReLU of x, and "
+        + _instead(found[0], maps),
+    )
+    given = maps.clone().requires_grad_()
+    _silenced(model, after[last:], given).sum().backward()
+    wrong_if(
+        given.grad is None or not given.grad.any(),
+        "no gradient comes through its `x +`: is x detached there?",
+    )
+
+
+def _silenced(model: nn.Module, names: list[str], maps: Tensor) -> Tensor:
+    """What a model gives when these layers have zeros for weights."""
+    silent = network(model).eval()
+    layers = dict(silent.named_modules())
+    with torch.no_grad():
+        for name in names:
+            for parameter in layers[name].parameters():
+                parameter.zero_()
+    return silent.requires_grad_(False)(maps)
+
+
+def _instead(found: Tensor, maps: Tensor) -> str:
+    if not found.any():
+        return "yours returns zeros: is `x +` missing?"
+    if same(found, found[:1].expand_as(found)):
+        return "yours returns the same for every x: is `x +` missing?"
+    part = (found * maps).sum() / maps.pow(2).sum()
+    if same(found, part * maps, within=1e-3):
+        return f"yours returns {part:.2g} x"
+    return "yours changes it: x itself is added, not what a layer makes of it"
+
+
+@exercise(
+    "4.3",
     wants="a function that takes images, N x 1 x 28 x 28, and returns them with their pixels "
     "shuffled",
     hint="`torch.randperm(784, generator=torch.Generator().manual_seed(0))` is one order of all "
@@ -115,7 +259,7 @@ def _neighbours_left(answer: object) -> float:
 
 
 @exercise(
-    "4.3",
+    "4.4",
     wants="a function that takes images, N x 1 x 28 x 28, and returns them two pixels further "
     "right",
     hint="`torch.nn.functional.pad(images, (2, 0))` adds two columns of paper at the left; cut the "
@@ -161,7 +305,7 @@ def shift_right(answer: object) -> str:
 
 
 @exercise(
-    "4.4",
+    "4.5",
     wants='{"falling": [...], "constant": [...], "constant spreads": "more", "less" or "not told '
     'apart"}, test accuracies of three seeds or more each',
     hint='Take `replace(recipes["E CNN corrected"], learning_rate=0.003, scheduler=partial(StepLR, '

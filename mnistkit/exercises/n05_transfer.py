@@ -1,15 +1,18 @@
-"""Exercises of 05_mobilenet_transfer: when to stop, constants, sizes, who errs, few digits."""
+"""Exercises of 05_mobilenet_transfer: a head, a thawed block, constants, who errs, few digits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor, nn
 
 from mnistkit.exercises.exercise import (
+    AnswerError,
     NoAnswerError,
     call,
     exercise,
     images_like,
-    number,
     numbers,
     parts,
     same,
@@ -19,50 +22,176 @@ from mnistkit.exercises.exercise import (
     word,
     wrong_if,
 )
+from mnistkit.exercises.networks import (
+    Call,
+    called,
+    calls,
+    check_bends,
+    check_learns,
+    check_logits,
+    check_outputs,
+    network,
+    random_images,
+    shaken,
+)
 from mnistkit.metrics import interval_of_mean
-from mnistkit.training import History
+from mnistkit.models import FEATURES, count_parameters, mobilenet
 from mnistkit.transfer import preprocess
 
 
 @exercise(
     "5.1",
-    wants='{"history": of 20 epochs, "stop": the epoch that validation chooses}',
-    hint="`fit` with `epochs=20`, as above; its `history.frame` has one row per epoch, "
-    "counted from 1. Which row has the best validation accuracy, or the lowest validation loss?",
+    wants="a head, 1,280 features to ten logits, with a hidden layer and dropout",
+    hint="`nn.Linear(1280, ...)`, an activation, `nn.Dropout(...)`, and a linear layer to 10. "
+    "Dropout stands before a linear layer, never on the logits.",
     solution="""
+class MyHead(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(0.2), nn.Linear(1280, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 10)
+        )
+
+    def forward(self, features):
+        return self.layers(features)
+
+
+torch.manual_seed(0)
 long = fit(
-    new_head(0), head_loader("train", shuffle=True), head_loader("validation"),
+    MyHead(), head_loader("train", shuffle=True), head_loader("validation"),
     epochs=20, device="cpu",
 )
-answer = {"history": long, "stop": int(long.frame["validation_accuracy"].idxmax())}
+best = long.frame["validation_accuracy"]
+print(f"{best.max():.2%} on validation after epoch {best.idxmax()}, {best.iloc[-1]:.2%} at the end")
 """,
 )
-def where_to_stop(answer: object) -> str:
-    """The best epoch on validation, by accuracy or by loss."""
-    given = parts(answer, ["history", "stop"])
-    history = given["history"]
-    wrong_if(not isinstance(history, History), f"history is {what(history)}; `fit` returns one")
-    frame, epochs = history.frame, [row["epoch"] for row in history.rows]
-    wrong_if(len(frame) < 20, f"this history has {len(frame)} epochs, and 20 are asked for")
+def own_head(answer: object) -> str:
+    """A hidden layer, dropout that works in training only, and logits."""
+    model, features = network(answer), random_images(64, FEATURES)
+    check_outputs(model, features)
+    check_logits(model, features)
+    check_learns(model, features)
+    layers = calls(shaken(model).eval(), features, nn.Linear)
     wrong_if(
-        "validation_accuracy" not in frame,
-        "give `fit` validation digits; without them there is nothing to choose by",
+        len({call.name for call in layers}) < 2,
+        f"it has {len(layers)} linear layer, and so no hidden one: put one more before it",
     )
-    accuracy = [row["validation_accuracy"] for row in history.rows]
-    loss = [row["validation_loss"] for row in history.rows]
-    best = {e for e, a in zip(epochs, accuracy, strict=True) if a == max(accuracy)}
-    best |= {e for e, one in zip(epochs, loss, strict=True) if one == min(loss)}
-    stop = number(given["stop"], "stop")
+    check_bends(layers)
+    _check_dropout(model, features, layers)
+    size = count_parameters(model)
+    return (
+        f"{size:,} parameters learn, and the linear head's are 12,810. Train it for twenty epochs "
+        "on the stored features: which head is better, and when would you have stopped?"
+    )
+
+
+def _check_dropout(model: nn.Module, features: Tensor, layers: list[Call]) -> None:
+    """Check that in training units in front of a linear layer are switched off at random."""
+    trial = shaken(model).train()
+    first, second = called(trial, features), called(trial, features)
     wrong_if(
-        stop == 0 or (stop + 1 in best and stop not in best),
-        "epochs are counted from 1: you may be one too low",
+        same(first, second),
+        "in training mode two calls give the same: dropout is missing, or never on",
     )
-    wrong_if(stop not in best, f"validation was best after epoch {min(best)}, not {stop:g}")
-    return f"after epoch {stop:.0f} of 20. By this measure no later epoch was better."
+    wrong_if(
+        (first == 0).float().mean() > 0.01,
+        "dropout stands on the logits, where it switches off answers; put it before a linear layer",
+    )
+    training = calls(trial, features, nn.Linear)
+    off = [
+        (one.given == 0).float().mean() - (other.given == 0).float().mean()
+        for one, other in zip(training, layers, strict=True)
+    ]
+    wrong_if(
+        max(off) < 0.01,
+        "chance is at work in training mode, but no dropout: no unit before a linear layer is "
+        "switched off",
+    )
 
 
 @exercise(
     "5.2",
+    wants="a function of a network that freezes all of `features` but its last block, leaves the "
+    "head to learn, and returns the network",
+    hint="`network.features[:-1].parameters()` are those to freeze. It must work on a network "
+    "whose switches are all off, too: turn on what shall learn.",
+    solution="""
+def freeze_but_last(network):
+    for parameter in network.parameters():
+        parameter.requires_grad = True
+    for parameter in network.features[:-1].parameters():
+        parameter.requires_grad = False
+    return network
+
+
+freeze_but_last(network)
+print(f"{count_parameters(network, trainable_only=True):,} parameters learn")
+""",
+)
+def last_block_learns(answer: object) -> str:
+    """Exactly the last block and the head, whatever was on before."""
+    if isinstance(answer, nn.Module):
+        _check_switches(answer)
+    else:
+        wrong_if(not callable(answer), "hand in the function itself, or the network")
+        for on in (True, False):
+            given = mobilenet().requires_grad_(on)
+            names = [name for name, _ in given.named_parameters()]
+            found = call(_returning(answer), given)
+            wrong_if(
+                not isinstance(found, nn.Module),
+                f"your function returns {what(found)}; return the network",
+            )
+            wrong_if(
+                [name for name, _ in found.named_parameters()] != names,
+                "the network that comes back has other layers: set switches, and change no layer",
+            )
+            _check_switches(found, " of a network whose switches were all off" if not on else "")
+    return (
+        "424,970 of 2,236,682 parameters learn. What the last block gets still never changes: "
+        "which numbers would you store now, and how many a digit?"
+    )
+
+
+def _returning(switch: Callable) -> Callable:
+    """Return the network for a function that sets its switches and returns nothing."""
+
+    def switched(model: nn.Module) -> object:
+        before = [parameter.requires_grad for parameter in model.parameters()]
+        result = switch(model)
+        after = [parameter.requires_grad for parameter in model.parameters()]
+        return model if result is None and after != before else result
+
+    return switched
+
+
+def _check_switches(model: nn.Module, of: str = "") -> None:
+    parameters = list(model.named_parameters())
+    last = f"features.{len(getattr(model, 'features', ())) - 1}."
+    wrong_if(
+        not any(name.startswith(last) for name, _ in parameters)
+        or not any(name.startswith("classifier.") for name, _ in parameters),
+        f"{what(model)} has no `features` and `classifier`; hand in the whole network",
+    )
+    wanted = [name.startswith((last, "classifier.")) for name, _ in parameters]
+    wrong = [
+        (name, parameter.requires_grad)
+        for (name, parameter), want in zip(parameters, wanted, strict=True)
+        if parameter.requires_grad != want
+    ]
+    if not wrong:
+        return
+    name, learns = wrong[0] if wrong[0][1] else wrong[-1]
+    total = sum(parameter.requires_grad for _, parameter in parameters)
+    raise AnswerError(
+        f"{of.strip() + ', ' if of else ''}{total} of {len(parameters)} tensors have "
+        f"`requires_grad`, and {sum(wanted)} should; `{name}` "
+        + ("still learns" if learns else "is frozen")
+    )
+
+
+@exercise(
+    "5.3",
     wants="a function that takes bytes, N x 28 x 28, and returns them as N x 3 x 224 x 224 in "
     "[0, 1], not normalised",
     hint="`preprocess(images)` subtracts IMAGENET_MEAN and divides by IMAGENET_STD in each "
@@ -97,27 +226,6 @@ def not_normalised(answer: object) -> str:
     small = torch.nn.functional.avg_pool2d(found[:, 0], 8)
     wrong_if((small - images / 255).abs().mean() > 0.1, "these are not the same digits enlarged")
     return "these have other features. Train a head on them: how much had the constants helped?"
-
-
-@exercise(
-    "5.3",
-    wants="how many times fewer pixels 96 x 96 has than 224 x 224",
-    hint="A picture is as high as it is wide; count the pixels in both directions.",
-    solution="""
-answer = 224**2 / 96**2
-started = time.perf_counter()
-with torch.no_grad():
-    small = model.features(preprocess(digits.test.images[:32], size=96)).mean(dim=(2, 3))
-print(f"{answer:.1f} times fewer; 32 digits took {time.perf_counter() - started:.2f} s")
-""",
-)
-def smaller_pictures(answer: object) -> str:
-    """5.44."""
-    found = number(answer)
-    wrong_if(abs(found - 224 / 96) < 0.05, "that is for one direction; count the pixels")
-    wrong_if(abs(found - 96**2 / 224**2) < 0.02, "the other way round: how many times *fewer*")
-    wrong_if(abs(found - 224**2 / 96**2) > 0.1, "divide 224 x 224 by 96 x 96")
-    return "does the time fall as much? `preprocess(images, size=96)` lets you measure it."
 
 
 @exercise(
