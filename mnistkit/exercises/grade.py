@@ -17,7 +17,6 @@ import json
 import os
 import queue
 import re
-import signal
 import subprocess
 import tempfile
 import threading
@@ -339,7 +338,7 @@ class _Kernel:
     def __exit__(self, *error: object) -> None:
         """End the process, and those that it started."""
         self._client.shell_channel.stop()
-        _end(self._manager.provisioner.pid)
+        _end_children(self._manager.provisioner.pid)
         self._manager.shutdown_kernel(now=True)
         self._sockets.cleanup()
 
@@ -382,15 +381,12 @@ def _error_in(reply: Mapping) -> str:
     return one_line(f"{reply.get('ename')}: {reply.get('evalue')}")
 
 
-def _end(process: int) -> None:
-    """Kill a process, its children, and on POSIX those that it left behind in its group."""
+def _end_children(process: int) -> None:
+    """Kill what a process started; its own group jupyter_client kills, which misses some."""
     with suppress(psutil.Error):
         for child in psutil.Process(process).children(recursive=True):
             with suppress(psutil.Error):
                 child.kill()
-    if os.name == "posix":
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process, signal.SIGKILL)  # a kernel leads a group of its own
 
 
 # --- a class --------------------------------------------------------------------------------
