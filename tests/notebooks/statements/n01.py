@@ -1,5 +1,6 @@
 """What 01_data states, and what follows from what it prints."""
 
+import inspect
 import re
 
 import numpy as np
@@ -25,6 +26,7 @@ CONSTANTS, BACK, HISTOGRAM = (
     "there = normalize(image)",
     "plot_histogram(values",
 )
+DRAWN = "figure = draw_splits("
 BATCH, SIZES, SPEED, SAME = "next(iter(train_loader))", "sizes = [", "usual, fast =", "same images:"
 GUESSES, WRITERS, APART = "guesses = ", "students = (digits.test.series == 4).int()", "apart = "
 SEVENS, MEANS, NEAREST, HALVES = "sevens = ", "means = torch.stack", "distances = ", "by_student ="
@@ -182,7 +184,7 @@ STATEMENTS = [
         "It starts with random numbers, looks at the digits for learning, each of them once, and "
         "after every look corrects its numbers a little.",
         lambda out: (
-            does(NETWORK, "torch.manual_seed(seed)", "    optimiser.step()")(out)
+            does(NETWORK, "torch.manual_seed(seed)", "    optimizer.step()")(out)
             and re.findall(r"for .*", out.cell(NETWORK).source)
             == [
                 "for images, labels in digits.train.loader(batch_size=64, shuffle=True, seed=seed):"
@@ -265,9 +267,11 @@ STATEMENTS = [
     ),
     Statement(
         "What happened in the loop is for [`02_linear_vs_relu`](02_linear_vs_relu.ipynb); only "
-        "`Adam` has to wait until [`03_mlp_tuning_qmnist`](03_mlp_tuning_qmnist.ipynb).",
+        "`Adam`, here at its usual rate of 0.001, has to wait until "
+        "[`03_mlp_tuning_qmnist`](03_mlp_tuning_qmnist.ipynb).",
         lambda out: (
-            does(NETWORK, "torch.optim.Adam(", "loss.backward()", "nn.Linear", "nn.ReLU")(out)
+            inspect.signature(torch.optim.Adam).parameters["lr"].default == 0.001
+            and does(NETWORK, "torch.optim.Adam(", "loss.backward()", "nn.Linear", "nn.ReLU")(out)
             and explained_in("loss", "backpropagation", "linear layer", "ReLU") == {"02"}
             and explained_in("Adam") == {"03"}
         ),
@@ -480,7 +484,7 @@ STATEMENTS = [
         "The loop took one batch at a time, and corrected the network once for each.",
         lambda out: (
             does(NETWORK, "batch_size=64")(out)
-            and out.cell(NETWORK).source.count("    optimiser.step()") == 1
+            and out.cell(NETWORK).source.count("    optimizer.step()") == 1
         ),
     ),
     Statement(
@@ -494,7 +498,27 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Hundreds of small corrections, then, made a reader of random numbers.",
+        "(`digits.train.inputs()` gives all images in that form at once: floats from 0 to 1, with "
+        "the axes of batch and channel. A network insists on both axes, so a single digit for it "
+        "is `inputs()[:1]`, not `inputs()[0]`.",
+        lambda out: (
+            sample().train.inputs()[:1].shape == (1, 1, 28, 28)
+            and sample().train.inputs().dtype == torch.float32
+            and sample().train.inputs()[:500].aminmax() == (0, 1)
+        ),
+    ),
+    Statement(
+        "Here are the three splits to scale, and below them the first digits of one batch. The "
+        "black line at the left is a batch, drawn wider than it is.",
+        lambda out: (
+            out.alt(DRAWN)
+            == "Splits to scale: train 55,000, validation 5,000, test 10,000; one batch of 64."
+            and 64 / 70_000 < 1 / 250  # what is drawn
+        ),
+    ),
+    Statement(
+        "Once. With batches it is corrected once for each: hundreds of small corrections made a "
+        "reader of random numbers.",
         lambda out: (
             200 < out.number(SIZES, r"(\d+) batches") < 1000
             and does(BATCH, "batch_size=64")(out)
