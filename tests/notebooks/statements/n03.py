@@ -34,7 +34,10 @@ SPREADS, TESTS, INTERACTION = (
     "permutation_test((gaps,)",
     "means = interaction(",
 )
-TESTED, DEEP, ON_TEST, NINE = "final = {", "deep = Recipe(", "D on test:", "deep_model = deep_runs"
+TESTED, DEEP, ON_TEST, NINE = "final = {", "deep = Recipe(", "D on test:", "Six right and three"
+LARGER, BY_CLASS, SLOPES = "larger = replace(", "by_class = 100 *", "draw_activations()"
+THREE_RATES, GRADIENTS = "def losses_at(", "gradients = {name:"
+OUTPUTS, INSIDE = "outputs = {name: found[2]", "def inside("
 VERDICTS, BY_HAND = "print_verdicts(", "a_baseline = nn.Sequential("
 REPORTS = r"batch +(\d+) +loss ([\d.]+)"
 EPOCHS = r"epoch \d: train ([\d.]+%), validation ([\d.]+%)"
@@ -75,6 +78,37 @@ def layers(model, kind):
 def dropout(model):
     """The share of units that the model switches off."""
     return {m.p for m in build_model(model).modules() if isinstance(m, nn.Dropout)}
+
+
+def ends(out, source):
+    """The first and the last value of each curve of a figure, by its name."""
+    found = re.findall(r"[:;] ([^:;]+) from (\S+) to ([\d.e+-]*\d)", out.alt(source))
+    return {name: (float(first), float(last)) for name, first, last in found}
+
+
+def highest(out):
+    """The highest mean of fifty losses, by learning rate."""
+    found = re.findall(r"'rate (\S+)': ([\d.]+)", out.text(THREE_RATES))
+    return {float(rate): float(loss) for rate, loss in found}
+
+
+def losses_inside(out):
+    """The loss of each deeper network after its batches."""
+    found = re.findall(r"'([^']+)': ([\d.]+)", out.text(GRADIENTS))
+    return {name: float(loss) for name, loss in found}
+
+
+def alike(name):
+    """How the stored runs of a recipe and of the baseline go together, seed by seed."""
+    runs = stored_runs()
+    pair = [runs.of(each).set_index("seed")["test_accuracy"] for each in (name, "A baseline")]
+    return pair[0].corr(pair[1])
+
+
+def the_two(out):
+    """D's deep network and its larger one: parameters, accuracy in percent, seconds."""
+    table = out.table(LARGER)
+    return table.loc["D deep"], table.loc["D larger"]
 
 
 def batch_losses(out):
@@ -571,6 +605,35 @@ STATEMENTS = [
         lambda out: does(GAP, "paired_difference(runs, best_sgd, best_adam)")(out),
     ),
     Statement(
+        "First see what a rate does to a single training. Here is the loss of A's baseline during "
+        "one epoch of SGD, at three rates; each point is a mean over the last fifty batches.",
+        does(THREE_RATES, 'build_model("A baseline", seed=0)', "torch.optim.SGD(", "rolling(50"),
+    ),
+    Statement(
+        "One of the three learns.",
+        lambda out: sum(last < 1 for _, last in list(ends(out, THREE_RATES).values())[:3]) == 1,
+    ),
+    Statement(
+        "At 0.003 the steps are so small that after all these batches the loss is hardly lower "
+        "than that of a model that guesses. At 0.3 it falls at once.",
+        lambda out: (
+            math.log(10) - 0.3 < ends(out, THREE_RATES)["rate 0.003"][1] < math.log(10)
+            and ends(out, THREE_RATES)["rate 0.3"][1] < 0.4
+        ),
+    ),
+    Statement(
+        "At 3 the first steps are so long that the loss jumps far above its start. Then the model "
+        "gives every class about a tenth, whatever it is shown, and learns no more.",
+        lambda out: (
+            highest(out)[3] > 4 > 2 * math.log(10) - 1
+            and abs(ends(out, THREE_RATES)["rate 3"][1] - math.log(10)) < 0.06
+        ),
+    ),
+    Statement(
+        "Now the two optimisers, each over its own rates, with the runs from above.",
+        does(SWEEP, "name_of(line, rate)", "for line in rates for rate in rates[line]"),
+    ),
+    Statement(
         "Expect two hills, SGD's far to the right of Adam's.",
         lambda out: (
             all(best_rates(out)[name][0] in rates[1:-1] for name, rates in RATES.items())
@@ -624,11 +687,26 @@ STATEMENTS = [
     ),
     # --- One thing at a time
     Statement(
-        "Each bar changes one thing in the baseline; the last three are other published networks "
-        "(B's with dropout 0.2; README E also normalises its images, which is left out here).",
+        "The slope counts as much as the value: on the way back through a network, the slopes of "
+        "all its layers are multiplied with each other.",
+        source="The chain rule.",
+    ),
+    Statement(
+        "Sigmoid's: its slope is 0.25 at best, and two of them make a sixteenth. ReLU's is 1 "
+        "wherever it lets anything through.",
         lambda out: (
-            [re.sub(r" \(.*", "", name) for name in out.scores(ONE_CHANGE)][-3:]
-            == ["E MLP", "A wide", "B MLP"]
+            "sigmoid: slope 0.018 to 0.25," in out.alt(SLOPES)
+            and "relu: slope 0 to 1, at -4 0, at 4 1." in out.alt(SLOPES)
+            and 0.25**2 == 1 / 16
+        ),
+    ),
+    Statement(
+        "Each row of the next figure changes one thing in the baseline; three rows are other "
+        "published networks (A's wide one, B's with dropout 0.2, and E's, which README E also "
+        "gives normalised images, left out here).",
+        lambda out: (
+            {"A wide", "B MLP", "E MLP"}
+            <= {re.sub(r" \(.*", "", name) for name in out.scores(ONE_CHANGE)}
             and dropout("B MLP") == {0.2}
             and does(ALL_RUNS, '(100 units)": varied("E MLP")')(out)
             and not Recipe("E MLP").normalized
@@ -643,9 +721,9 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Whiskers that overlap do not settle whether two recipes differ: each shows how well "
+        "Intervals that overlap do not settle whether two recipes differ: each bar shows how well "
         "the mean of one recipe alone is known.",
-        # Paired differences may be surer than two whiskers together.
+        # Paired differences may be surer than two intervals together.
         lambda out: any(
             row["high"] - row["low"] < (reach(drawn[name]) + reach(drawn["baseline"])) / 2
             for drawn in [out.scores(ONE_CHANGE)]
@@ -833,7 +911,8 @@ STATEMENTS = [
     Statement(
         "If dropout did nothing, either of the two could as well have had the other's result, so "
         "the sign of their difference is a coin's. Toss that coin for every pair, thousands of "
-        "times: *p* is how often chance alone produces a mean difference as large as ours.",
+        "times: *p* is how often chance alone produces a mean difference as large as ours or "
+        "larger.",
         lambda out: (
             does(TESTS, '"permutation_type": "samples"', "((gaps,), np.mean, **chance)")(out)
             and inspect.signature(stats.permutation_test).parameters["n_resamples"].default > 2000
@@ -893,10 +972,58 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Where its curve is flat its slope is small, and SGD's steps are as small as the slope: "
-        "after two short epochs it has hardly begun.",
+        "To see it more clearly take a deeper network, five hidden layers of 64 units in place of "
+        "two, and train it for 300 batches. Then take one more batch, and look at two things in "
+        "each layer: how large the gradients of its weights are, and how much its outputs differ "
+        "from digit to digit.",
+        does(INSIDE, "MLP(hidden=(64,) * 5", "batches=300", "grad.abs().mean()", "std(dim=0)"),
+    ),
+    Statement(
+        "Expect the gradients to shrink from layer to layer on their way back, from the last layer "
+        "to the first.",
+        lambda out: all(first < last for first, last in ends(out, GRADIENTS).values()),
+    ),
+    Statement(
+        "With sigmoid and SGD the gradient in the first layer is thousands of times smaller than "
+        "in the last, and the loss, printed below the figure, is that of a model that guesses.",
         lambda out: (
-            slope(torch.sigmoid, 6) < slope(torch.sigmoid, 0) / 50
+            1000 < 1 / np.divide(*ends(out, GRADIENTS)["sigmoid, SGD"]) < 1e6
+            and abs(losses_inside(out)["sigmoid, SGD"] - math.log(10)) < 0.1
+        ),
+    ),
+    Statement(
+        "A gradient that dies away on its way back is called a *vanishing gradient*",
+        source="Hochreiter's diploma thesis of 1991; Glorot and Bengio, AISTATS 2010.",
+    ),
+    Statement(
+        "Here is how much the outputs of each hidden layer differ from digit to digit.",
+        lambda out: len(ends(out, OUTPUTS)) == 5,
+    ),
+    Statement(
+        "With sigmoid and SGD they differ less and less from layer to layer, and what reaches the "
+        "last layer is nearly the same for all digits.",
+        lambda out: (
+            ends(out, OUTPUTS)["sigmoid, SGD"][1] < 0.001 < ends(out, OUTPUTS)["sigmoid, SGD"][0]
+        ),
+    ),
+    Statement(
+        "Adam divides each step by the size of the recent gradients, so it moves the first layers "
+        "all the same, and its sigmoid network has begun to learn.",
+        lambda out: losses_inside(out)["sigmoid, Adam"] < 2.1,
+    ),
+    Statement(
+        "With ReLU, LeakyReLU and tanh the gradients of all layers are of similar size.",
+        lambda out: all(
+            np.divide(*ends(out, GRADIENTS)[name]) > 1 / 100
+            for name in ("relu", "leaky_relu", "tanh")
+        ),
+    ),
+    Statement(
+        "A's network has only two hidden layers, so sigmoid's gradients do not die away in it; but "
+        "they are small, and SGD's steps with them: after two short epochs it has hardly begun.",
+        lambda out: (
+            layers("A baseline", nn.ReLU) == 2
+            and slope(torch.sigmoid, 6) < slope(torch.sigmoid, 0) / 50
             and by_activation(out)["SGD"][2] < out.scores(TESTED)[WORST].mean - 15
         ),
     ),
@@ -946,7 +1073,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "(If a bar has no whisker, all its seeds happened to reach the same accuracy.)",
+        "(If a dot has no bar, all its seeds happened to reach the same accuracy.)",
         lambda out: (
             (same := interval_of_mean([0.5, 0.5, 0.5])).low == same.high
             and (other := interval_of_mean([0.5, 0.5, 0.5001])).low < other.high
@@ -1022,13 +1149,40 @@ STATEMENTS = [
     ),
     Statement(
         "On full data it is above 90 % after its first epoch, with every seed. The larger network "
-        "(D3) is never needed.",
+        "(D3), which README D keeps for the case that 90 % is not reached, is never needed.",
         lambda out: (
             lowest_after_one_epoch(out) > 0.9
             and tested(out, "D deep") > 90
             and does(ON_TEST, 'for h in deep_runs["history"]', "min(after_one)")(out)
             and verdict(out, "D3")[1] == "reproduced"
         ),
+    ),
+    Statement(
+        "It has one more layer of 1,024 units, and 1.5 million parameters. Train it once, as the "
+        "deep one was trained, and put it beside seed 0 of the deep one.",
+        lambda out: (
+            layers("D larger", nn.Linear) == layers("D deep", nn.Linear) + 1
+            and round(the_two(out)[1]["parameters"] / 1e6, 1) == 1.5
+            and does(LARGER, 'replace(deep, model="D larger")', 'deep_runs["seed"] == 0')(out)
+        ),
+    ),
+    Statement(
+        "More than twice the parameters, more than twice the seconds, and an accuracy (in percent) "
+        "within a few tenths of a point of the other: one run of each cannot tell the two apart, "
+        "and nothing here asks for the larger one.",
+        lambda out: (
+            the_two(out)[1]["parameters"] > 2 * the_two(out)[0]["parameters"]
+            and the_two(out)[1]["seconds"] > 2 * the_two(out)[0]["seconds"]
+            and abs(the_two(out)[1]["test_accuracy"] - the_two(out)[0]["test_accuracy"]) < 0.5
+        ),
+    ),
+    Statement(
+        "So do we, for the deep network with seed 0, on test and in percent.",
+        does(BY_CLASS, 'deep_runs["model"].iloc[0]', "digits.test.labels"),
+    ),
+    Statement(
+        "It does, for each of the ten.",
+        lambda out: (out.table(BY_CLASS).loc["recognised"] > 90).sum() == 10,
     ),
     Statement(
         "Nine random digits would most likely all be green, since it misreads about two in a "
@@ -1185,6 +1339,13 @@ STATEMENTS = [
     Statement(
         "Of the changes that the READMEs tried, most move the result by less than half a point.",
         lambda out: (changes(out)["points"].abs() < 0.5).mean() > 0.5,
+    ),
+    Statement(
+        "Pairing the runs by seed helps to tell which of these are real, most of all where two "
+        "recipes start alike.",
+        lambda _: (
+            alike("A wide") > 0.7 and alike("A leaky_relu") > 0.7 and alike("A dropout 0.2") < 0.3
+        ),
     ),
     Statement(
         "README D's network does what it promises in its first epoch.",
