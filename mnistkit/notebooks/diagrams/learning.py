@@ -156,7 +156,7 @@ def _draw_walk(ax: Axes, along: np.ndarray, losses: Sequence[float], places: np.
     end = (
         f"{out} of {steps} steps\noutside" if out else f"{steps} steps,\nends at {heights[-1]:.2f}"
     )
-    ax.text(0.97, 0.97, end, ha="right", va="top", transform=ax.transAxes, color=ORANGE)
+    ax.text(0.97, 0.04, end, ha="right", va="bottom", transform=ax.transAxes, color=ORANGE)
     describe(ax, f"from a loss of {heights[0]:.2f}, {end}".replace("\n", " "))
 
 
