@@ -43,12 +43,15 @@ def _joined(part: str) -> np.ndarray:
     return np.concatenate([getattr(split, part).numpy() for split in splits])
 
 
-def pixels(out: Outputs, source: str) -> np.ndarray:
-    """The first figure that the cell draws, as large as on the page: H x W x 3, 0 to 255."""
+def pixels(out: Outputs, source: str, *, sharp: bool = False) -> np.ndarray:
+    """The first figure that the cell draws, as large as on the page: H x W x 3, 0 to 255.
+
+    sharp: with all its pixels, so that a thin line has its full colour.
+    """
     drawn = (o for o in out.cell(source).outputs if "image/png" in o.get("data", ""))
     output = only_first(drawn, f"no figure at {source!r}")
     image = PIL.Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).convert("RGB")
-    width = output.metadata["image/png"].get("width", image.width)
+    width = image.width if sharp else output.metadata["image/png"].get("width", image.width)
     size = width, round(image.height * width / image.width)
     return np.asarray(image.resize(size, PIL.Image.Resampling.BOX))
 

@@ -149,13 +149,22 @@ def reproduced(out, *claims):
     return all(verdict(out, claim)[1] == "reproduced" for claim in claims)
 
 
+def _stretches(there):
+    """The ends of each stretch of a row or column where something is."""
+    return np.flatnonzero(np.diff([False, *there, False])).reshape(-1, 2)
+
+
+def _longest(there):
+    return max((np.ptp(pair) for pair in _stretches(there)), default=0)
+
+
 def plots(out, source):
     """What lies between the axes of each plot in a figure, from top to bottom."""
-    image = pixels(out, source)
+    image = pixels(out, source, sharp=True)
     black = (image < 90).all(axis=2)
-    left = np.flatnonzero(black.sum(axis=0) >= 100)[0]
-    ends = np.flatnonzero(np.diff([False, *black[:, left], False])).reshape(-1, 2)
-    for top, end in (pair for pair in ends if np.ptp(pair) > 60):
+    tall = (column for column in range(black.shape[1]) if _longest(black[:, column]) > 120)
+    left = next(tall, 0)
+    for top, end in (pair for pair in _stretches(black[:, left]) if np.ptp(pair) > 120):
         bottom = top + black[top:end, left:].sum(axis=1).argmax()
         right = left + black[bottom, left:].argmin()
         yield image[top:bottom, left + 1 : right]
