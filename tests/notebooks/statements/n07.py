@@ -387,7 +387,7 @@ STATEMENTS = [
         "here (on half of the digits).",
         lambda out: (
             0.07 < cooled(out)[1]["NLL"] / cooled(out)[0]["NLL"] < 0.14
-            and cooled(out)[1]["NLL"] < models(out)["NLL"].min() / 2
+            and cooled(out)[1]["NLL"] < models(out)["NLL"].min() / 1.8
         ),
     ),
     Statement(
