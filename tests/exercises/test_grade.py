@@ -26,7 +26,7 @@ from tests.notebooks.series import write_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT = "from mnistkit import MNISTModelV1, exercises"
-RIGHT = 'answer = MNISTModelV1(100)\nexercises.check("2.1", answer)'
+RIGHT = 'answer = MNISTModelV1(relu_on_logits=False)\nexercises.check("2.1", answer)'
 PARAMETERS = "seeds = 64\nsave_figures = True\nsource = 'auto'"
 
 
@@ -56,7 +56,7 @@ def test_each_exercise_has_its_state_whatever_the_others_do(tmp_path):
     )
     found = graded(path)
     assert found["2.1"][0] == "right"
-    assert found["2.1"][1].startswith("79,510 parameters")
+    assert found["2.1"][1].startswith("pushed far down, each class still gets a gradient")
     assert found["2.2"] == (
         "not yet", "2 runs, and a lottery shows in eight or more; on more digits it may be right: "
         "--full",
@@ -334,7 +334,7 @@ def test_the_command_prints_the_table_and_its_exit_code_tells(tmp_path):
     ]
     done = CliRunner().invoke(main, ["grade", *map(str, arguments)])
     assert done.exit_code == 0, done.output
-    assert "\nada      02_linear_vs_relu  2.1       right  79,510" in done.output
+    assert "\nada      02_linear_vs_relu  2.1       right  pushed" in done.output
     assert "[1/1] ada 02_linear_vs_relu: 1 right, 4 open" in done.output
     assert (tmp_path / "a.csv").read_text("utf-8-sig").count("\n") == 6
 
