@@ -31,6 +31,12 @@ def test_a_convolution_is_the_sum_of_nine_products():
     assert {"+600", "-600", "0", "200"} <= texts
 
 
+def test_the_response_belongs_to_the_window_and_not_to_its_neighbour():
+    # columns 5 to 19 are dark: the window around column 4 holds one dark pixel, around 5 two
+    figure = networks.draw_convolution(stroke(), ABOVE_BELOW, [(9, 4), (9, 5), (11, 20)])
+    assert "A +200, B +400, C -200" in alt_text(figure)
+
+
 def test_the_windows_show_the_pixels_under_them():
     image = torch.arange(784).remainder(251).to(torch.uint8).view(28, 28)
     figure = networks.draw_convolution(image, ABOVE_BELOW, [(1, 1), (5, 7), (26, 26)])
