@@ -370,6 +370,7 @@ def test_ctrl_c_prints_what_is_finished_and_ends_the_rest(tmp_path):
 
 
 @pytest.mark.full
+@pytest.mark.grading
 @pytest.mark.parametrize("solved", [False, True])
 @pytest.mark.parametrize("name", [path.stem for path in find_notebooks()])
 def test_the_series_itself_is_open_or_right(name, solved, tmp_path):
