@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor, nn
 
 from mnistkit.exercises.exercise import (
@@ -304,13 +305,16 @@ def shift_right(answer: object) -> str:
     return "a person would not notice. Which model lost least, and why?"
 
 
+SPREADING = "falling", "constant"
+
+
 @exercise(
     "4.5",
     wants='{"falling": [...], "constant": [...], "constant spreads": "more", "less" or "not told '
     'apart"}, test accuracies of three seeds or more each',
     hint='Take `replace(recipes["E CNN corrected"], learning_rate=0.003, scheduler=partial(StepLR, '
     "step_size=1, gamma=0.3))` for the falling rate, run both with the same seeds, and compare the "
-    "standard deviations. Three runs estimate one poorly: below a factor of four nothing is sure.",
+    "standard deviations. Three runs estimate one poorly: below a factor of six nothing is sure.",
     solution="""
 from functools import partial
 
@@ -322,15 +326,16 @@ pair = {"falling": falling, "constant": constant}
 spread = run_grid(pair, range(max(seeds, 3)), digits, test=True)
 answer = {name: spread.loc[spread["name"] == name, "test_accuracy"].tolist() for name in pair}
 factor = pd.Series(answer["constant"]).std() / pd.Series(answer["falling"]).std()
+sure = {3: 6.2, 4: 3.9, 5: 3.1}.get(len(answer["falling"]), 2.7)  # square roots of F's 97.5 %
 answer["constant spreads"] = (
-    "more" if factor > 4 else "less" if factor < 1 / 4 else "not told apart"
+    "more" if factor > sure else "less" if factor < 1 / sure else "not told apart"
 )
 """,
 )
 def constant_rate(answer: object) -> str:
     """Standard deviations of few runs are compared with the care that they need."""
     given = parts(answer, ["falling", "constant", "constant spreads"])
-    runs = {name: numbers(given[name], name) for name in ("falling", "constant")}
+    runs = {name: numbers(given[name], name) for name in SPREADING}
     for name, values in runs.items():
         for value in values:
             share(value, f"an accuracy of {name}")
@@ -339,21 +344,24 @@ def constant_rate(answer: object) -> str:
             f"{len(values)} runs of {name} say nothing about spread; take three or more",
         )
     said = word(given["constant spreads"], ["more", "less", "not told apart"])
-    falling, constant = (float(runs[name].std(ddof=1)) for name in ("falling", "constant"))
+    falling, constant = (float(runs[name].std(ddof=1)) for name in SPREADING)
     factor = constant / falling if falling > 1e-9 else float("inf" if constant > 1e-9 else "nan")
     wrong_if(
         np.isnan(factor),
         "all runs of a rate came out the same; did each have a seed of its own?",
     )
-    sure = 4 if min(map(len, runs.values())) < 6 else 2.5
+    # Between these lie 19 of 20 such factors where both spread alike (F's distribution).
+    freedom = len(runs["constant"]) - 1, len(runs["falling"]) - 1
+    low, high = np.sqrt(stats.f.ppf([0.025, 0.975], *freedom))
     times = f"the constant rate's standard deviation is {factor:.1f} times the other's"
     wrong_if((said == "more" and factor < 1) or (said == "less" and factor > 1), times)
     wrong_if(
-        said != "not told apart" and 1 / sure < factor < sure,
-        f"a factor of {factor:.1f} between standard deviations of so few runs is often chance",
+        said != "not told apart" and low < factor < high,
+        f"a factor of {factor:.1f} between standard deviations of so few runs is often chance; "
+        f"it takes {high:.1f} or more, or {low:.2f} or less",
     )
     wrong_if(
-        said == "not told apart" and not 1 / 4 <= factor <= 4,
+        said == "not told apart" and not low <= factor <= high,
         f"{times}, which is more than chance does",
     )
     return f"{times}; {said}."

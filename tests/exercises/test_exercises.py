@@ -208,6 +208,11 @@ ANSWERS = {
         (RATES, "right"),
         (RATES | {"constant": [0.986, 0.988, 0.9895]}, "often chance"),
         (RATES | {"constant spreads": "less"}, "times the other's"),
+        # Five times: three runs each leave it open (6.2 would do), four do not (3.9).
+        ({"falling": [0.986, 0.987, 0.988], "constant": [0.982, 0.987, 0.992],
+          "constant spreads": "more"}, "often chance; it takes 6.2 or more"),
+        ({"falling": [0.986, 0.987, 0.988, 0.987], "constant": [0.982, 0.987, 0.992, 0.987],
+          "constant spreads": "more"}, "right"),
         (RATES | {"falling": [0.98]}, "take three or more"),
         (RATES | {"falling": [98, 98.1, 98.2]}, "0.9 and not 90"),
         (RATES | {"constant spreads": "not told apart"}, "10.0 times .* more than chance does"),
