@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from mnistkit.errors import NotebookError
 from mnistkit.notebooks.book import write_book
 from mnistkit.notebooks.execute import find_notebooks
-from tests.browser import LAUNCH, NEEDS_BROWSER
+from tests.browser import NEEDS_BROWSER
 
 STEMS = [path.stem for path in find_notebooks()]
 PAGES = ["glossary", "index", *STEMS]
@@ -102,16 +102,6 @@ def test_a_notebook_that_was_not_executed_is_refused(tmp_path):
 
 
 # --- in a browser ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**LAUNCH)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,7 +15,7 @@ from mnistkit.errors import NotebookError, UnknownNameError
 from mnistkit.notebooks import reveal
 from mnistkit.notebooks.execute import find_notebooks
 from mnistkit.notebooks.slides import LINES, TYPES, WORDS, read_deck, sentences, write_slides
-from tests.browser import LAUNCH, NEEDS_BROWSER
+from tests.browser import NEEDS_BROWSER
 from tests.notebooks.series import REVEAL_FILES, stub_reveal
 
 NOTEBOOKS = {path.stem: path for path in find_notebooks()}
@@ -295,16 +295,6 @@ FAULTS = """() => {
     if (image.getBoundingClientRect().height < 100) faults.push("tiny: " + image.alt);
   return faults;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**LAUNCH)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

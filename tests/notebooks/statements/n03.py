@@ -975,9 +975,9 @@ STATEMENTS = [
     ),
     Statement(
         "To see it more clearly take a deeper network, five hidden layers of 64 units in place of "
-        "two, and train it for 300 batches. Then take one more batch, and look at two things in "
-        "each layer: how large the gradients of its weights are, and how much its outputs differ "
-        "from digit to digit.",
+        "two, and train it for 300 batches. Then look, with the last of these batches, at two "
+        "things in each layer: how large the gradients of its weights are, and how much its "
+        "outputs differ from digit to digit.",
         does(INSIDE, "MLP(hidden=(64,) * 5", "batches=300", "grad.abs().mean()", "std(dim=0)"),
     ),
     Statement(
@@ -1014,15 +1014,16 @@ STATEMENTS = [
         lambda out: losses_inside(out)["sigmoid, Adam"] < 2.1,
     ),
     Statement(
-        "With ReLU, LeakyReLU and tanh the gradients of all layers are of similar size.",
+        "With ReLU, LeakyReLU and tanh the gradients of the first and the last layer are less than "
+        "a hundred times apart.",
         lambda out: all(
             np.divide(*ends(out, GRADIENTS)[name]) > 1 / 100
             for name in ("relu", "leaky_relu", "tanh")
         ),
     ),
     Statement(
-        "A's network has only two hidden layers, so sigmoid's gradients do not die away in it; but "
-        "they are small, and SGD's steps with them: after two short epochs it has hardly begun.",
+        "A's network has only two hidden layers, so less is lost on the way. But what is lost "
+        "makes SGD's steps small, and after two short epochs it has hardly begun.",
         lambda out: (
             layers("A baseline", nn.ReLU) == 2
             and slope(torch.sigmoid, 6) < slope(torch.sigmoid, 0) / 50
