@@ -260,6 +260,10 @@ _A1 = Reaches.about(
     "A baseline", 0.9643, elsewhere=QMNIST_DIGITS, open=_rates("A baseline", OPEN_RATES)
 )
 _A2 = Reaches.about("A wide", 0.9724, elsewhere=QMNIST_DIGITS, open=_rates("A wide", OPEN_RATES))
+_A2_LEAD = Beats(
+    (("A wide", "A baseline"),),
+    open=tuple(((f"A wide {rate:g}", f"A baseline {rate:g}"),) for rate in OPEN_RATES),
+)
 _A3 = Reaches.about("A SGD", 0.9670, elsewhere=QMNIST_DIGITS, open=_rates("A SGD", OPEN_SGD))
 _A4 = Reaches.about(
     "A SGD sigmoid", 0.9277, elsewhere=QMNIST_DIGITS, open=_rates("A SGD", OPEN_SGD, " sigmoid")
@@ -282,7 +286,7 @@ CLAIMS = (
           _A1, _under_settings(_A1)),
     Claim("A2", "784-256-64-10 is better, with 97.24 %", "97.24 %",
           f"one run, and paired difference; {_ADAM}",
-          AllOf((_A2, Beats((("A wide", "A baseline"),)))), _wider),
+          AllOf((_A2, _A2_LEAD)), _wider),
     Claim("A3", "the best run, SGD with ReLU, reaches 96.70 %", "96.70 %",
           "one run; 5 epochs, SGD at its best rate on validation", _A3, _under_settings(_A3)),
     Claim("A4", "the worst run, SGD with sigmoid, reaches 92.77 %", "92.77 %",

@@ -17,14 +17,15 @@ such counts of a share p differ by chance with variance p (1 - p) (1 / 10,000 - 
   other settings would change it, it *depends* on what the README does not say.
 - "A beats B" is judged by the 95 % confidence interval of the difference, paired by seed:
   *reproduced* above zero, *not reproduced* below, and otherwise *undecided*. Several such
-  claims at once share the 5 % (Bonferroni).
+  claims at once share the 5 % (Bonferroni). It, too, depends on a setting that is open, where
+  both sides were run at others.
 - *Undecided* is also what has a run missing, or one that diverged, and what was measured on
   the sample: see `claims.judge`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -179,28 +180,46 @@ class NeverBelow:
 
 @dataclass(frozen=True)
 class Beats:
-    """Each first experiment is more accurate than its second, over the same seeds."""
+    """Each first experiment is more accurate than its second, over the same seeds.
+
+    open: the same pairs at other settings, under which the same is asked.
+    """
 
     pairs: tuple[tuple[str, str], ...]
-    tried: tuple[str, ...] = ()
+    open: tuple[tuple[tuple[str, str], ...], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """All experiments, each once."""
         return tuple(dict.fromkeys(name for pair in self.pairs for name in pair))
 
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """Those at other settings, each once."""
+        return tuple(dict.fromkeys(n for pairs in self.open for pair in pairs for n in pair))
+
     def differences(self, runs: Runs) -> list[Interval]:
         """One interval a pair, all of them right together 19 times in 20."""
-        level = 1 - 0.05 / len(self.pairs)
-        return [runs.difference(*pair, level) for pair in self.pairs]
+        return _differences(self.pairs, runs)
 
     def judge(self, runs: Runs) -> tuple[str, str]:
         """Reproduced if all intervals lie above zero, not reproduced if one lies below."""
         found = self.differences(runs)
-        words = "; ".join(points(interval) for interval in found)
-        if any(interval.high < 0 for interval in found):
-            return NOT_REPRODUCED, words
-        return REPRODUCED if all(i.low > 0 for i in found) else UNDECIDED, words
+        verdict, words = _direction(found), "; ".join(points(interval) for interval in found)
+        if any(_direction(_differences(pairs, runs)) != verdict for pairs in self.open):
+            verdict = DEPENDS
+        return verdict, words
+
+
+def _differences(pairs: Sequence[tuple[str, str]], runs: Runs) -> list[Interval]:
+    level = 1 - 0.05 / len(pairs)
+    return [runs.difference(*pair, level) for pair in pairs]
+
+
+def _direction(found: Sequence[Interval]) -> str:
+    if any(interval.high < 0 for interval in found):
+        return NOT_REPRODUCED
+    return REPRODUCED if all(interval.low > 0 for interval in found) else UNDECIDED
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,17 @@ def test_a_direction_is_paired_by_seed():
     assert Beats((("b", "a"),)).judge(runs(a=base, b=base))[0] == "undecided"
 
 
+def test_a_direction_may_hang_on_an_open_setting_too():
+    base, above = [0.70, 0.80, 0.90], [0.711, 0.811, 0.91]
+    rule = Beats((("b", "a"),), open=((("slow b", "slow a"),),))
+    assert (rule.names, rule.tried) == (("b", "a"), ("slow b", "slow a"))
+    taken = {"a": base, "b": above}
+    same = rule.judge(runs(**taken, **{"slow a": base, "slow b": above}))
+    other = rule.judge(runs(**taken, **{"slow a": base, "slow b": base[::-1]}))
+    assert (same[0], other[0]) == ("reproduced", DEPENDS)
+    assert same[1] == other[1]  # what was measured is that of the setting taken here
+
+
 def test_only_seeds_that_both_have_are_paired():
     found = runs(a=[0.1, 0.2], b=[0.3, 0.4, 0.9, 0.9]).difference("b", "a")
     assert found.n == 2

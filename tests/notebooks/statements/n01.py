@@ -695,8 +695,8 @@ STATEMENTS = [
         lambda out: min(ink(panel).max() for panel in panels(out, MEANS)) > 0.95,
     ),
     Statement(
-        "In numbers the 1 is the darkest of all: nearly every 1 has ink at its centre, and only "
-        "its ends fan out",
+        "By their darkest pixels the 1 is the darkest of all: nearly every 1 has ink at its "
+        "centre, and only its ends fan out",
         lambda out: (
             darkest_of_means().argmax() == 1
             and (sample_images()[sample_labels() == 1, 13:15, 13:15].max((1, 2)) > 0).mean() > 0.95
@@ -766,7 +766,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "A loader that takes whole batches from memory does the same work far faster.",
+        "A loader that takes whole batches from memory gives the same batches far faster.",
         lambda out: (
             "False" not in out.text(SAME)
             and out.number(SPEED, r"picture: ([\d.]+) s") / 20

@@ -107,6 +107,12 @@ def class_shares():
     return [float(share) for share in re.findall(r"\(([\d.]+) %\)", drawn)]
 
 
+@cache
+def text_of_03():
+    """What the next notebook says and prints."""
+    return find_notebooks(["03"])[0].read_text(encoding="utf-8")
+
+
 def cost_of_each_lost_class(out):
     """In points: from runs that lost none to those that lost one, and so on."""
     return -100 * np.diff(out.table(LOST)["mean"])
@@ -657,14 +663,20 @@ STATEMENTS = [
     ),
     Statement(
         "A rate belongs to its optimiser. 0.1 suits SGD here; for another optimiser, or another "
-        "network, it may be a hundred times too large. A loss that stays at 2.30 has learned "
-        "nothing: try a larger rate. One that jumps about or becomes `nan`: a smaller one.",
+        "network, it may be a hundred times too large. A loss that stays at 2.30 from the first "
+        "batch on has learned nothing: try a larger rate first. One that jumps about or becomes "
+        "`nan`: a smaller one.",
         lambda out: (
             loop_losses(out)[1] < 0.5
             and Recipe("A baseline").optimizer == "adam"
             and Recipe("A baseline").learning_rate == 0.1 / 100
             and round(math.log(10), 2) == 2.30
         ),
+    ),
+    Statement(
+        "(The next notebook shows two other reasons for a loss of 2.30.)",
+        # A rate that is far too large, and sigmoid's gradient that vanishes.
+        lambda _: all(words in text_of_03() for words in ("2.31", "and learns no more", "vanish")),
     ),
     Statement(
         "A whole training is the same loop once more for each further epoch, and after each a look "
@@ -967,8 +979,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "On full MNIST every class that is lost at the end was lost all the time: after batch 300 "
-        "it never lived.",
+        "On full MNIST every class that is lost at the end was lost all the time: at no look after "
+        "batch 300 did it live.",
         lambda out: (
             fates(out)[2] == 0
             and fates(out)[3] == (out.table(LOST).index.astype(int) * out.table(LOST)["runs"]).sum()

@@ -242,8 +242,8 @@ STATEMENTS = [
         lambda out: ": (32, 3, 3, 3), the first of" in out.text(LOADED),
     ),
     Statement(
-        "E4 is right for the network as published by its authors; the one that README E trains is "
-        "smaller by more than a third.",
+        "E4 is right for the network with its thousand classes, as torchvision has it; the one "
+        "that README E trains is smaller by more than a third.",
         lambda out: (
             re.search(r"^E4 .* reproduced$", out.text(VERDICTS), flags=re.M) is not None
             and 1 / 3 < 1 - size(out)[0] / size(out)[1] < 0.4
@@ -594,9 +594,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "So most of what the pretrained one has over the random one is what a million photographs "
-        "taught, "
-        "and it carries over to ink on paper",
+        "So most of what the pretrained one has over the random one is probably what a million "
+        "photographs taught, and it carries over to ink on paper",
         lambda out: out.scores(CONTROL)[PRETRAINED].low > out.scores(CONTROL)[RANDOM].high,
     ),
     Statement(
@@ -736,12 +735,20 @@ STATEMENTS = [
         lambda out: out["head training"] < 10 and says_true(SAME_HEAD, 3)(out),
     ),
     Statement(
-        "A CNN of fifty thousand parameters, trained on digits alone, cannot be told apart from it "
-        "in accuracy, and takes a fifth of the arithmetic.",
+        "A CNN of fifty thousand parameters, trained on digits alone, takes a fifth of the "
+        "arithmetic.",
         lambda out: (
-            round(rows(out)[1]["parameters"], -3) == 50_000
-            and interval_of_e5(out, 1)[0] < 0 < interval_of_e5(out, 1)[1]
-            and 0.17 < np.divide(*costs(out)) < 0.23
+            round(rows(out)[1]["parameters"], -3) == 50_000 and 0.17 < np.divide(*costs(out)) < 0.23
+        ),
+    ),
+    Statement(
+        "E's as published cannot be told apart from MobileNetV2's head in accuracy; without its "
+        "second softmax it is about half a point better in the stored runs.",
+        lambda out: (
+            interval_of_e5(out, 1)[0] < 0 < interval_of_e5(out, 1)[1]
+            and stored_runs().difference("E CNN corrected", "MobileNetV2 head").low > 0
+            and 100 * stored_runs().difference("E CNN corrected", "MobileNetV2 head").mean > 0.4
+            and 100 * stored_runs().difference("E CNN corrected", "MobileNetV2 head").mean < 0.6
         ),
     ),
     Statement(

@@ -424,18 +424,18 @@ STATEMENTS = [
         source="Bonferroni's rule: with 0.05 / 11 each, 1 in 20 tables at most has a false alarm.",
     ),
     Statement(
-        "Few differences pass.", lambda out: 2 <= (out.table(PAIRS)["p"] < LIMIT).sum() <= 4
-    ),
-    Statement(
-        "The step from ten hidden units to a hundred does, and so does the step to CompactCNN.",
+        "Few differences pass: the step from ten hidden units to a hundred, the step to CompactCNN "
+        "and, narrowly, E's CNN without its second softmax against the one with it.",
         lambda out: (
-            step(out, LINEAR, MLPS) < LIMIT
+            (out.table(PAIRS)["p"] < LIMIT).sum() == 3
+            and LIMIT - 0.0005 < p_of(out, "E CNN corrected", "E CNN") < LIMIT
+            and step(out, LINEAR, MLPS) < LIMIT
             and step(out, [*MLPS, *CNNS], ["CompactCNN"]) < LIMIT
         ),
     ),
     Statement(
-        "Where the two counts are nearly equal, the split is what coins would give, and which of "
-        'the two is "better" is a matter of luck.',
+        "Where the two counts are nearly equal, coins would often give such a split: these digits "
+        "do not tell which of the two is better.",
         lambda out: out.table(PAIRS)["p"].max() > 0.3,
     ),
     Statement(
@@ -620,11 +620,11 @@ STATEMENTS = [
     ),
     Statement(
         "Shifts cost the other CNNs roughly a quarter to a third of the digits, the MLPs a third "
-        "to a half, and V0 and the corrected V1 more than half",
+        "to a half, and V0 and the corrected V1 about half",
         lambda out: (
             out.table(MEANS)["shift"][CNNS].between(65, 78).all()
             and out.table(MEANS)["shift"][MLPS].between(48, 68).all()
-            and (out.table(MEANS)["shift"][LINEAR] < 50).all()
+            and out.table(MEANS)["shift"][LINEAR].between(40, 46).all()
         ),
     ),
     Statement(
@@ -661,11 +661,25 @@ STATEMENTS = [
         lambda out: any("### 7.3 Noise in training" in cell.source for cell in out.cells),
     ),
     Statement(
-        "Here, too, networks with fewer convolutions do a little better than CompactCNN, V2 and "
-        "B's CNN among them (one training each).",
+        "Three smaller CNNs do a little better here than CompactCNN: B's, V2, and E's as "
+        "published.",
         lambda out: (
-            out.table(MEANS)["blur"]["CompactCNN"] < out.table(MEANS)["blur"][["V2", "B CNN"]].min()
+            out.table(MEANS)["blur"]["CompactCNN"] + 6
+            > out.table(MEANS)["blur"][["V2", "B CNN", "E CNN"]].max()
+            and out.table(MEANS)["blur"][["V2", "B CNN", "E CNN"]].min()
+            > out.table(MEANS)["blur"]["CompactCNN"]
         ),
+    ),
+    Statement(
+        "The other two do much worse (one training each).",
+        lambda out: (
+            out.table(MEANS)["blur"][["E CNN corrected", "FastCNN"]].max()
+            < out.table(MEANS)["blur"]["CompactCNN"] - 10
+        ),
+    ),
+    Statement(
+        "How far another seed would be off we have not measured, so make nothing of a few points.",
+        lambda out: len(out.table(MEANS)) == len(out.table(TABLE)) + 1,
     ),
     Statement(
         "is worst of all under noise",
