@@ -14,7 +14,7 @@ CONSTRAINTS ?= constraints.txt
 INSTALL := $(PYTHON) install.py --venv $(VENV) $(if $(CPU_ONLY),--cpu) $(if $(CUDA),--cuda) \
            $(if $(CONSTRAINTS),--constraints $(CONSTRAINTS),--newest)
 
-.PHONY: setup run test test-full lab book slides bench figures notebooks lint clean
+.PHONY: setup run test test-full lab book slides reader bench figures notebooks lint clean
 
 setup:
 	@$(INSTALL)
@@ -42,6 +42,10 @@ book: setup
 # The series as slides for a lecture hall, in build/slides; npm fetches reveal.js the first time.
 slides: setup
 	$(BIN)/mnistkit slides
+
+# Trains the reader that comes with the library anew, measures it, and puts it into the package.
+reader: setup
+	$(BIN)/mnistkit reader --publish
 
 # PUBLISH=1 puts the results into tests/benchmarks/README.md; MNISTKIT_BFLOAT16=0 measures without bfloat16.
 bench: setup

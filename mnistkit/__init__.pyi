@@ -2,7 +2,12 @@
 # module when one of its names is first asked for.
 
 from . import exercises as exercises
-from .augmentation import affine as affine, random_affine as random_affine
+from .augmentation import (
+    affine as affine,
+    random_affine as random_affine,
+    random_non_digits as random_non_digits,
+    random_photo as random_photo,
+)
 from .trust.calibration import calibration_table as calibration_table, reliability as reliability
 from .charts import (
     plot_class_distribution as plot_class_distribution,
@@ -96,6 +101,7 @@ from .utils.figures import (
 )
 from .prediction import make_predictions as make_predictions
 from .handwriting.predict import predict_image as predict_image
+from .handwriting.reader import load_reader as load_reader
 from .experiments.plots import (
     draw_class_maps as draw_class_maps,
     plot_heatmap as plot_heatmap,

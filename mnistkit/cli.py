@@ -21,7 +21,7 @@ from mnistkit.errors import (
 
 SOURCES = ("auto", "mnist", "qmnist", "sample")
 RUNS = Path("runs") / "scoreboard"
-MODELS = ("CompactCNN", "FastCNN")
+MODELS = ("reader", "CompactCNN", "FastCNN")
 
 
 class _Commands(click.Group):
@@ -218,9 +218,15 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
               default="build/book", show_default=True, help="Where the pages go.")  # fmt: skip
 def book(source: Path | None, output_dir: Path) -> None:
     """Write the series as web pages that can be read without a network."""
-    from mnistkit.notebooks.book import write_book
+    from mnistkit.handwriting.page import drawing_page
+    from mnistkit.notebooks.book import Page, write_book
+    from mnistkit.notebooks.convolve import convolution_page
 
-    index = write_book(output_dir, _executed(source))
+    others = [
+        Page("draw", "Draw a digit", "", drawing_page()),
+        Page("convolve", "Move the window", "", convolution_page()),
+    ]
+    index = write_book(output_dir, _executed(source), others)
     click.echo(f"open {index}")
 
 
@@ -285,29 +291,48 @@ def scoreboard(
 @main.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", type=click.Choice(MODELS), default=MODELS[0], show_default=True,
-              help="Which model; FastCNN is trained in seconds, and errs more often.")  # fmt: skip
+              help="Which model; all but the reader are trained first.")  # fmt: skip
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
-              help="Which digits the model is trained on, the first time.")  # fmt: skip
+              help="Which digits such a model is trained on.")  # fmt: skip
 def predict(photos: Sequence[Path], model: str, source: str) -> None:
     """Say which digit a photo or a scan shows, with a bar for each class.
 
-    The first call trains the model, if notebook 04 has not yet done so, and keeps it in
-    runs/models. Exit code 1 if a picture could not be read or does not show one digit.
+    The reader that comes with mnistkit answers at once. Another model is trained first, if
+    notebook 04 has not yet done so, and kept in runs/models. Exit code 1 if a picture could not
+    be read or does not show one digit.
     """
     from mnistkit.handwriting.predict import predict_image
 
-    trained = _trained(model, source)
-    click.echo(str(trained))
+    network, normalized = _reader() if model == "reader" else _trained(model, source)
     failed = False
     for photo in photos:
         try:
-            found = predict_image(trained.model, photo, normalized=trained.recipe.normalized)
+            found = predict_image(network, photo, normalized=normalized)
         except PictureError as error:
             click.echo(f"\n{photo}: {error}", err=True)
             failed = True
             continue
         click.echo(f"\n{photo}: {found}\n{_bars(found.probabilities.tolist())}")
+        failed |= not found.known
     sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.option("--runs", "folder", type=click.Path(path_type=Path, file_okay=False),
+              default=Path("runs") / "reader", show_default=True,
+              help="Where the trained models are kept, and found again.")  # fmt: skip
+@click.option("--publish", is_flag=True, help="Let the first of them come with mnistkit.")
+def reader(folder: Path, publish: bool) -> None:
+    """Train the reader that comes with mnistkit anew, some seeds, and measure each.
+
+    Needs full MNIST, and the names of its writers. Some hours on two cores.
+    """
+    from mnistkit.study.reader import measure_readers, publish_reader, to_text
+
+    measured = measure_readers(folder)
+    click.echo(to_text([row for _, row in measured]))
+    if publish:
+        publish_reader(measured)
 
 
 @main.command()
@@ -387,6 +412,12 @@ def _report_sweep(plan, runs, folder: Path, value: str) -> None:
     click.echo(f"\nall runs: {_shown(folder / 'runs.csv')}")
 
 
+def _reader():
+    from mnistkit.handwriting.reader import load_reader
+
+    return load_reader(), False
+
+
 def _trained(model: str, source: str):
     from mnistkit.data import load_digits
     from mnistkit.study.plan import COMPACT, FAST
@@ -397,7 +428,9 @@ def _trained(model: str, source: str):
     if not all(path.exists() for path in model_files(recipe, digits)):
         minutes = "; some minutes on full MNIST" if recipe is COMPACT else ""
         click.echo(f"training {model}, once{minutes}", err=True)
-    return trained_model(recipe, digits)
+    trained = trained_model(recipe, digits)
+    click.echo(str(trained))
+    return trained.model, recipe.normalized
 
 
 def _bars(probabilities: Sequence[float], width: int = 40) -> str:

@@ -24,6 +24,7 @@ MNIST_MEAN = 0.1307  # of the 60,000 training images, with pixels in [0, 1]
 MNIST_STD = 0.3081
 CLASS_NAMES = tuple("0123456789")
 SOURCES = ("mnist", "qmnist", "sample")
+ELSEWHERE = ("uci",)  # digits of other people, to test with only
 SAMPLE_TEST_SIZE, SAMPLE_VALIDATION_SIZE = 1000, 500
 _TEST_SEED = 20190525  # the sample's test digits are the same whatever `seed` says
 
@@ -230,6 +231,7 @@ def load_digits(
     Args:
         source: "mnist", "qmnist", "sample", or "auto": what `MNISTKIT_SOURCE` says, else
             the first of `order` that can be had. Falling back prints a line that says so.
+            "uci" are 1,797 digits of other people, in MNIST's form, all of them test.
         root: folder that holds `MNIST/raw` and `QMNIST/raw`; see `storage.data_root`.
         validation_size: training digits set aside for validation, with each class in
             proportion. The sample sets aside 1,000 as test and at most 500 for validation.
@@ -254,6 +256,9 @@ def load_digits(
     names = _checked_order(order) if source == "auto" else (source,)
     announce_device()
     name, parts = _first_available(names, data_root(root), writers or by_writer)
+    if name in ELSEWHERE:
+        (test,) = parts
+        return Digits(test[:0], test[:0], _limited(test, limit), name)
     train, test = (
         parts
         if len(parts) == 2
@@ -273,7 +278,7 @@ def find_source(source: str = "auto", *, root: str | os.PathLike | None = None) 
 
 
 def _requested(source: str) -> str:
-    if check_choice("source", source, (*SOURCES, "auto")) != "auto":
+    if check_choice("source", source, (*SOURCES, *ELSEWHERE, "auto")) != "auto":
         return source
     wanted = os.environ.get("MNISTKIT_SOURCE") or "auto"
     return check_choice("source in MNISTKIT_SOURCE", wanted, (*SOURCES, "auto"))
@@ -301,8 +306,10 @@ def _first_available(
 def _read(name: str, root: os.PathLike, writers: bool) -> tuple[Split, ...]:
     if name == "mnist":
         rows = sources.read_mnist(root, writers=writers)
+    elif name == "qmnist":
+        rows = sources.read_qmnist(root)
     else:
-        rows = sources.read_qmnist(root) if name == "qmnist" else (sources.read_sample(),)
+        rows = ({"sample": sources.read_sample, "uci": sources.read_uci}[name](),)
     return tuple(Split(*parts) for parts in rows)
 
 

@@ -55,6 +55,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adamw": partial(torch.optim.AdamW, fused=True),
     "rmsprop": torch.optim.RMSprop,
 }
+OUTLIER_WEIGHT = 0.15  # of the mean loss of outliers, beside that of the digits
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULER_STEPS = ("epoch", "batch")
 
@@ -115,6 +116,7 @@ def fit(
     scheduler: Callable[[Optimizer], LRScheduler] | None = None,
     scheduler_step: str = "epoch",
     augment: Callable[[Tensor], Tensor] | None = None,
+    outliers: Callable[[Tensor, Tensor], Tensor] | None = None,
     label_smoothing: float = 0.0,
     averaging: float = 0.0,
     seed: int = 0,
@@ -140,6 +142,9 @@ def fit(
         scheduler_step: when it moves on: after each "epoch", or after each "batch".
         augment: changes each batch of training inputs before the model sees it, such as
             `augmentation.random_affine`; training accuracy is then of changed inputs.
+        outliers: makes inputs of no class from each batch (inputs, labels), such as
+            `augmentation.random_non_digits`; for them the model, which must give logits, is
+            trained to hold all classes for equally probable (Hendrycks et al., 2019).
         label_smoothing: share of each label's weight that training spreads over all
             classes; validation loss is without it.
         averaging: decay, such as 0.998, of a moving average of the weights after each
@@ -164,6 +169,8 @@ def fit(
     """
     check_settings(**locals())
     check_model(model)
+    if outliers and getattr(model, "outputs", "logits") != "logits":
+        raise ValueError(f"outliers need a model that gives logits, and this gives {model.outputs}")
     check_loader("train_loader", train_loader)
     if validation_loader is not None:
         check_loader("validation_loader", validation_loader)
@@ -196,7 +203,8 @@ def fit(
                 with naming_epoch(epoch):
                     row |= train_one_epoch(
                         model, train_loader, training_loss, optimizer,
-                        precision=precision, augment=augment, after_batch=after_batch,
+                        precision=precision, augment=augment, outliers=outliers,
+                        after_batch=after_batch,
                     ).named("train")  # fmt: skip
                     if validation_loader is not None:
                         row |= evaluate(measured, validation_loader, loss).named("validation")
@@ -222,12 +230,13 @@ def train_one_epoch(
     *,
     precision: str = "auto",
     augment: Callable[[Tensor], Tensor] | None = None,
+    outliers: Callable[[Tensor, Tensor], Tensor] | None = None,
     after_batch: Sequence[Callable[[], object]] = (),
 ) -> Evaluation:
     """Show the model every batch once, and step the optimizer after each.
 
     loss_fn: takes (outputs, labels), returns the batch's mean loss.
-    precision, augment: see `fit`. after_batch: each is called after each batch.
+    precision, augment, outliers: see `fit`. after_batch: each is called after each batch.
 
     Returns mean loss and accuracy over samples, taken while the weights move.
     Raises TrainingError, naming the batch, if the loss is no longer finite; ValueError for
@@ -239,10 +248,11 @@ def train_one_epoch(
     for number, batch in enumerate(loader, start=1):
         inputs, labels = check_batch(batch, model) if number == 1 else batch
         inputs, labels = inputs.to(device), labels.to(device)
+        others = outliers(inputs, labels) if outliers else None
         if augment:
             inputs = augment(inputs)
         with explaining(model, inputs, labels):
-            outputs, loss = train_step(model, inputs, labels, loss_fn, optimizer, autocast)
+            outputs, loss = train_step(model, inputs, labels, loss_fn, optimizer, autocast, others)
         mean.add(outputs, labels, loss)
         for call in after_batch:
             call()
@@ -256,16 +266,30 @@ def train_step(
     loss_fn: LossFunction,
     optimizer: Optimizer,
     autocast: torch.autocast,
+    outliers: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Forward, backward, and a step of the optimizer; returns outputs and loss."""
+    """Forward, backward, and a step of the optimizer; returns outputs and loss.
+
+    outliers: inputs of no class; what is returned is without them.
+    """
     with autocast:
-        outputs = model(inputs)
+        outputs = model(inputs if outliers is None else torch.cat([inputs, outliers]))
     outputs = outputs.float()
-    loss = loss_fn(outputs, labels)
+    if outliers is None:
+        total = loss = loss_fn(outputs, labels)
+    else:
+        outputs, others = outputs.split([len(inputs), len(outliers)])
+        loss = loss_fn(outputs, labels)
+        total = loss + OUTLIER_WEIGHT * _undecided(others)
     optimizer.zero_grad()
-    loss.backward()
+    total.backward()
     optimizer.step()
     return outputs.detach(), loss.detach()
+
+
+def _undecided(logits: Tensor) -> Tensor:
+    """Cross-entropy of logits, N x 10, with all classes equally probable."""
+    return -logits.log_softmax(dim=1).mean()
 
 
 def evaluate(
@@ -430,7 +454,7 @@ def check_settings(**settings: object) -> None:
     choose_optimizer(settings["optimizer"])
 
 
-def _check_augment(name: str, value: object) -> None:
+def _check_function(name: str, value: object) -> None:
     if value is not None and not callable(value):
         raise ValueError(f"{name} is {value!r}, expected a function of images")
 
@@ -450,7 +474,8 @@ _CONSTRAINTS: dict[str, Callable[[str, object], object]] = {
     "averaging": partial(check_number, least=0, below=1),
     "scheduler_step": partial(check_choice, known=SCHEDULER_STEPS),
     "precision": partial(check_choice, known=PRECISIONS),
-    "augment": _check_augment,
+    "augment": _check_function,
+    "outliers": _check_function,
     "threads": _check_threads,
 }
 

@@ -7,7 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistkit.augmentation import affine, random_affine
+from mnistkit.augmentation import (
+    CHANGES,
+    affine,
+    random_affine,
+    random_non_digits,
+    random_photo,
+    random_strokes,
+)
+from tests.conftest import make_split
 
 
 def dot(row: int, column: int) -> torch.Tensor:
@@ -126,3 +134,146 @@ def test_what_is_no_batch_of_float_images_is_refused(images):
 def test_a_scale_of_nothing_is_refused():
     with pytest.raises(ValueError, match="scale must be above 0"):
         affine(torch.zeros(1, 1, 28, 28), scale=0.0)
+
+
+# --- as pens, paper and cameras do ----------------------------------------------------------
+
+
+STILL = {"degrees": 0, "scale": 0, "shear": 0, "shift": 0}
+
+
+@pytest.fixture
+def strokes() -> torch.Tensor:
+    """Sixty-four images of an upright stroke with grey edges."""
+    images = torch.zeros(64, 1, 28, 28)
+    images[:, :, 6:22, 13:15] = 1
+    images[:, :, 6:22, [12, 15]] = 0.5
+    return images
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_change_keeps_the_form_and_changes_the_picture(strokes, name):
+    change, weight = CHANGES[name]
+    before = strokes.clone()
+    changed = change(strokes).clamp(0, 1)
+    assert changed.shape == strokes.shape
+    assert changed.dtype == torch.float32
+    assert (changed != strokes).flatten(1).any(dim=1).float().mean() > 0.9
+    assert torch.equal(strokes, before), "what it was given stays as it was"
+    assert weight > 0
+
+
+def test_what_each_change_does(strokes):
+    torch.manual_seed(1)
+    ink = strokes.sum(dim=(1, 2, 3))
+    ruled, pen, pale, blurred, coarse, bent = (
+        CHANGES[name][0](strokes)
+        for name in ("ruled", "other pen", "pale", "blurred", "coarse", "bent")
+    )
+    assert (ruled >= strokes).all(), "lines hide no ink"
+    assert (pen.sum(dim=(1, 2, 3)) < ink).any()
+    assert (pen.sum(dim=(1, 2, 3)) > ink).any()
+    assert pale.amin(dim=(1, 2, 3)).max() > 0.2  # grey paper
+    assert pale.amax(dim=(1, 2, 3)).min() < 0.7  # pale ink
+    assert torch.equal(blurred[0], blurred[-1]), "one kernel for the batch"
+    assert blurred.amax() < 1.0
+    assert coarse.sum(dim=(1, 2, 3)).mean() == pytest.approx(ink.mean().item(), rel=0.2)
+    middle = (bent * torch.arange(28.0)).sum(dim=3) / bent.sum(dim=3).clamp(min=1e-6)
+    assert middle[:, 0, 10:18].std(dim=1).mean() > 0.1  # no longer straight
+
+
+def test_as_many_are_changed_as_is_asked_and_the_rest_is_only_moved(strokes):
+    many = strokes.repeat(32, 1, 1, 1)
+    torch.manual_seed(0)
+    half = random_photo(many, changed=0.3, far=0.2, **STILL)
+    share = ((half - many).abs() > 1e-3).flatten(1).any(dim=1).float().mean()
+    assert share == pytest.approx(0.5, abs=0.03)
+    torch.manual_seed(0)
+    none = random_photo(strokes, changed=0, far=0, degrees=20)
+    torch.manual_seed(0)
+    assert torch.equal(none, random_affine(strokes, degrees=20, scale=0.15, shear=0.15, shift=2))
+    away = random_photo(strokes, changed=0, far=1, **STILL | {"shift": 40})
+    assert away.sum(dim=(1, 2, 3)).min() > 3, "what is moved far was not moved before"
+    far = random_photo(strokes, changed=0, far=1, **STILL)
+    assert far.sum(dim=(1, 2, 3)).std() > 3  # of many sizes, although nothing else moves
+
+
+def test_photos_repeat_with_the_seed_and_stay_pixels(strokes):
+    torch.manual_seed(3)
+    first = random_photo(strokes)
+    torch.manual_seed(3)
+    assert torch.equal(random_photo(strokes), first)
+    assert not torch.equal(random_photo(strokes), first)
+    assert first.min() >= 0
+    assert first.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"changed": -0.1}, "changed is -0.1, expected a number at least 0"),
+        ({"far": float("nan")}, "far is nan"),
+        ({"changed": 0.8, "far": 0.3}, "shares, and come to 1.1 together"),
+    ],
+)
+def test_shares_that_are_none_are_refused(strokes, setting, message):
+    with pytest.raises(ValueError, match=message):
+        random_photo(strokes, **setting)
+
+
+# --- what is no digit -----------------------------------------------------------------------
+
+
+def test_non_digits_are_as_many_as_asked_and_none_is_a_digit_of_the_batch():
+    digits = make_split(80)
+    images, labels = digits.inputs(), digits.labels
+    before = images.clone()
+    torch.manual_seed(0)
+    made = random_non_digits(images, labels, share=0.25)
+    assert made.shape == (20, 1, 28, 28)
+    assert made.min() >= 0
+    assert made.max() <= 1
+    assert made.sum(dim=(1, 2, 3)).min() > 3  # none is empty
+    assert torch.equal(images, before)
+    torch.manual_seed(0)
+    assert torch.equal(random_non_digits(images, labels, share=0.25), made)
+    assert len(random_non_digits(images[:3], labels[:3], share=0.125)) == 1
+
+
+@pytest.mark.parametrize("label", [0, 1, 8])
+def test_what_is_a_digit_in_the_mirror_is_never_mirrored(label):
+    """Of a 0, a 1 or an 8 alone nothing can be made but strokes."""
+    images = torch.zeros(100, 1, 28, 28)
+    images[:, :, 4, :] = 1  # a bar at the top, that no stroke reaches
+    labels = torch.full((100,), label)
+    made = random_non_digits(images, labels, share=0.99)
+    assert made[:, :, :2].sum() == pytest.approx(0, abs=30)
+    assert (made.amax(dim=2).sum(dim=(1, 2)) < 26).all(), "no bar from side to side"
+
+
+def test_two_digits_lie_over_each_other():
+    """Of halves, left and right, that no mirror may turn: both together are nearly all ink."""
+    images, labels = torch.zeros(200, 1, 28, 28), torch.tensor([0, 8]).repeat(100)
+    images[::2, :, :, :14], images[1::2, :, :, 14:] = 1, 1
+    ink = random_non_digits(images, labels, share=0.9).sum(dim=(1, 2, 3))
+    # A half has 392 pixels of ink, and at most a quarter more when it is enlarged.
+    assert (ink > 520).sum() >= 3
+
+
+@pytest.mark.parametrize("share", [0, 1, -1, float("inf")])
+def test_a_share_that_is_none_is_refused(share):
+    digits = make_split(20)
+    with pytest.raises(ValueError, match="share is"):
+        random_non_digits(digits.inputs(), digits.labels, share=share)
+
+
+def test_strokes_fit_the_box_and_lie_in_the_middle():
+    drawn = random_strokes(60)
+    assert drawn.shape == (60, 1, 28, 28)
+    assert drawn.sum(dim=(1, 2, 3)).min() > 5
+    for picture in drawn[:, 0]:
+        rows, columns = (picture.amax(dim=side).nonzero().flatten() for side in (1, 0))
+        spans = [int(found.max() - found.min()) + 1 for found in (rows, columns)]
+        assert 15 <= max(spans) <= 24
+        for found in (rows, columns):
+            assert abs(found.min() + found.max() - 27) <= 2

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from mnistkit.cli import main
+from mnistkit.handwriting.strokes import draw_strokes
 from mnistkit.study import report as scoreboard
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.table import TABLE, read_table, write_table
@@ -185,6 +186,10 @@ def test_the_command_says_where_the_book_is_and_refuses_an_empty_folder(tmp_path
     result = run_cli(*options)
     assert result.exit_code == 0, result.output
     assert f"open {tmp_path / 'out' / 'index.html'}" in result.output
+    index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    for page in ("draw", "convolve"):
+        assert (tmp_path / "out" / f"{page}.html").stat().st_size < 1_500_000
+        assert f'<p><a href="{page}.html">' in index
 
 
 def test_the_command_says_where_the_slides_are_and_what_is_no_reveal(tmp_path):
@@ -309,6 +314,21 @@ def test_the_command_answers_with_bars_and_names_what_it_cannot_read(tmp_path, m
     assert "nothing is drawn on it" in result.output
     kept = sorted(path.suffix for path in (tmp_path / "runs" / "models").iterdir())
     assert kept == [".json", ".md", ".pt"]
+
+
+def test_the_reader_answers_without_training_and_refuses_a_letter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digit, letter = tmp_path / "digit.png", tmp_path / "letter.png"
+    Image.fromarray(on_paper(draw_mask(3))).save(digit)
+    strokes = [[(300, 800), (500, 200), (700, 800)], [(380, 600), (620, 600)]]  # an A
+    Image.fromarray(draw_strokes(strokes, side=300)).save(letter)
+    result = run_cli("predict", digit)
+    assert result.exit_code == 0, result.output
+    assert re.search(rf"{digit}: 3 \(\d+\.\d%\)", result.output)
+    result = run_cli("predict", digit, letter)
+    assert result.exit_code == 1
+    assert "letter.png: no digit that I know; nearest to a " in result.output
+    assert not (tmp_path / "runs").exists()
 
 
 # --- sweep ---------------------------------------------------------------------------------

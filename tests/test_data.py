@@ -209,3 +209,21 @@ def test_a_split_travels_with_all_that_is_known_and_maps_its_arrays_once(easy_di
             assert (mine is None and theirs is None) or torch.equal(mine, theirs)
     first, second = known.__reduce__()[1], known.__reduce__()[1]
     assert all(one is other for one, other in zip(first, second, strict=True))
+
+
+def test_digits_of_other_people_come_in_mnists_form_and_are_all_test():
+    digits = load_digits("uci")
+    assert (len(digits.train), len(digits.validation), len(digits.test)) == (0, 0, 1797)
+    assert digits.source == "uci"
+    assert digits.test.images.dtype == torch.uint8
+    assert digits.test.labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179,
+                                                      174, 180]  # fmt: skip
+    ink = digits.test.images.float()
+    assert (ink.amax(dim=(1, 2)) == 255).all()
+    rows = (ink.sum(dim=2) * torch.arange(28.0)).sum(dim=1) / ink.sum(dim=(1, 2))
+    assert (rows - 14).abs().max() < 0.52  # the centre of mass
+    longer = [max(ink[i].amax(dim=s).count_nonzero() for s in (0, 1)) for i in range(50)]
+    assert {int(length) for length in longer} <= {19, 20}
+    sevens = ink[digits.test.labels == 7].mean(dim=0)
+    assert sevens[:10].sum() > 1.3 * sevens[:, :10].sum()  # the bar is at the top
+    assert len(load_digits("uci", limit=100).test) == 100

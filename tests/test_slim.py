@@ -60,7 +60,7 @@ COMMAND = "from mnistkit.cli import main; main(prog_name='mnistkit')"
 WORK = """
 import torch
 from mnistkit import (Recipe, build_model, confusion_matrix, evaluate, fit, load_checkpoint,
-    load_digits, make_predictions, plot_confusion_matrix, predict_image, run_grid,
+    load_digits, load_reader, make_predictions, plot_confusion_matrix, predict_image, run_grid,
     save_checkpoint, summarize)
 from PIL import Image
 digits = load_digits(limit=200)
@@ -70,6 +70,7 @@ assert 0.2 < evaluate(model, digits.test.loader(100)).accuracy <= 1
 assert make_predictions(model, list(digits.test.inputs()[:3])).shape == (3, 10)
 Image.fromarray(255 - digits.test.images[0].numpy()).resize((200, 200)).save("photo.png")
 assert predict_image(model, "photo.png").probabilities.shape == (10,)
+assert predict_image(load_reader(), "photo.png").label == digits.test.labels[0]
 save_checkpoint(model, "v0.pth", architecture="V0", test_accuracy=0.5)
 assert load_checkpoint("v0.pth")
 plot_confusion_matrix(confusion_matrix(torch.tensor([0, 1]), torch.tensor([0, 1])))

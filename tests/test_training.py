@@ -15,7 +15,15 @@ from torch.utils.data import TensorDataset
 from mnistkit.data import make_loader
 from mnistkit.errors import TrainingError
 from mnistkit.models import MLP, build_model
-from mnistkit.training import RunningMean, evaluate, fit, train_one_epoch
+from mnistkit.prediction import make_predictions
+from mnistkit.training import (
+    OUTLIER_WEIGHT,
+    RunningMean,
+    evaluate,
+    fit,
+    train_one_epoch,
+    train_step,
+)
 
 
 def loaders(digits, batch_size=32):
@@ -264,6 +272,56 @@ def test_augmenting_changes_training_batches_and_no_others(easy_digits):
     assert plain.frame["validation_loss"].tolist() == (
         fit_once(easy_digits, epochs=3)[1].frame["validation_loss"].tolist()
     )
+
+
+def test_outliers_are_held_for_any_class_and_count_in_no_mean(easy_digits):
+    seen, augmented = [], []
+    black = torch.ones(8, 1, 28, 28)
+
+    def all_ink(images, labels):
+        seen.append((len(images), len(labels)))
+        assert images.max() == 1, "they are made of the images as they are"
+        return black
+
+    def count(images):
+        augmented.append(len(images))
+        return 0.9 * images
+
+    sure, _ = fit_once(easy_digits, epochs=6)
+    unsure, history = fit_once(easy_digits, epochs=6, outliers=all_ink, augment=count)
+    assert seen == 6 * [*18 * [(32, 32)], (24, 24)]
+    assert augmented == [many for many, _ in seen], "outliers are not augmented"
+    assert history.last["train_accuracy"] > 0.95  # of the digits alone
+    most = [make_predictions(model, black).max().item() for model in (sure, unsure)]
+    assert most[1] < 0.15 < most[0]
+    digits = easy_digits.validation.inputs()
+    assert make_predictions(unsure, digits).max(dim=1).values.mean() > 0.5
+
+
+def test_a_step_drives_outliers_towards_equal_probabilities():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(10))
+
+        def forward(self, logits):
+            return logits + self.bias
+
+    model, logits = Shifted(), torch.zeros(3, 10)
+    logits[:, 0] = 4.0
+    outputs, loss = train_step(
+        model, logits[:2], torch.tensor([0, 0]), lambda outputs, _: 7 + 0 * outputs.sum(),
+        torch.optim.SGD(model.parameters(), lr=1.0), torch.autocast("cpu", enabled=False),
+        outliers=logits[2:],
+    )  # fmt: skip
+    assert (outputs.shape, loss.item()) == ((2, 10), 7.0)  # the loss is of the digits alone
+    gradient = OUTLIER_WEIGHT * (logits[2].softmax(dim=0) - 0.1)
+    torch.testing.assert_close(model.bias.detach(), -gradient)
+
+
+def test_outliers_need_logits(easy_digits):
+    with pytest.raises(ValueError, match="outliers need a model that gives logits, and this gives"):
+        fit(build_model("E CNN"), *loaders(easy_digits), epochs=1, outliers=lambda x, y: x)
 
 
 def test_label_smoothing_is_for_training_only():

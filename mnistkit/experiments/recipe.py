@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
-from mnistkit.augmentation import random_affine
+from mnistkit.augmentation import random_affine, random_non_digits, random_photo
 from mnistkit.models import build_model
 from mnistkit.training import check_settings, choose_optimizer, make_schedule
 from mnistkit.utils.validation import check_number
@@ -26,7 +26,8 @@ SCHEDULERS = {
                  "ExponentialLR", "LinearLR", "MultiStepLR", "OneCycleLR", "PolynomialLR",
                  "StepLR")
 }  # fmt: skip
-AUGMENTATIONS = {"random_affine": random_affine}
+AUGMENTATIONS = {"random_affine": random_affine, "random_photo": random_photo}
+OUTLIERS = {"random_non_digits": random_non_digits}
 _OFFERED = (torch.optim, torch.nn.functional)  # where else a name is PyTorch's own
 
 # These stand in a recipe's written form in any case, all others only where they differ from
@@ -43,7 +44,7 @@ class Recipe:
     """A value: two recipes are equal, and have the same digest, if they train alike.
 
     model: a name in `models.MODELS`; options replace those of the registry.
-    scheduler, augment: a PyTorch scheduler and a function of `augmentation`, or a
+    scheduler, augment, outliers: a PyTorch scheduler and functions of `augmentation`, or a
         `functools.partial` of one.
     The others are as in `training.fit`.
     """
@@ -61,18 +62,20 @@ class Recipe:
     scheduler_step: str = "epoch"
     precision: str = "auto"
     augment: Callable[[Tensor], Tensor] | None = None
+    outliers: Callable[[Tensor, Tensor], Tensor] | None = None
     label_smoothing: float = 0.0
     averaging: float = 0.0
 
     def __post_init__(self) -> None:
         """Copy the options, and make 1 and 1.0 the same rate.
 
-        Raises ValueError for a rate that is no number, and for augment with normalized: what
-        moves in from outside a picture is 0, which is paper only while images are not
-        normalised.
+        Raises ValueError for a rate that is no number, and for augment or outliers with
+        normalized: what moves in from outside a picture is 0, which is paper only while images
+        are not normalised.
         """
-        if self.augment and self.normalized:
-            raise ValueError("augment needs images in [0, 1]: leave normalized False")
+        for name in ("augment", "outliers"):
+            if getattr(self, name) and self.normalized:
+                raise ValueError(f"{name} needs images in [0, 1]: leave normalized False")
         if not isinstance(self.options, Mapping):
             raise ValueError(f"options is {self.options!r}, expected values by name")
         object.__setattr__(self, "options", dict(self.options))
@@ -170,7 +173,7 @@ def _plain(value: object, name: str) -> object:
 
 def _name_of(call: Callable) -> str:
     """Its name in a registry or in PyTorch, wherever it is defined; else with its module."""
-    for known, offered in (SCHEDULERS | AUGMENTATIONS).items():
+    for known, offered in (SCHEDULERS | AUGMENTATIONS | OUTLIERS).items():
         if call is offered:
             return known
     if any(getattr(place, call.__name__, None) is call for place in _OFFERED):

@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 
 from mnistkit.errors import SweepError, unknown_name
-from mnistkit.experiments.recipe import AUGMENTATIONS, SCHEDULERS, Recipe
+from mnistkit.experiments.recipe import AUGMENTATIONS, OUTLIERS, SCHEDULERS, Recipe
 from mnistkit.models import MODELS
 from mnistkit.utils.validation import check_choice
 
@@ -133,7 +133,8 @@ def _to_recipe(given: dict[str, object]) -> Recipe:
     for setting in [key for key in given if key not in _FIELDS]:
         check_choice("setting", setting, [*_FIELDS, *known])
         options[setting] = given.pop(setting)
-    for setting, kinds in (("scheduler", SCHEDULERS), ("augment", AUGMENTATIONS)):
+    named = {"scheduler": SCHEDULERS, "augment": AUGMENTATIONS, "outliers": OUTLIERS}
+    for setting, kinds in named.items():
         if given.get(setting) is not None:
             given[setting] = _named_call(setting, given[setting], kinds)
     return Recipe(**given, options=options)

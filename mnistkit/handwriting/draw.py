@@ -14,6 +14,7 @@ from torch import nn
 
 from mnistkit.errors import MissingPackageError, unknown_name
 from mnistkit.handwriting.predict import ImagePrediction, predict_image
+from mnistkit.handwriting.reader import load_reader
 from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
 from mnistkit.pictures import plot_image
 from mnistkit.utils.figures import describe, in_style, new_axes, show_figure
@@ -26,13 +27,16 @@ _FINE = 400  # pixels a side of a drawing in a figure
 
 
 def draw_digit(
-    model: nn.Module, *, normalized: bool = False, interactive: bool | str = "auto"
+    model: nn.Module | None = None,
+    *,
+    normalized: bool = False,
+    interactive: bool | str = "auto",
 ) -> DigitCanvas | None:
     """Show a canvas to draw a digit on, and what the model makes of it while you draw.
 
     Args:
-        model, normalized: as in `predict.predict_image`. A copy of the model answers, so
-            call again after more training.
+        model, normalized: as in `predict.predict_image`; without a model, the reader that
+            comes with mnistkit. A copy of the model answers, so call again after more training.
         interactive: True for the canvas, False for a figure of a digit drawn beforehand;
             "auto" for the canvas where a page that can show it runs this cell and anywidget
             is installed, else for the figure and a line on how to get the canvas.
@@ -46,6 +50,7 @@ def draw_digit(
     """
     if not isinstance(interactive, bool) and interactive != "auto":
         raise unknown_name("value of interactive", interactive, ["auto", "True", "False"])
+    model = load_reader() if model is None else model
     prediction = predict_image(model, draw_strokes(EXAMPLE), normalized=normalized)
     if interactive is True or (interactive == "auto" and _has_anywidget() and _has_page()):
         return _canvas(model, normalized)

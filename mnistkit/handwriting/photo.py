@@ -19,8 +19,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from mnistkit.errors import PictureError
+from mnistkit.utils.centring import centre_by_mass, scale_to_box
 
-BOX, SIDE = 20, 28
 _LONGEST = 400  # pixels of the longer side that are enough to see a digit
 _SMALLEST = 8  # pixels: below that a digit cannot be told from a speck
 _FAINTEST = 0.08  # of the range from black to white: less contrast than that is paper
@@ -262,7 +262,7 @@ def _as_in_mnist(ink: np.ndarray, mask: np.ndarray, noise: float) -> np.ndarray:
     values[~ndimage.binary_dilation(mask, _EIGHT, iterations=2)] = 0
     rows, columns = np.nonzero(values.max(axis=1) > 0.1)[0], np.nonzero(values.max(axis=0) > 0.1)[0]
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return _centred(_scaled(_thickened(values[box], mask[box])))
+    return centre_by_mass(scale_to_box(_thickened(values[box], mask[box])))
 
 
 def _thickened(digit: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -275,24 +275,3 @@ def _thickened(digit: np.ndarray, mask: np.ndarray) -> np.ndarray:
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
     disc = x * x + y * y <= radius * radius
     return ndimage.grey_dilation(np.pad(digit, radius), footprint=disc)
-
-
-def _scaled(digit: np.ndarray) -> np.ndarray:
-    scale = BOX / max(digit.shape)
-    height, width = (max(1, round(scale * length)) for length in digit.shape)
-    image = Image.fromarray(digit.astype(np.float32))
-    small = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-    return np.clip(small / max(np.quantile(small, 0.98), 1e-6), 0, 1)
-
-
-def _centred(small: np.ndarray) -> np.ndarray:
-    """Put the centre of mass at (14, 14), where MNIST has it, as far as the picture reaches."""
-    canvas = np.zeros((SIDE, SIDE), dtype=np.float32)
-    mass = ndimage.center_of_mass(small)
-    starts = [
-        int(np.clip(round(SIDE / 2 - centre), 0, SIDE - length))
-        for centre, length in zip(mass, small.shape, strict=True)
-    ]
-    rows, columns = (slice(s, s + n) for s, n in zip(starts, small.shape, strict=True))
-    canvas[rows, columns] = small
-    return canvas

@@ -17,10 +17,13 @@ class ImagePrediction:
 
     probabilities: float32, one a class; they sum to 1.
     picture: float32, 28 x 28, 0 (paper) to 1 (ink): what the model saw.
+    least_probability: what the most probable class must reach for the picture to be a digit
+        that the model knows; 0 for a model that takes anything for a digit.
     """
 
     probabilities: Tensor
     picture: Tensor
+    least_probability: float = 0.0
 
     @property
     def label(self) -> int:
@@ -28,13 +31,20 @@ class ImagePrediction:
         return int(self.probabilities.argmax())
 
     @property
+    def known(self) -> bool:
+        """Whether the model takes the picture for a digit."""
+        return float(self.probabilities.max()) >= self.least_probability
+
+    @property
     def certain(self) -> bool:
         """Whether the most probable class is more probable than all others together."""
         return float(self.probabilities.max()) > 0.5
 
     def __str__(self) -> str:
-        """One line: the class and how probable it is."""
+        """One line: the class and how probable it is, or that it is none."""
         share = f"{float(self.probabilities[self.label]):.1%}"
+        if not self.known:
+            return f"no digit that I know; nearest to a {self.label} ({share})"
         return (
             f"{self.label} ({share})" if self.certain else f"unsure, perhaps {self.label} ({share})"
         )
@@ -44,7 +54,8 @@ def predict_image(model: nn.Module, source, *, normalized: bool = False) -> Imag
     """Read a photo or a scan of one digit and say which it is.
 
     Args:
-        model: as in `make_predictions`; takes 28 x 28 pixels.
+        model: as in `make_predictions`; takes 28 x 28 pixels. `load_reader` has one that also
+            says what is no digit, by its attribute `least_probability`.
         source: a file, a Pillow image or an array; see `photo.find_digit`.
         normalized: whether the model was trained on normalised images.
 
@@ -53,4 +64,5 @@ def predict_image(model: nn.Module, source, *, normalized: bool = False) -> Imag
     """
     picture = find_digit(source)
     inputs = normalize(picture) if normalized else picture
-    return ImagePrediction(make_predictions(model, [inputs])[0], picture)
+    least = getattr(model, "least_probability", 0.0)
+    return ImagePrediction(make_predictions(model, [inputs])[0], picture, least)

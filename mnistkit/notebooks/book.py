@@ -1,4 +1,4 @@
-"""The reading edition: executed notebooks as pages that need no network and no script."""
+"""The reading edition: executed notebooks as pages that need no network, and no script to read."""
 
 from __future__ import annotations
 
@@ -33,24 +33,29 @@ class Page:
     body: str
 
 
-def write_book(folder: str | Path, notebooks: Sequence[Path] = ()) -> Path:
-    """Write the index, a page for each notebook and the glossary; return the index's path.
+def write_book(
+    folder: str | Path, notebooks: Sequence[Path] = (), others: Sequence[Page] = ()
+) -> Path:
+    """Write the index, a page for each notebook, others and the glossary; return the index's path.
 
     notebooks: executed ones, by default the series' own. Each page holds its pictures and its
     style. Raises NotebookError for a notebook that has not been executed.
     """
     pages = [_page(path) for path in notebooks or find_notebooks()]
-    glossary = _glossary({page.stem for page in pages})
+    others = [*others, _glossary({page.stem for page in pages})]
     folder = output_folder(folder)
-    write_text(folder / "index.html", _render("index", title="mnistkit", pages=pages, page=None))
-    text = _render("page", title=glossary.title, pages=pages, page=glossary)
-    write_text(folder / f"{glossary.stem}.html", text)
-    for place, page in enumerate(pages):
-        before = pages[place - 1] if place else None
-        after = pages[place + 1] if place + 1 < len(pages) else None
-        text = _render("page", title=page.title, pages=pages, page=page, before=before, after=after)
-        write_text(folder / f"{page.stem}.html", text)
-    return folder / "index.html"
+
+    def write(kind: str, page: Page | None, **neighbours: Page | None) -> Path:
+        stem, title = (page.stem, page.title) if page else ("index", "mnistkit")
+        text = _render(kind, title=title, pages=pages, others=others, page=page, **neighbours)
+        write_text(folder / f"{stem}.html", text)
+        return folder / f"{stem}.html"
+
+    for page in others:
+        write("page", page)
+    for before, page, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
+        write("page", page, before=before, after=after)
+    return write("index", None)
 
 
 def _page(path: Path) -> Page:

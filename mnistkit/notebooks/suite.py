@@ -35,7 +35,8 @@ STEPS = {
     "format": ["ruff", "format", "--check", "."],
     "tests": [*PYTEST, "--dist", "worksteal", "-m", "not full and not browser"],
     "browser": [*PYTEST, "-rs", "--dist", "loadfile", "-m", "browser",
-                "tests/handwriting/test_browser.py", "tests/notebooks/test_book.py",
+                "tests/handwriting/test_browser.py", "tests/handwriting/test_page.py",
+                "tests/notebooks/test_book.py", "tests/notebooks/test_convolve.py",
                 "tests/notebooks/test_slides.py"],
     "outputs of the notebooks": [*PYTEST, *NBVAL],
 }  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import affine_grid, grid_sample
 from torchvision.transforms.functional import gaussian_blur
 
 from mnistkit.augmentation import affine, check_images
@@ -35,13 +36,16 @@ class Corruption:
 
 
 def corrupt(images: Tensor, kind: str, strength: float, *, seed: int = 0) -> Tensor:
-    """Change images by a corruption of `CORRUPTIONS`, by name; the same seed, the same change.
+    """Change images by a corruption, by name; the same seed, the same change.
+
+    kind: in `CORRUPTIONS`, or in `HELD_BACK`.
 
     images: float32, N x 1 x H x W, in [0, 1] with paper 0. strength: in the corruption's
     unit. Returns the same shape, in [0, 1]. Raises UnknownNameError (a ValueError), and
     ValueError for a strength below 0 or images that are no floats.
     """
-    corruption = CORRUPTIONS[check_choice("corruption", kind, CORRUPTIONS)]
+    known = CORRUPTIONS | HELD_BACK
+    corruption = known[check_choice("corruption", kind, known)]
     check_images(images)
     check_number("strength", strength, least=0)
     if strength == corruption.strengths[0]:
@@ -78,6 +82,32 @@ def _stripes(images: Tensor, darkness: float, generator: Generator) -> Tensor:
     return torch.maximum(images, darkness * covered.float()[:, None, None, :])
 
 
+def _specks(images: Tensor, share: float, generator: Generator) -> Tensor:
+    """Single pixels of full ink or bare paper, as dust and a bad line leave them."""
+    drawn = torch.rand(images.shape, generator=generator)
+    return images.where(drawn > share, (drawn < share / 2).float())
+
+
+def _waves(images: Tensor, pixels: float, generator: Generator) -> Tensor:
+    """Rows pushed aside by a sine of half the picture's height, beginning somewhere."""
+    count, _, height, width = images.shape
+    phase = 2 * math.pi * torch.rand(count, 1, generator=generator)
+    push = pixels * (4 * math.pi * torch.arange(height) / height + phase).sin() * 2 / width
+    same = torch.eye(2, 3).expand(count, 2, 3)
+    grid = affine_grid(same, list(images.shape), align_corners=False)
+    grid = grid + torch.stack([push, torch.zeros_like(push)], dim=-1)[:, :, None, :]
+    return grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+
+
+def _shade(images: Tensor, darkness: float, generator: Generator) -> Tensor:
+    """Paper that darkens from one side to the other, and hides the ink in the shade."""
+    count, _, height, width = images.shape
+    angle = 2 * math.pi * torch.rand(count, 1, 1, generator=generator)
+    across = torch.linspace(-1, 1, width), torch.linspace(-1, 1, height).view(-1, 1)
+    ramp = ((angle.cos() * across[0] + angle.sin() * across[1]) / 2**0.5 + 1) / 2
+    return torch.maximum(images, darkness * ramp.unsqueeze(1))
+
+
 def _signs(count: int, generator: Generator) -> Tensor:
     return 2.0 * torch.randint(2, (count,), generator=generator) - 1
 
@@ -89,4 +119,11 @@ CORRUPTIONS: dict[str, Corruption] = {
     "noise": Corruption(_noise, (0, 0.1, 0.2, 0.3, 0.4, 0.5), "deviation, 1 is black to white"),
     "blur": Corruption(_blur, (0, 0.5, 1, 1.5, 2, 2.5), "pixels"),
     "stripes": Corruption(_stripes, (0, 0.2, 0.4, 0.6, 0.8, 1), "darkness"),
+}
+
+# Kinds that no training of the series has seen, and that nothing was chosen by.
+HELD_BACK: dict[str, Corruption] = {
+    "specks": Corruption(_specks, (0, 0.03, 0.06, 0.1, 0.15, 0.2), "share of the pixels"),
+    "waves": Corruption(_waves, (0, 0.5, 1, 1.5, 2, 2.5), "pixels, to either side"),
+    "shade": Corruption(_shade, (0, 0.15, 0.3, 0.45, 0.6, 0.75), "darkness on the far side"),
 }

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from torch.optim.lr_scheduler import ExponentialLR, StepLR
 
-from mnistkit.augmentation import random_affine
+from mnistkit.augmentation import random_affine, random_non_digits
 from mnistkit.experiments.recipe import Recipe, recipe_digest
 from tests.experiments.changes import CHANGES
 
@@ -69,6 +69,8 @@ def test_a_scheduler_without_a_name_is_refused_when_it_must_be_written_down():
 def test_augmenting_normalised_images_is_refused():
     with pytest.raises(ValueError, match="leave normalized False"):
         Recipe("V0", augment=random_affine, normalized=True)
+    with pytest.raises(ValueError, match="outliers needs images in"):
+        Recipe("V0", outliers=random_non_digits, normalized=True)
 
 
 def test_digest_of_the_written_form_is_the_recipes_own():

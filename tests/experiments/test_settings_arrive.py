@@ -22,12 +22,13 @@ from mnistkit.study.trained import trained_model
 from mnistkit.training import evaluate, fit
 from mnistkit.utils.devices import thread_count
 from tests.conftest import make_split
-from tests.experiments.changes import CHANGES, FALLING, MOVED
+from tests.experiments.changes import CHANGES, FALLING, MOVED, SPOILED
 
 SEED = 3
 IN_A_FILE = {
     "scheduler": {"name": "StepLR", "step_size": 1, "gamma": 0.9},
     "augment": {"name": "random_affine", "degrees": 20, "scale": 0.1, "shear": 0.1, "shift": 3},
+    "outliers": {"name": "random_non_digits", "share": 0.5},
 }
 
 BASE = {"model": "V0", "epochs": 2}
@@ -47,7 +48,7 @@ _SHARED = {
 }
 TOGETHER = {
     "moved and smoothed": _SHARED
-    | {"model": "V1 corrected", "augment": MOVED, "label_smoothing": 0.2},
+    | {"model": "V1 corrected", "augment": MOVED, "outliers": SPOILED, "label_smoothing": 0.2},
     "normalised, with NLL": _SHARED | {"model": "V1", "normalized": True, "loss": "nll"},
 }
 

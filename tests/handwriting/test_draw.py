@@ -138,6 +138,16 @@ def test_the_face_does_not_load_the_widget():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_without_a_model_the_reader_answers():
+    canvas = draw_digit(interactive=True)
+    canvas.drawing = {"number": 1, "strokes": [[list(point) for point in s] for s in EXAMPLE]}
+    assert canvas.prediction.label == 5
+    assert canvas.prediction.least_probability > 0.1
+    letter = [[[300, 800], [500, 200], [700, 800]], [[380, 600], [620, 600]]]  # an A
+    canvas.drawing = {"number": 2, "strokes": letter}
+    assert canvas.answer["words"].startswith("no digit that I know; nearest to a ")
+
+
 # --- the figure -----------------------------------------------------------------------
 
 

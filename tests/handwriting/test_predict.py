@@ -50,3 +50,14 @@ def test_doubt_is_said():
 def test_what_is_no_digit_gets_no_answer():
     with pytest.raises(PictureError, match="nothing is drawn on it"):
         predict_image(Sure(9.0), on_paper(draw_mask(4) * 0))
+
+
+def test_a_model_that_knows_its_limit_says_that_it_is_no_digit():
+    model = Sure(2.0)  # 45 %
+    model.least_probability = 0.4
+    found = predict_image(model, on_paper(draw_mask(4)))
+    assert (found.known, str(found)[:9]) == (True, "unsure, p")
+    model.least_probability = 0.6
+    found = predict_image(model, on_paper(draw_mask(4)))
+    assert (found.known, str(found)) == (False, "no digit that I know; nearest to a 4 (45.1%)")
+    assert predict_image(Sure(0.0), on_paper(draw_mask(4))).known, "others take anything"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnistkit.trust.corruptions import CORRUPTIONS, corrupt
+from mnistkit.trust.corruptions import CORRUPTIONS, HELD_BACK, corrupt
+
+ALL = CORRUPTIONS | HELD_BACK
 
 
 @pytest.fixture
@@ -16,27 +18,27 @@ def images() -> torch.Tensor:
     return images
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS)
+@pytest.mark.parametrize("kind", ALL)
 def test_the_first_strength_changes_nothing(images, kind):
-    changed = corrupt(images, kind, CORRUPTIONS[kind].strengths[0])
+    changed = corrupt(images, kind, ALL[kind].strengths[0])
     assert torch.equal(changed, images)
     assert changed is not images
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS)
+@pytest.mark.parametrize("kind", ALL)
 def test_every_step_changes_more(images, kind):
     distances = [
         (corrupt(images, kind, strength) - images).abs().sum().item()
-        for strength in CORRUPTIONS[kind].strengths
+        for strength in ALL[kind].strengths
     ]
     assert len(distances) == 6
     assert distances == sorted(distances)
     assert len(set(distances)) == 6
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS)
+@pytest.mark.parametrize("kind", ALL)
 def test_pixels_stay_pixels_and_the_seed_decides(images, kind):
-    strength = CORRUPTIONS[kind].strengths[-1]
+    strength = ALL[kind].strengths[-1]
     changed = corrupt(images, kind, strength)
     assert changed.shape == images.shape
     assert changed.dtype == torch.float32
@@ -45,7 +47,7 @@ def test_pixels_stay_pixels_and_the_seed_decides(images, kind):
     state = torch.get_rng_state()
     assert torch.equal(corrupt(images, kind, strength), changed)
     assert torch.equal(torch.get_rng_state(), state), "the caller's random state is left alone"
-    random = kind in ("shift", "rotation", "noise", "stripes")
+    random = kind not in ("scale", "blur")
     assert torch.equal(corrupt(images, kind, strength, seed=1), changed) is not random
 
 
@@ -72,3 +74,30 @@ def test_stripes_cover_two_of_seven_columns(images):
 def test_an_unknown_corruption_is_named(images):
     with pytest.raises(ValueError, match="unknown corruption 'rotate'; did you mean 'rotation'"):
         corrupt(images, "rotate", 10)
+
+
+def test_specks_are_ink_and_paper_in_equal_parts():
+    grey = torch.full((50, 1, 28, 28), 0.5)
+    specks = corrupt(grey, "specks", 0.2)
+    assert (specks == 1).float().mean() == pytest.approx(0.1, abs=0.01)
+    assert (specks == 0).float().mean() == pytest.approx(0.1, abs=0.01)
+    assert (specks == 0.5).float().mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_waves_push_each_row_aside_and_lose_none(images):
+    pushed = corrupt(images, "waves", 2)
+    rows, before = pushed.sum(dim=3)[:, 0], images.sum(dim=3)[:, 0]
+    assert torch.allclose(rows, before, atol=1e-4)
+    centres = (pushed[:, 0, 8:20] * torch.arange(28.0)).sum(dim=2) / 3 - 13
+    assert centres.abs().max() == pytest.approx(2, abs=0.1)
+    assert centres.amin(dim=1).max() < -1  # to the left and to the right in every picture
+    assert centres.amax(dim=1).min() > 1
+
+
+def test_shade_falls_on_one_side_and_hides_no_ink(images):
+    shaded = corrupt(images, "shade", 0.6)
+    assert torch.equal(shaded[images == 1], images[images == 1])
+    corners = shaded[:, 0, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.max() <= 0.6
+    assert corners.amax(dim=1).min() > 0.4
+    assert corners.amin(dim=1).max() < 0.2

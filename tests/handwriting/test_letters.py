@@ -1,0 +1,25 @@
+"""Letters are printed one by one, and look like no digit of another name."""
+
+from __future__ import annotations
+
+import torch
+
+from mnistkit.handwriting.letters import FONTS, LETTERS, printed_letters
+
+
+def test_each_letter_of_each_font_is_another_picture():
+    letters = printed_letters(FONTS[:2], "AEk")
+    assert letters.shape == (6, 1, 28, 28)
+    assert letters.dtype == torch.float32
+    assert letters.min() == 0
+    assert letters.max() == 1
+    for first in range(6):
+        for second in range(first):
+            assert (letters[first] - letters[second]).abs().sum() > 5
+    a = letters[0, 0]
+    assert a[:8].sum() < a[16:].sum()  # an A stands on its feet
+
+
+def test_what_passes_for_a_digit_is_not_among_them():
+    assert not set("OoDQlIijJZzSsGbgqyB0123456789") & set(LETTERS)
+    assert len(set(LETTERS)) == len(LETTERS)

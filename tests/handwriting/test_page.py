@@ -1,0 +1,185 @@
+"""The reader in a page is the reader of the library, number by number; in a real browser."""
+
+from __future__ import annotations
+
+import random
+from math import cos, sin
+
+import numpy as np
+import pytest
+import torch
+
+from mnistkit.data import load_digits
+from mnistkit.errors import PictureError
+from mnistkit.handwriting.page import drawing_page, network_for_page, script_of_reader
+from mnistkit.handwriting.photo import find_digit
+from mnistkit.handwriting.reader import load_reader
+from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
+from mnistkit.notebooks.book import Page, write_book
+from mnistkit.prediction import make_predictions
+from tests.browser import LAUNCH, NEEDS_BROWSER
+
+NEAR = 1e-4
+ALL = """(drawings) => drawings.map((strokes) => {
+  const ink = reader.drawStrokes(strokes), { kind, words, probabilities } = reader.answer(strokes);
+  let picture = [];
+  try { picture = Array.from(reader.findDigit(ink)); } catch (refusal) { /* told by kind */ }
+  return { ink: Array.from(ink), kind, words, probabilities, picture };
+})"""
+
+
+def random_drawing(number: int) -> list[list[list[int]]]:
+    """One to three wandering strokes, or dots."""
+    chance, strokes = random.Random(number), []
+    for _ in range(chance.choice([1, 1, 1, 2, 2, 3])):
+        x, y, angle = chance.uniform(100, 900), chance.uniform(100, 900), chance.uniform(0, 6.3)
+        stroke = []
+        for _ in range(chance.choice([1, 2, 5, 20, 60])):
+            stroke.append([min(1000, max(0, round(place))) for place in (x, y)])
+            angle, step = angle + chance.gauss(0, 0.5), chance.uniform(10, 60)
+            x, y = x + step * cos(angle), y + step * sin(angle)
+        strokes.append(stroke)
+    return strokes
+
+
+def in_python(strokes) -> tuple[np.ndarray, torch.Tensor | None, str]:
+    """The drawing, the picture that the network sees, and why there is none."""
+    drawn = draw_strokes(strokes)
+    try:
+        return drawn, find_digit(drawn), ""
+    except PictureError as refusal:
+        return drawn, None, str(refusal).splitlines()[0]
+
+
+def test_weights_in_the_page_are_those_of_the_network():
+    network = network_for_page(load_reader())
+    shapes = [(layer["inputs"], layer["channels"], layer["pooled"]) for layer in network["layers"]]
+    assert shapes == [(1, 16, False), (16, 32, True), (32, 56, False), (56, 64, False),
+                      (64, 64, False), (64, 64, False)]  # fmt: skip
+    assert len(script_of_reader()) < 1_000_000
+    assert len(drawing_page().encode()) < 1_500_000
+    assert "<script src" not in drawing_page()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**LAUNCH)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def engine(browser):
+    """A page that holds nothing but the script."""
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    page.add_script_tag(content=f"{script_of_reader()}\nwindow.reader = reader;")
+    return page
+
+
+@NEEDS_BROWSER[0]
+@NEEDS_BROWSER[1]
+class TestTheSame:
+    def test_of_a_hundred_drawings_picture_refusal_and_probabilities(self, engine):
+        drawings = [[[list(point) for point in stroke] for stroke in EXAMPLE]]
+        drawings += [random_drawing(number) for number in range(100)]
+        model, kinds = load_reader(), []
+        for strokes, found in zip(drawings, engine.evaluate(ALL, drawings), strict=True):
+            drawn, picture, refusal = in_python(strokes)
+            ink = np.reshape(found["ink"], drawn.shape)
+            np.testing.assert_allclose(ink, 1 - drawn / 255, atol=1e-12)
+            kinds.append(found["kind"])
+            if picture is None:
+                assert (found["kind"], found["words"]) == ("refusal", refusal)
+                continue
+            np.testing.assert_allclose(found["picture"], picture.flatten(), atol=NEAR)
+            expected = make_predictions(model, [picture])[0]
+            np.testing.assert_allclose(found["probabilities"], expected, atol=NEAR)
+        assert min(kinds.count("answer"), kinds.count("refusal")) > 20
+
+    def test_of_a_thousand_digits_probabilities(self, engine):
+        images = load_digits("sample").test.inputs()
+        assert len(images) == 1000
+        call = "(all) => all.map((one) => reader.predict(Float32Array.from(one)).probabilities)"
+        found = [
+            row
+            for part in images.flatten(1).split(100)
+            for row in engine.evaluate(call, part.tolist())
+        ]
+        np.testing.assert_allclose(found, make_predictions(load_reader(), images), atol=NEAR)
+
+    def test_nothing_drawn_and_no_digit_have_their_words(self, engine):
+        assert engine.evaluate("reader.answer([]).kind") == "empty"
+        cross = [[[300, 300], [700, 700]], [[700, 300], [300, 700]]]
+        words = engine.evaluate("(strokes) => reader.answer(strokes).words", cross)
+        found = make_predictions(load_reader(), [in_python(cross)[1]])[0]
+        known = found.max() >= load_reader().least_probability
+        assert words.startswith("no digit that I know; nearest to a ") is not bool(known)
+
+
+@NEEDS_BROWSER[0]
+@NEEDS_BROWSER[1]
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+class TestThePage:
+    @pytest.fixture
+    def page(self, browser, tmp_path, scheme):
+        others = [Page("draw", "Draw a digit", "", drawing_page())]
+        write_book(tmp_path, others=others)
+        context = browser.new_context(
+            viewport={"width": 390, "height": 800},
+            color_scheme=scheme,
+            offline=True,
+            has_touch=True,
+        )
+        page, self.wrong = context.new_page(), []
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", lambda request: self.wrong.append(request.url))
+        page.goto((tmp_path / "draw.html").as_uri())
+        self.wrong = [url for url in self.wrong if not url.startswith(("file:", "data:"))]
+        yield page
+        assert self.wrong == []
+        context.close()
+
+    def test_it_reads_a_drawing_from_a_file_without_a_network(self, page, scheme):
+        assert page.locator(".words").inner_text().startswith("Nothing is drawn yet")
+        box = page.locator(".paper").bounding_box()
+        first = True
+        for stroke in EXAMPLE:
+            for x, y in stroke:
+                place = box["x"] + x / 1000 * box["width"], box["y"] + y / 1000 * box["height"]
+                page.mouse.move(*place)
+                if first:
+                    page.mouse.down()
+                first = False
+            page.mouse.up()
+            first = True
+        page.wait_for_function("document.querySelector('.words').innerText.includes('reads: 5 (')")
+        painted = page.evaluate(
+            "[...document.querySelectorAll('.maps canvas')].filter((canvas) => canvas.getContext("
+            "'2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)).length"
+        )
+        assert painted > 40
+        page.locator(".clear").click()
+        page.wait_for_function("document.querySelector('.words').innerText.startsWith('Nothing')")
+
+    def test_it_is_drawn_on_with_keys(self, page, scheme):
+        page.locator(".paper").focus()
+        page.keyboard.press(" ")
+        for _ in range(12):
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press(" ")
+        page.wait_for_function("document.querySelector('.words').innerText.includes('reads: ')")
+
+    def test_it_shuts_nobody_out_and_fits_a_phone(self, page, scheme):
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(page).response["violations"]
+        assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        words = page.evaluate("getComputedStyle(document.querySelector('.clear')).color")
+        light = sum(map(int, words[4:-1].split(","))) / 3
+        assert light < 60 if scheme == "light" else light > 200

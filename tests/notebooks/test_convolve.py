@@ -1,0 +1,83 @@
+"""The window moves over the digit, and each sum is the one that PyTorch's convolution gives."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from mnistkit.data import load_digits
+from mnistkit.notebooks.book import Page, write_book
+from mnistkit.notebooks.convolve import convolution_page
+from tests.browser import NEEDS_BROWSER
+
+pytestmark = NEEDS_BROWSER
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(browser, tmp_path, request):
+    write_book(tmp_path, others=[Page("convolve", "Move the window", "", convolution_page())])
+    context = browser.new_context(
+        viewport={"width": 390, "height": 800}, color_scheme=request.param, offline=True
+    )
+    page, wrong = context.new_page(), []
+    page.set_default_timeout(60_000)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((tmp_path / "convolve.html").as_uri())
+    yield page
+    assert wrong == []
+    context.close()
+
+
+def shown_sum(page) -> float:
+    words = page.locator("#sum").inner_text()
+    number = words.removeprefix("Sum: ").replace("\N{MINUS SIGN}", "-")
+    assert re.fullmatch(r"-?\d+\.\d\d", number), words
+    return float(number)
+
+
+def move_to(page, row: int, column: int) -> None:
+    for name, value in (("row", row), ("column", column)):
+        page.locator(f"#{name}").fill(str(value))
+
+
+def test_each_sum_is_that_of_a_convolution(page):
+    test = load_digits("sample").test
+    seven = test.inputs()[test.labels == 7][:1]
+    kernel = torch.tensor([[-1.0, 0, 1], [-1, 0, 1], [-1, 0, 1]])
+    maps = torch.nn.functional.conv2d(seven, kernel.view(1, 1, 3, 3))[0, 0]
+    for row, column in ((0, 0), (8, 12), (12, 14), (25, 25), (10, 15)):
+        move_to(page, row, column)
+        assert shown_sum(page) == pytest.approx(maps[row, column].item(), abs=0.0051)
+
+
+def test_another_kernel_another_digit_and_ones_own(page):
+    page.locator("#kernel").select_option("as it is")
+    page.locator("#digit").select_option("a 0")
+    test = load_digits("sample").test
+    zero = test.inputs()[test.labels == 0][0, 0]
+    move_to(page, 9, 13)
+    assert shown_sum(page) == pytest.approx(zero[10, 14].item(), abs=0.0051)
+    middle = page.locator("#weights input").nth(4)
+    middle.fill("-2")
+    assert shown_sum(page) == pytest.approx(-2 * zero[10, 14].item(), abs=0.0051)
+    middle.fill("")
+    assert shown_sum(page) == 0
+
+
+def test_the_mouse_moves_the_window_and_it_stays_inside(page):
+    box = page.locator("#picture").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.25 * box["height"])
+    assert page.locator("#column").input_value() == "13"
+    assert page.locator("#row").input_value() == "6"
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2)
+    assert page.locator("#row").input_value() == page.locator("#column").input_value() == "25"
+
+
+def test_it_shuts_nobody_out_and_fits_a_phone(page):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
