@@ -57,8 +57,9 @@ digits of those writers reach |
 ## How good it is
 
 The published network, and the mean of {seeds} of its recipe with its 95 % confidence interval.
-MNIST's 10,000 test digits, those digits changed, and the others were measured once the recipe
-was fixed.
+MNIST's 10,000 test digits, those digits changed, and the digits of other people were measured
+once the recipe was fixed; some of the letters were looked at while it was chosen. ECE is the
+expected calibration error, which has to stay within its noise on clean digits.
 
 | what | published | mean | aim | reached |
 |---|---|---|---|---|
@@ -209,14 +210,14 @@ def _minutes(runs: Sequence[dict]) -> int:
 # What each number should reach: its words, its column, and the aim, with the side that is good.
 AIMS = {
     "clean test digits read": ("clean", ">=", 0.9972),
-    "mean over six kinds of change": ("corrupted", ">=", 0.975),
+    "mean of six kinds of change": ("corrupted", ">=", 0.975),
     "the worst of the six": ("worst", ">=", 0.92),
     **{f"{kind}, never trained on": (kind, ">=", 0.95) for kind in HELD_BACK},
     "digits of 13 other people (UCI)": ("uci", ">=", 0.98),
     "letters refused": ("refused_letters", ">=", 0.8),
     "clean test digits refused": ("refused_digits", "<=", 0.005),
-    "calibration error on clean digits": ("calibration_error", "<=", "calibration_noise"),
-    "calibration error on changed digits": ("calibration_error_corrupted", "<=", 0.02),
+    "ECE on clean digits": ("calibration_error", "<=", "calibration_noise"),
+    "ECE on changed digits": ("calibration_error_corrupted", "<=", 0.02),
 }
 
 

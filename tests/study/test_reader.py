@@ -92,12 +92,12 @@ def test_an_aim_is_reached_on_its_own_side(measured):
     assert reached["clean test digits read"]
     assert reached["the worst of the six"]
     assert reached["clean test digits refused"]
-    assert reached["calibration error on clean digits"]
+    assert reached["ECE on clean digits"]
     assert table.loc["clean test digits read", "mean"] == pytest.approx(0.9974)
     bad = good | {"clean": 0.9, "shift": 0.5, "refused_digits": 0.2, "calibration_error": 0.3}
     assert not aims_table([bad, bad])["reached"].loc[
         ["clean test digits read", "the worst of the six", "clean test digits refused",
-         "calibration error on clean digits"]
+         "ECE on clean digits"]
     ].any()  # fmt: skip
 
 
