@@ -346,6 +346,10 @@ def test_the_command_tells_what_cannot_be_graded(tmp_path):
     assert "cannot be read: NotJSONError" in done.output
 
 
+# What a script starts in the background is deaf to Ctrl-C, and so is all that it starts.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+
+
 @pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl-C")
 def test_ctrl_c_prints_what_is_finished_and_ends_the_rest(tmp_path):
     hand_in(tmp_path, RIGHT, name="02_ada.ipynb")
@@ -353,7 +357,8 @@ def test_ctrl_c_prints_what_is_finished_and_ends_the_rest(tmp_path):
     hand_in(tmp_path, endless, RIGHT, name="02_bob.ipynb")
     arguments = ["grade", tmp_path, "--source", "sample", "--jobs", 1, "--csv", tmp_path / "a.csv"]
     running = subprocess.Popen(
-        [sys.executable, "-c", "from mnistkit.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", f"{HEARING}from mnistkit.cli import main; main()",
+         *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     while not (pid := tmp_path / "pid").exists() or not pid.read_text():
