@@ -15,7 +15,6 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate, max_pool2d
-from torchvision.transforms.functional import gaussian_blur
 
 from mnistkit.utils.validation import check_number
 
@@ -165,6 +164,8 @@ def _noisy(images: Tensor) -> Tensor:
 
 def _blurred(images: Tensor) -> Tensor:
     """Out of focus: all of them equally, as a convolution takes one kernel."""
+    from torchvision.transforms.functional import gaussian_blur  # slow to import
+
     sigma = float(_between(0.3, 2.6, 1))
     return gaussian_blur(images, 2 * math.ceil(3 * sigma) + 1, sigma)
 

@@ -23,9 +23,9 @@ _RESTORE = "install mnistkit anew, or restore both files"
 def load_reader() -> nn.Module:
     """Return the network that comes with mnistkit, in eval mode; no data, no training.
 
-    It takes float images in [0, 1], N x 1 x 28 x 28, and gives logits, N x 10. The more
-    probable class must reach its attribute `least_probability`, else the picture shows no
-    digit that it knows: see `predict.ImagePrediction`.
+    It takes float images in [0, 1], N x 1 x 28 x 28, and gives logits, N x 10. The most
+    probable class has to reach its attribute `least_probability`; otherwise the picture shows
+    no digit that it knows: see `predict.ImagePrediction`.
 
     Raises CheckpointError if its weights or its card are damaged.
     """

@@ -26,11 +26,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from mnistkit.errors import DataError, DownloadError
-from mnistkit.utils.centring import centre_by_mass, scale_to_box
 from mnistkit.utils.storage import UNFINISHED, remove_leftovers, replace_file, write_text
 
 _timeouts: list[float | None] = []  # before each download that is going on
@@ -281,11 +279,15 @@ def read_like_mnist(name: str, root: Path) -> tuple[Rows, Rows]:
 
 def _as_in_mnist(ink: np.ndarray) -> Tensor:
     """Small pictures, N x H x W, 0 (paper) to 1 (ink), in MNIST's form: uint8, N x 28 x 28."""
+    from mnistkit.utils.centring import centre_by_mass, scale_to_box  # SciPy is slow to import
+
     images = [centre_by_mass(scale_to_box(_cut_out(_enlarge(each)))) for each in ink]
     return torch.from_numpy(np.stack(images)).mul(255).round().to(torch.uint8)
 
 
 def _enlarge(ink: np.ndarray, side: int = 64) -> np.ndarray:
+    from PIL import Image
+
     image = Image.fromarray(ink.astype(np.float32))
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC)).clip(0, 1)
 
