@@ -52,7 +52,7 @@ def test_normalising_changes_nothing(path):
 
 
 def test_is_small_and_valid(path):
-    assert path.stat().st_size < 500_000
+    assert path.stat().st_size < 550_000  # 04 has most figures, with twice the pixels of a page
     nbformat.validate(read(path))
 
 
