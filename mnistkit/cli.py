@@ -302,8 +302,10 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
     be read or does not show one digit.
     """
     from mnistkit.handwriting.predict import predict_image
+    from mnistkit.handwriting.reader import load_reader
 
-    network, normalized = _reader() if model == "reader" else _trained(model, source)
+    own = model == "reader"
+    network, normalized = (load_reader(), False) if own else _trained(model, source)
     failed = False
     for photo in photos:
         try:
@@ -325,7 +327,7 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
 def reader(folder: Path, publish: bool) -> None:
     """Train the reader that comes with mnistkit anew, some seeds, and measure each.
 
-    Needs full MNIST, and the names of its writers. Some hours on two cores.
+    Needs full MNIST, and the names of its writers. About ten minutes a seed on two cores.
     """
     from mnistkit.study.reader import measure_readers, publish_reader, to_text
 
@@ -410,12 +412,6 @@ def _report_sweep(plan, runs, folder: Path, value: str) -> None:
     with write_atomically(folder / "runs.csv") as path:
         table.to_csv(path, index=False)
     click.echo(f"\nall runs: {_shown(folder / 'runs.csv')}")
-
-
-def _reader():
-    from mnistkit.handwriting.reader import load_reader
-
-    return load_reader(), False
 
 
 def _trained(model: str, source: str):

@@ -313,14 +313,14 @@ def _first_available(
 
 
 def _read(name: str, root: os.PathLike, writers: bool) -> tuple[Split, ...]:
-    if name == "mnist":
-        rows = sources.read_mnist(root, writers=writers)
-    elif name in ("qmnist", "usps"):
-        rows = (sources.read_qmnist if name == "qmnist" else sources.read_usps)(root)
-    elif name in sources.LIKE_MNIST:
-        rows = sources.read_like_mnist(name, root)
-    else:
-        rows = ({"sample": sources.read_sample, "uci": sources.read_uci}[name](),)
+    read = {
+        "mnist": lambda: sources.read_mnist(root, writers=writers),
+        "qmnist": lambda: sources.read_qmnist(root),
+        "usps": lambda: sources.read_usps(root),
+        "sample": lambda: (sources.read_sample(),),
+        "uci": lambda: (sources.read_uci(),),
+    }
+    rows = read[name]() if name in read else sources.read_like_mnist(name, root)
     return tuple(Split(*parts) for parts in rows)
 
 

@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from mnistkit.data import Digits, Split
 from mnistkit.utils import sources
+from tests.browser import LAUNCH
 
 pytest.register_assert_rewrite("tests.figures")
 
@@ -56,6 +57,16 @@ def make_split(count: int, seed: int = 0) -> Split:
         row, column = 2 + 12 * (label // 5), 2 + 5 * (label % 5)
         image[row : row + 10, column : column + 4] = 255
     return Split(images, labels)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**LAUNCH)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

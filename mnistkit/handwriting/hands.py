@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mnistkit.data import Split
-from mnistkit.utils.centring import SIDE, centre_by_mass
+from mnistkit.utils.centring import SIDE, centre_by_mass, cut_out
 from mnistkit.utils.validation import check_number
 
 _INK = 0.4  # of full ink: what counts as a stroke
@@ -40,7 +40,7 @@ def with_other_hands(digits: Split, share: float = 0.5, *, seed: int = 0) -> Spl
         for image, label in zip(copies.images, copies.labels.tolist(), strict=True)
     ]
     if drawn:
-        images = torch.from_numpy(np.stack([centre_by_mass(_cut_out(ink)) for ink in drawn]))
+        images = torch.from_numpy(np.stack([centre_by_mass(cut_out(ink)) for ink in drawn]))
         copies.images.copy_((255 * images).round())
     return _joined(digits, copies)
 
@@ -99,8 +99,3 @@ def _stroke(start: tuple[float, float], end: tuple[float, float], pen: float) ->
     along = along.clip(0, 1)
     distance = np.hypot(_ROWS - y - along * dy, _COLUMNS - x - along * dx)
     return (pen + 0.5 - distance).clip(0, 1)
-
-
-def _cut_out(ink: np.ndarray) -> np.ndarray:
-    rows, columns = (np.nonzero(ink.max(axis=axis) > 0)[0] for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -6,7 +6,7 @@ function makeReader(network, least) {
   const UNITS = 1000, PEN = 75, DRAWN = 84, FINER = 4;
   const BOX = 20, SIDE = 28, MIDDLE = 14;
   const FAINTEST = 0.08, SMALLEST = 8, WIDEST = 1.8, MOST_HOLES = 4;
-  const THIN = 0.07, NORMAL = 0.1, BINS = 128;
+  const BINS = 128;
 
   class Refusal extends Error {}
 
@@ -236,9 +236,10 @@ function makeReader(network, least) {
       if (row > 0.1) rows.push(i);
       if (column > 0.1) columns.push(i);
     }
-    const cut = (from) => image(rows.at(-1) - rows[0] + 1, columns.at(-1) - columns[0] + 1,
-      (row, column) => from[(row + rows[0]) * side + column + columns[0]]);
-    return centred(scaled(thickened(cut(values), cut(mask))));
+    // A photo's thin strokes are thickened in Python; this pen's are never thin.
+    const cut = image(rows.at(-1) - rows[0] + 1, columns.at(-1) - columns[0] + 1,
+      (row, column) => values[(row + rows[0]) * side + column + columns[0]]);
+    return centred(scaled(cut));
   }
 
   function image(rows, columns, value) {
@@ -273,51 +274,6 @@ function makeReader(network, least) {
       }
       return 0;
     });
-  }
-
-  // Strokes that would vanish when the digit is made small are made thicker.
-  function thickened(digit, mask) {
-    const longer = Math.max(digit.rows, digit.columns), stroke = 4 * meanDistance(mask);
-    if (stroke >= THIN * longer) return digit;
-    const radius = Math.max(1, roundHalfEven((NORMAL * longer - stroke) / 2));
-    return image(digit.rows + 2 * radius, digit.columns + 2 * radius, (row, column) => {
-      let most = 0;
-      for (let dy = -radius; dy <= radius; dy++) {
-        for (let dx = -radius; dx <= radius; dx++) {
-          const y = row - radius + dy, x = column - radius + dx;
-          const inside = y >= 0 && y < digit.rows && x >= 0 && x < digit.columns;
-          if (inside && dx * dx + dy * dy <= radius * radius) most = Math.max(most, digit.data[y * digit.columns + x]);
-        }
-      }
-      return most;
-    });
-  }
-
-  // Mean distance of the ink to the nearest pixel without; the edge of the box is none.
-  function meanDistance({ rows, columns, data }) {
-    const far = rows * rows + columns * columns;
-    const inColumn = new Float64Array(rows * columns).fill(far);
-    for (let column = 0; column < columns; column++) {
-      for (let row = 0; row < rows; row++) {
-        for (let y = 0; y < rows; y++) {
-          if (!data[y * columns + column]) {
-            const at = row * columns + column;
-            inColumn[at] = Math.min(inColumn[at], (y - row) ** 2);
-          }
-        }
-      }
-    }
-    let total = 0, count = 0;
-    for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++) {
-        if (!data[row * columns + column]) continue;
-        let nearest = Infinity;
-        for (let x = 0; x < columns; x++) nearest = Math.min(nearest, inColumn[row * columns + x] + (x - column) ** 2);
-        total += Math.sqrt(nearest);
-        count++;
-      }
-    }
-    return total / count;
   }
 
   function scaled(digit) {

@@ -59,7 +59,7 @@ READER = replace(COMPACT, options={"channels": [16, 32, 56, 64, 64, 64]}, label_
                  outliers=partial(random_non_digits, share=0.125))  # fmt: skip
 READER_SEEDS = range(4)
 
-# The steps towards it, one thing added at a time, each over fewer seeds. The last one adds
+# The steps towards CompactCNN, one thing added at a time, each over fewer seeds. The last one adds
 # to CompactCNN what gained nothing, and is told for that reason.
 LADDER_SEEDS = range(5)
 _BARE = replace(COMPACT, augment=None, label_smoothing=0.0)

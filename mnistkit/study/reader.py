@@ -67,7 +67,8 @@ calibration error, which has to stay within its noise on clean digits.
 {rows}
 
 Each kind of change is measured at the five strengths of notebook 07, and what stands here is
-their mean. "Never trained on" are kinds that neither training nor any choice has seen.
+their mean. "Never trained on" are kinds that neither training nor any choice has seen, though
+each has a relative in training: noise, bent strokes, grey paper.
 
 ## Limits
 

@@ -21,6 +21,12 @@ def scale_to_box(digit: np.ndarray) -> np.ndarray:
     return np.clip(small / max(np.quantile(small, 0.98), 1e-6), 0, 1)
 
 
+def cut_out(ink: np.ndarray, least: float = 0.0) -> np.ndarray:
+    """The box around all pixels with more ink than `least`."""
+    rows, columns = (np.nonzero(ink.max(axis=axis) > least)[0] for axis in (1, 0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
 def centre_by_mass(small: np.ndarray) -> np.ndarray:
     """Put the centre of mass at (14, 14), as far as the picture reaches: float32, 28 x 28."""
     canvas = np.zeros((SIDE, SIDE), dtype=np.float32)

@@ -33,6 +33,7 @@ from mnistkit.utils.storage import UNFINISHED, remove_leftovers, replace_file, w
 
 _timeouts: list[float | None] = []  # before each download that is going on
 _timeouts_lock = threading.Lock()
+_EDGE = 0.25  # of full ink: where a digit ends that was enlarged
 DOWNLOAD_TIMEOUT = 10.0  # seconds without an answer before a download is given up
 
 
@@ -279,9 +280,9 @@ def read_like_mnist(name: str, root: Path) -> tuple[Rows, Rows]:
 
 def _as_in_mnist(ink: np.ndarray) -> Tensor:
     """Small pictures, N x H x W, 0 (paper) to 1 (ink), in MNIST's form: uint8, N x 28 x 28."""
-    from mnistkit.utils.centring import centre_by_mass, scale_to_box  # SciPy is slow to import
+    from mnistkit.utils.centring import centre_by_mass, cut_out, scale_to_box  # slow: SciPy
 
-    images = [centre_by_mass(scale_to_box(_cut_out(_enlarge(each)))) for each in ink]
+    images = [centre_by_mass(scale_to_box(cut_out(_enlarge(each), _EDGE))) for each in ink]
     return torch.from_numpy(np.stack(images)).mul(255).round().to(torch.uint8)
 
 
@@ -290,12 +291,6 @@ def _enlarge(ink: np.ndarray, side: int = 64) -> np.ndarray:
 
     image = Image.fromarray(ink.astype(np.float32))
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC)).clip(0, 1)
-
-
-def _cut_out(ink: np.ndarray, least: float = 0.25) -> np.ndarray:
-    """The box around all pixels with more than a quarter of full ink."""
-    rows, columns = (np.nonzero(ink.max(axis=axis) > least)[0] for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 # --- reading ---------------------------------------------------------------------

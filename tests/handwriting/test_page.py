@@ -17,7 +17,7 @@ from mnistkit.handwriting.reader import load_reader
 from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
 from mnistkit.notebooks.book import Page, write_book
 from mnistkit.prediction import make_predictions
-from tests.browser import LAUNCH, NEEDS_BROWSER
+from tests.browser import NEEDS_BROWSER
 
 NEAR = 1e-4
 ALL = """(drawings) => drawings.map((strokes) => {
@@ -62,16 +62,6 @@ def test_weights_in_the_page_are_those_of_the_network():
 
 
 @pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**LAUNCH)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def engine(browser):
     """A page that holds nothing but the script."""
     page = browser.new_page()
@@ -86,6 +76,11 @@ class TestTheSame:
     def test_of_a_hundred_drawings_picture_refusal_and_probabilities(self, engine):
         drawings = [[[list(point) for point in stroke] for stroke in EXAMPLE]]
         drawings += [random_drawing(number) for number in range(100)]
+        drawings += [  # as large as the paper: here the pen is thinnest beside the digit
+            [[[500, 0], [500, 1000]]],
+            [[[0, 40], [1000, 40], [400, 1000]]],
+            [[[40, 40], [960, 40], [960, 960], [40, 960], [40, 40]]],
+        ]
         model, kinds = load_reader(), []
         for strokes, found in zip(drawings, engine.evaluate(ALL, drawings), strict=True):
             drawn, picture, refusal = in_python(strokes)

@@ -226,6 +226,17 @@ class Server(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/"
 
+    def spoil(self, name: str, fault: str) -> None:
+        """Let one file be cut, missing or a page of a login; or let the server hang."""
+        if fault == "cut":
+            self.cut.add(name)
+        elif fault == "html":
+            self.files[name] = b"<html>please log in</html>"
+        elif fault == "missing":
+            del self.files[name]
+        else:
+            self.hang = True
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -366,15 +377,7 @@ def test_missing_file_alone_is_added_and_others_kept(server, data_folder):
 
 @pytest.mark.parametrize("fault", ["cut", "html", "missing", "hang"])
 def test_failed_download_leaves_nothing_and_says_what_to_do(server, tmp_path, fault):
-    name = "t10k-labels-idx1-ubyte.gz"
-    if fault == "cut":
-        server.cut.add(name)
-    elif fault == "html":
-        server.files[name] = b"<html>please log in</html>"
-    elif fault == "missing":
-        del server.files[name]
-    else:
-        server.hang = True
+    server.spoil("t10k-labels-idx1-ubyte.gz", fault)
     with pytest.raises(DownloadError, match="mnist could not be downloaded") as caught:
         load_digits("mnist", root=tmp_path)
     assert "MNISTKIT_SOURCE=sample" in str(caught.value)
@@ -468,14 +471,7 @@ def test_usps_is_downloaded_once_and_brought_into_mnists_form(elsewhere, tmp_pat
 @pytest.mark.parametrize("name", ["usps", "fashion_mnist"])
 def test_no_half_of_another_set_is_left(elsewhere, tmp_path, name, fault):
     file = "usps.bz2" if name == "usps" else "train-labels-idx1-ubyte.gz"
-    if fault == "cut":
-        elsewhere.cut.add(file)
-    elif fault == "html":
-        elsewhere.files[file] = b"<html>please log in</html>"
-    elif fault == "missing":
-        del elsewhere.files[file]
-    else:
-        elsewhere.hang = True
+    elsewhere.spoil(file, fault)
     with pytest.raises(DownloadError, match=f"{name} could not be downloaded"):
         load_digits(name, root=tmp_path)
     assert left_behind(tmp_path) == []
