@@ -4,7 +4,7 @@
 
 function makeReader(network, least) {
   const UNITS = 1000, PEN = 75, DRAWN = 84, FINER = 4;
-  const BOX = 20, SIDE = 28, MIDDLE = 14;
+  const BOX = 20, SIDE = 28, MIDDLE = 14, TIE = 1e-3;
   const FAINTEST = 0.08, SMALLEST = 8, WIDEST = 1.8, MOST_HOLES = 4;
   const BINS = 128;
 
@@ -236,7 +236,7 @@ function makeReader(network, least) {
       if (row > 0.1) rows.push(i);
       if (column > 0.1) columns.push(i);
     }
-    // A photo's thin strokes are thickened in Python; this pen's are never thin.
+    // Thin strokes of photos are thickened in Python; this pen is wide beside any digit.
     const cut = image(rows.at(-1) - rows[0] + 1, columns.at(-1) - columns[0] + 1,
       (row, column) => values[(row + rows[0]) * side + column + columns[0]]);
     return centred(scaled(cut));
@@ -318,7 +318,7 @@ function makeReader(network, least) {
       massRow += value * Math.floor(i / columns);
       massColumn += value * (i % columns);
     });
-    const start = (mass, length) => Math.min(SIDE - length, Math.max(0, roundHalfEven(MIDDLE - mass / total)));
+    const start = (mass, length) => Math.min(SIDE - length, Math.max(0, Math.round(MIDDLE - mass / total - TIE)));
     const top = start(massRow, rows), left = start(massColumn, columns);
     const picture = new Float32Array(SIDE * SIDE);
     data.forEach((value, i) => { picture[(top + Math.floor(i / columns)) * SIDE + left + i % columns] = value; });

@@ -7,6 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 BOX, SIDE = 20, 28  # pixels of the digit's longer side, and of the picture
+_TIE = 1e-3  # pixels: a mass halfway between two goes up and left, whatever rounding made of it
 
 
 def scale_to_box(digit: np.ndarray) -> np.ndarray:
@@ -32,7 +33,7 @@ def centre_by_mass(small: np.ndarray) -> np.ndarray:
     canvas = np.zeros((SIDE, SIDE), dtype=np.float32)
     mass = ndimage.center_of_mass(small)
     starts = [
-        int(np.clip(round(SIDE / 2 - centre), 0, SIDE - length))
+        int(np.clip(round(SIDE / 2 - centre - _TIE), 0, SIDE - length))
         for centre, length in zip(mass, small.shape, strict=True)
     ]
     rows, columns = (slice(s, s + n) for s, n in zip(starts, small.shape, strict=True))
