@@ -131,17 +131,20 @@ def _ink(pixels: np.ndarray) -> tuple[np.ndarray, float]:
     """
     height, width = pixels.shape[:2]
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
-    colours = pixels.reshape(-1, 3)
-    kept = np.ones(len(colours), dtype=bool)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(6, -1)
+    colours = np.ascontiguousarray(pixels.reshape(-1, 3).T)
+    kept = np.ones(height * width, dtype=bool)
     for _ in range(10):
-        surface, *_ = np.linalg.lstsq(terms[kept], colours[kept], rcond=None)
-        distance = np.abs(colours - terms @ surface).max(axis=1)
+        fitted = terms[:, kept]
+        # Six equations in place of thousands; they may depend on each other, as in one row.
+        surface, *_ = np.linalg.lstsq(fitted @ fitted.T, fitted @ colours[:, kept].T, rcond=None)
+        paper = surface.T @ terms
+        distance = np.abs(colours - paper).max(axis=0)
         kept = distance <= np.quantile(distance, 0.66)
     # In shade ink and paper lie closer together: what counts is the share of what is possible.
-    paper = (terms @ surface).clip(0, 1)
-    darker = (paper - colours)[~kept].sum() > 0
-    distance /= np.maximum(paper if darker else 1 - paper, 0.05).max(axis=1)
+    paper = paper.clip(0, 1)
+    darker = (paper - colours)[:, ~kept].sum() > 0
+    distance /= np.maximum(paper if darker else 1 - paper, 0.05).max(axis=0)
     noise = 1.4826 * np.median(distance[kept])
     return distance.clip(0, 1).reshape(height, width), float(noise)
 
