@@ -23,9 +23,12 @@ OFFLINE = {
     "OMP_NUM_THREADS": "1",
     "LOKY_MAX_CPU_COUNT": "1",
 }
+# What nbval runs: on few digits, and with the exercises solved. `make run` executes the notebooks
+# as they are.
+COPIES = "build/checked"
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-kernel-startup-timeout", "120",
          "--nbval-sanitize-with", "tests/notebooks/sample.cfg", "-p", "no:cacheprovider",
-         "--dist", "loadscope", "notebooks"]  # fmt: skip
+         "--dist", "loadscope", COPIES]  # fmt: skip
 # Should nbval break one day, its successor is at hand: SAME_CELLS in place of NBVAL.
 SAME_CELLS = ["-p", "no:cacheprovider", "tests/notebooks/outputs.py"]
 PYTEST = ["pytest", "-n", "2"]
@@ -38,6 +41,7 @@ STEPS = {
                 "tests/handwriting/test_browser.py", "tests/handwriting/test_page.py",
                 "tests/notebooks/test_book.py", "tests/notebooks/test_convolve.py",
                 "tests/notebooks/test_slides.py"],
+    "copies of the notebooks": ["tests.notebooks.copies", COPIES],
     "outputs of the notebooks": [*PYTEST, *NBVAL],
 }  # fmt: skip
 FULL_STEPS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,18 +10,13 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mnistkit import exercises, load_digits, run_grid
-from mnistkit.notebooks.execute import (
-    FIRST_LOOK,
-    check_parameters,
-    execute,
-    find_notebooks,
-    parameter_defaults,
-)
-from mnistkit.notebooks.records import Record, read_records
+from mnistkit import load_digits, run_grid
+from mnistkit.notebooks.execute import check_parameters, execute, find_notebooks
+from mnistkit.notebooks.records import read_records
 from mnistkit.study.plan import full_plan
 from mnistkit.study.table import read_table
 from tests.notebooks import statements
+from tests.notebooks.copies import short_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 MNIST = Path(os.environ.get("MNISTKIT_DATA", ROOT / "data")) / "MNIST" / "raw"
@@ -30,55 +24,19 @@ WEIGHTS = os.environ.get("MNISTKIT_MOBILENET")  # as the caller set it, before a
 EXACT = "nbval-check-output"
 NAMES = [path.stem for path in find_notebooks()]
 
-SHORT = FIRST_LOOK
-# What an exercise asks for beyond that: eight seeds, or fewer pictures for a slow network.
-SHORT_OWN = {"02_linear_vs_relu": {"seeds": 8}, "05_mobilenet_transfer": {"limit": 50}}
 
-
-def run_short(notebook: Path, folder: Path, **more) -> list[Record]:
-    name = notebook.stem
-    values = SHORT | {"models_dir": str(folder / name / "models")} | more | SHORT_OWN.get(name, {})
-    known = {n: v for n, v in values.items() if n in parameter_defaults(notebook)}
+def test_it_runs_headlessly_from_its_own_folder_with_other_parameters(tmp_path, monkeypatch):
+    """One of them; nbval runs all, `make run` and the full set each as it is."""
+    monkeypatch.chdir(ROOT / "notebooks")
+    monkeypatch.setenv("MNISTKIT_SOURCE", "sample")
+    (notebook,) = find_notebooks(["04"])
+    known = short_parameters(notebook, tmp_path) | {"source": "sample"}
     parameters = check_parameters([notebook], known)[notebook]
-    result = execute(notebook, parameters, folder, progress=False)
+    result = execute(notebook, parameters, tmp_path, progress=False)
     assert result.failure == ""
-    return result.records
-
-
-def exercise_cells(path: Path) -> list[nbformat.NotebookNode]:
-    return [c for c in nbformat.read(path, 4).cells if "exercise" in c.metadata.get("tags", [])]
-
-
-def solve(path: Path, folder: Path) -> Path:
-    """Write the notebook with each exercise's solution in its place."""
-    notebook = nbformat.read(path, 4)
-    for cell in notebook.cells:
-        if "exercise" in cell.metadata.get("tags", []):
-            check = cell.source[cell.source.index("exercises.check(") :]
-            number = re.match(r'exercises.check\("(\d\.\d)"', check)[1]
-            cell.source = f"{exercises.find(number).solution.removesuffix(check)}\n{check}"
-    nbformat.write(notebook, folder / path.name)
-    return folder / path.name
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_runs_on_a_small_sample_with_other_parameters(
-    name, tmp_path, tmp_path_factory, monkeypatch
-):
-    """With all exercises solved, from the root or its own folder; nbval runs them untouched."""
-    monkeypatch.chdir(ROOT / "notebooks" if name == "02_linear_vs_relu" else ROOT)
-    notebook = solve(find_notebooks([name])[0], tmp_path_factory.mktemp("solved"))
-    recorded = run_short(notebook, tmp_path, source="sample")
-    for cell in exercise_cells(tmp_path / notebook.name):
-        last = "\n".join(map(text_of, cell.outputs)).strip().splitlines()[-1]
-        assert re.match(r"\d\.\d right: ", last), last
-    stored = name == "06_scoreboard"  # shows runs that come with the library, whatever digits
-    assert {record.source for record in recorded} == {"mnist" if stored else "sample"}
-    assert recorded
-    assert sorted(p.name for p in tmp_path.iterdir()) in (
-        [f"{name}.ipynb"],
-        [name, f"{name}.ipynb"],
-    )
+    assert {record.source for record in result.records} == {"sample"}
+    assert result.records == read_records(tmp_path / notebook.name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["04_cnn", "04_cnn.ipynb", "models"]
 
 
 @pytest.mark.full
@@ -123,6 +81,10 @@ def test_full_data_gives_every_number_within_its_bounds(name, tmp_path):
     notebook = find_notebooks([name])[0]
     result = execute(notebook, {}, tmp_path, progress=False)
     assert result.failure == ""
+    assert sorted(p.name for p in tmp_path.iterdir()) in (
+        [f"{name}.ipynb"],
+        [name, f"{name}.ipynb"],
+    )
     assert {record.source for record in result.records} == {"mnist"}
     assert exact_outputs(result.path) == exact_outputs(notebook)
     assert statements.failures(statements.Outputs(result.path)) == []
