@@ -16,6 +16,7 @@ from mnistkit.handwriting.photo import find_digit
 from mnistkit.handwriting.reader import load_reader
 from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
 from mnistkit.notebooks.book import Page, write_book
+from mnistkit.notebooks.execute import find_notebooks
 from mnistkit.prediction import make_predictions
 from tests.browser import NEEDS_BROWSER
 
@@ -115,14 +116,20 @@ class TestTheSame:
         assert words.startswith("no digit that I know; nearest to a ") is not bool(known)
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("book")
+    others = [Page("draw", "Draw a digit", "", drawing_page())]
+    write_book(folder, find_notebooks(["06"]), others=others)
+    return (folder / "draw.html").as_uri()
+
+
 @NEEDS_BROWSER[0]
 @NEEDS_BROWSER[1]
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 class TestThePage:
     @pytest.fixture
-    def page(self, browser, tmp_path, scheme):
-        others = [Page("draw", "Draw a digit", "", drawing_page())]
-        write_book(tmp_path, others=others)
+    def page(self, browser, address, scheme):
         context = browser.new_context(
             viewport={"width": 390, "height": 800},
             color_scheme=scheme,
@@ -133,7 +140,7 @@ class TestThePage:
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("request", lambda request: self.wrong.append(request.url))
-        page.goto((tmp_path / "draw.html").as_uri())
+        page.goto(address)
         self.wrong = [url for url in self.wrong if not url.startswith(("file:", "data:"))]
         yield page
         assert self.wrong == []

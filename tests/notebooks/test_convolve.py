@@ -10,21 +10,29 @@ import torch
 from mnistkit.data import load_digits
 from mnistkit.notebooks.book import Page, write_book
 from mnistkit.notebooks.convolve import convolution_page
+from mnistkit.notebooks.execute import find_notebooks
 from tests.browser import NEEDS_BROWSER
 
 pytestmark = NEEDS_BROWSER
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("book")
+    others = [Page("convolve", "Move the window", "", convolution_page())]
+    write_book(folder, find_notebooks(["06"]), others=others)
+    return (folder / "convolve.html").as_uri()
+
+
 @pytest.fixture(params=["light", "dark"])
-def page(browser, tmp_path, request):
-    write_book(tmp_path, others=[Page("convolve", "Move the window", "", convolution_page())])
+def page(browser, address, request):
     context = browser.new_context(
         viewport={"width": 390, "height": 800}, color_scheme=request.param, offline=True
     )
     page, wrong = context.new_page(), []
     page.set_default_timeout(60_000)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto((tmp_path / "convolve.html").as_uri())
+    page.goto(address)
     yield page
     assert wrong == []
     context.close()
