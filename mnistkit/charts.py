@@ -13,6 +13,7 @@ from mlxtend.plotting import plot_confusion_matrix as draw_matrix
 
 from mnistkit.metrics import most_confused
 from mnistkit.utils.figures import describe, new_axes
+from mnistkit.utils.validation import check_class_names
 
 # Beyond seven colours a line also needs its own dashes and marks to be told from others.
 DASHES = ("-", "--", ":", "-.")
@@ -46,12 +47,18 @@ def plot_class_distribution(
 
 
 def plot_confusion_matrix(
-    matrix, *, title: str = "Confusion matrix", ax: Axes | None = None
+    matrix,
+    *,
+    classes: Sequence[str] = "0123456789",
+    title: str = "Confusion matrix",
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw a 10 x 10 confusion matrix, rows true, with mlxtend.
 
     The colour scale ends at the largest error, not at the diagonal, so that a model
     of 99 % still shows what it confuses. matrix: as `metrics.confusion_matrix` gives.
+    classes: the names of the ten classes, as in `Digits.class_names`. Raises ValueError for a
+    matrix or names that are not of ten classes.
     """
     import torch
 
@@ -60,26 +67,26 @@ def plot_confusion_matrix(
         raise ValueError(
             f"the matrix is {counts.shape}, expected 10 x 10, as confusion_matrix gives"
         )
+    longest = max(map(len, check_class_names(classes)))
     errors = counts - np.diag(counts.diagonal())
     ax = new_axes(ax, (7, 7))
     # Saturating norm: every diagonal cell is darkest, so its white digits stay readable.
     norm = PowerNorm(0.6, vmin=0, vmax=max(int(errors.max()), 1), clip=True)
     current = plt.gca() if plt.get_fignums() else None
     plt.sca(ax)  # mlxtend sets labels and ticks on the current axes
-    draw_matrix(
-        counts, figure=ax.figure, axis=ax, norm_colormap=norm, class_names=list("0123456789")
-    )
+    draw_matrix(counts, figure=ax.figure, axis=ax, norm_colormap=norm, class_names=list(classes))
     if current is not None:
         plt.sca(current)
     for text in ax.texts:
         column, row = (round(v) for v in text.get_position())
         text.set_color("white" if norm(counts[row, column]) > 0.6 else "black")
         text.set_fontsize(10)
-    ax.tick_params(axis="x", labelrotation=0)
+    ax.tick_params(axis="x", labelrotation=0 if longest < 3 else 90)
     ax.set(title=title, xlabel="predicted class", ylabel="true class")
     pairs = most_confused(torch.from_numpy(counts), top=3)
     listed = ", ".join(
-        f"{p.true} as {p.predicted}, {p.count} times" for p in pairs.itertuples(index=False)
+        f"{classes[p.true]} as {classes[p.predicted]}, {p.count} times"
+        for p in pairs.itertuples(index=False)
     )
     right, total = counts.diagonal().sum(), counts.sum()
     share = f"{right:,} of {total:,} right ({100 * right / total:.2f} %)"

@@ -124,7 +124,11 @@ class Digits:
     def __str__(self) -> str:
         """Name the source and the sizes: the line that every notebook prints."""
         sizes = f"{len(self.train):,} train, {len(self.validation):,} validation"
-        note = "; a notebook's text is about full MNIST" if self.source == "sample" else ""
+        note = ""
+        if self.source == "sample":
+            note = "; a notebook's text is about full MNIST"
+        elif self.source in OTHERS:
+            note = "; text and verdicts are about MNIST, no claim is about these"
         source = name_source(self.source, self.weights)
         return f"{source}: {sizes}, {len(self.test):,} test digits{note}"
 

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mnistkit.utils.figures import describe, new_axes
+from mnistkit.utils.validation import check_class_names
 
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
 
@@ -74,6 +75,7 @@ def plot_predictions(
     predictions: Sequence[int],
     *,
     probabilities: Sequence[float] | None = None,
+    classes: Sequence[str] = "0123456789",
     columns: int = 3,
     title: str = "Predictions",
     ax: Axes | None = None,
@@ -81,6 +83,7 @@ def plot_predictions(
     """Draw images titled `Pred: .. | Truth: ..`, green if right, red and "wrong" if not.
 
     probabilities: of the predicted class, shown in percent if given.
+    classes: the names of the ten classes, as in `Digits.class_names`.
     """
     if not len(images) == len(labels) == len(predictions):
         raise ValueError(
@@ -88,8 +91,11 @@ def plot_predictions(
             "give one of each for each"
         )
     right = [int(p) == int(t) for p, t in zip(predictions, labels, strict=True)]
+    between = (
+        " | " if max(map(len, check_class_names(classes))) < 3 else "\n"
+    )  # long names have a line each
     titles = [
-        f"Pred: {int(p)} | Truth: {int(t)}\n{'right' if r else 'WRONG'}"
+        f"Pred: {classes[int(p)]}{between}Truth: {classes[int(t)]}\n{'right' if r else 'WRONG'}"
         for p, t, r in zip(predictions, labels, right, strict=True)
     ]
     if probabilities is not None:
@@ -101,17 +107,26 @@ def plot_predictions(
         rows = -(-len(titles) // columns)
         ax = new_axes(None, (2.1 * columns, 2.3 * rows))
     plot_images(images, titles, colors=colors, columns=columns, title=title, ax=ax)
-    mistakes = [t.split("\n")[0] for t, r in zip(titles, right, strict=True) if not r]
+    said = [t.rpartition("\n")[0].replace("\n", " | ") for t in titles]
+    mistakes = [t for t, r in zip(said, right, strict=True) if not r]
     listed = f"; wrong: {', '.join(mistakes)}" if mistakes else ""
     return describe(ax, f"{title}: {sum(right)} of {len(right)} right{listed}.")
 
 
 def plot_mistakes(
-    images, labels, probabilities, *, count: int = 12, title: str = "Worst mistakes", ax=None
+    images,
+    labels,
+    probabilities,
+    *,
+    classes: Sequence[str] = "0123456789",
+    count: int = 12,
+    title: str = "Worst mistakes",
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw the wrong predictions that the model was surest of.
 
-    probabilities: N x 10. Raises ValueError if every prediction is right.
+    probabilities: N x 10. classes: the names of the ten classes.
+    Raises ValueError if every prediction is right.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     predictions = probabilities.argmax(axis=1)
@@ -124,6 +139,7 @@ def plot_mistakes(
         labels[surest],
         predictions[surest],
         probabilities=probabilities[surest].max(axis=1),
+        classes=classes,
         columns=6,
         title=f"{title}: {len(surest)} of {wrong.size}",
         ax=ax,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mnistkit import charts
+from mnistkit.data import CLOTHES
 from mnistkit.utils.figures import alt_text
 from tests.figures import MATRIX, figure_tests
 
@@ -149,6 +150,15 @@ def test_colour_of_a_confusion_matrix_ends_at_the_largest_error():
     assert ax.images[0].norm.vmax == 12
     numbers = {text.get_position(): text for text in ax.texts}
     assert numbers[(9, 4)].get_text() == "12", "column 9, row 4: a 4 taken for a 9"
+
+
+def test_classes_that_are_no_digits_have_their_names():
+    ax = charts.plot_confusion_matrix(MATRIX, classes=CLOTHES)
+    assert [text.get_text() for text in ax.get_xticklabels()] == list(CLOTHES)
+    assert {text.get_rotation() for text in ax.get_xticklabels()} == {90}, "too long side by side"
+    assert "coat as ankle boot, 12 times" in alt_text(ax)
+    with pytest.raises(ValueError, match="3 names of classes, expected ten"):
+        charts.plot_confusion_matrix(MATRIX, classes="abc")
 
 
 def test_an_interval_that_holds_zero_has_an_open_mark():

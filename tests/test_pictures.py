@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from mnistkit import pictures
+from mnistkit.data import CLOTHES
+from mnistkit.utils.figures import alt_text
 from tests.figures import figure_tests
 
 pytestmark = pytest.mark.usefixtures("close_figures")
@@ -45,6 +47,15 @@ def test_right_and_wrong_differ_in_words_and_colour():
     assert (right.get_color(), wrong.get_color()) == (pictures.RIGHT, pictures.WRONG)
 
 
+def test_classes_that_are_no_digits_have_their_names():
+    ax = pictures.plot_predictions(IMAGES[:2], [9, 8], [9, 0], classes=CLOTHES)
+    titles = [child.title.get_text() for child in ax.child_axes]
+    assert titles[0] == "Pred: ankle boot\nTruth: ankle boot\nright"
+    assert "wrong: Pred: T-shirt | Truth: bag." in alt_text(ax)
+    mistakes = pictures.plot_mistakes(IMAGES, [1, 2, 3, 4, 5, 0], PROBABILITIES, classes=CLOTHES)
+    assert "Truth: T-shirt" in alt_text(mistakes)
+
+
 def test_mistakes_are_sorted_by_confidence():
     probabilities = torch.full((3, 10), 0.01)
     probabilities[0, 1], probabilities[1, 2], probabilities[2, 3] = 0.5, 0.9, 0.7
@@ -63,6 +74,7 @@ def test_colour_images_are_drawn_in_colour():
         (lambda: pictures.plot_images([]), "no images were given"),
         (lambda: pictures.plot_images(IMAGES, ["one"]), "1 titles for 6 images"),
         (lambda: pictures.plot_image(torch.rand(784)), "expected one image"),
+        (lambda: pictures.plot_predictions(IMAGES[:1], [0], [0], classes="ab"), "2 names of"),
         (
             lambda: pictures.plot_mistakes(IMAGES, [1, 2, 3, 4, 5, 6], PROBABILITIES),
             "every prediction is right",

@@ -178,6 +178,8 @@ def _shown_text(text: str, kind: str, marks: Mapping) -> Iterator[_Piece]:
 def _cut_out(said: Sequence[str], span: Sequence[int] | None) -> Sequence[str]:
     if span is None:
         return []
+    if len(span) != 2:
+        raise NotebookError(f"a mark is {span}, expected [first, last], such as [1, 2]")
     first, last = (place - 1 if place > 0 else len(said) + place for place in span)
     return said[max(first, 0) : last + 1]
 

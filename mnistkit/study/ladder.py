@@ -25,7 +25,11 @@ LADDER = (
     Step("E CNN corrected", "README E's CNN, without its softmax"),
     Step("CompactCNN, Adam", "six convolutions instead, 24 epochs, still Adam", "E CNN corrected"),
     Step("CompactCNN, one-cycle", "SGD with momentum, rates in one cycle", "CompactCNN, Adam"),
-    Step("CompactCNN, affine", "augmentation: random shifts and turns", "CompactCNN, one-cycle"),
+    Step(
+        "CompactCNN, affine",
+        "augmentation: moved, turned, scaled, slanted",
+        "CompactCNN, one-cycle",
+    ),
     Step("CompactCNN", "smoothed labels: this is CompactCNN", "CompactCNN, affine"),
     Step("CompactCNN, averaging", "weights averaged (not taken)", "CompactCNN"),
 )

@@ -40,7 +40,7 @@ FAST = Recipe("FastCNN", epochs=1, batch_size=128, optimizer="adamw", weight_dec
                                 div_factor=10))  # fmt: skip
 
 
-# The best accuracy that six convolutions reach in five minutes on two cores. All of it was
+# The best accuracy that six convolutions reach in some minutes on two cores. All of it was
 # chosen on validation digits of writers that the training digits do not have.
 COMPACT = Recipe("CompactCNN", epochs=24, batch_size=128, optimizer="nesterov",
                  learning_rate=0.2, weight_decay=0.0005, scheduler_step="batch",

@@ -62,7 +62,7 @@ once the recipe was fixed; some of the letters were looked at while it was chose
 that an early network took for a 7 led to the ones with an upstroke. ECE is the expected
 calibration error, which has to stay within its noise on clean digits.
 
-| what | published | mean | aim | reached |
+| what | published | mean | aim | reached by the mean |
 |---|---|---|---|---|
 {rows}
 

@@ -59,6 +59,13 @@ def check_choice(kind: str, value: object, known: Collection[str]) -> str:
     return value
 
 
+def check_class_names(classes: Sequence[str]) -> Sequence[str]:
+    """Return ten names; raise ValueError for more or fewer."""
+    if len(classes) != 10:
+        raise ValueError(f"{len(classes)} names of classes, expected ten, as in class_names")
+    return classes
+
+
 def check_seeds(seeds: Sequence[int]) -> list[int]:
     """Return seeds as a list; raise ValueError for none, one twice, or what is no seed."""
     if isinstance(seeds, str) or not hasattr(seeds, "__iter__"):

@@ -85,7 +85,7 @@ def test_opens_with_title_objectives_minutes_and_claims(path):
     assert first.cell_type == "markdown"
     assert re.match(rf"# {path.stem[:2]} · \S", first.source)
     assert "After this notebook you can" in first.source
-    assert re.search(r"About \d+ minutes? on a two-core laptop", first.source)
+    assert re.search(r"About \d+ minutes? on two processor cores", first.source)
     assert "under test**" in first.source
     assert first.source.count("|") > 8
 

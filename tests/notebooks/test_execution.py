@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from mnistkit import load_digits, run_grid
@@ -15,6 +16,8 @@ from mnistkit.notebooks.execute import check_parameters, execute, find_notebooks
 from mnistkit.notebooks.records import read_records
 from mnistkit.study.plan import full_plan
 from mnistkit.study.table import read_table
+from mnistkit.utils import sources
+from tests.conftest import idx_bytes
 from tests.notebooks import statements
 from tests.notebooks.copies import short_parameters
 
@@ -37,6 +40,33 @@ def test_it_runs_headlessly_from_its_own_folder_with_other_parameters(tmp_path, 
     assert {record.source for record in result.records} == {"sample"}
     assert result.records == read_records(tmp_path / notebook.name)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["04_cnn", "04_cnn.ipynb", "models"]
+
+
+@pytest.fixture(scope="module")
+def clothes(tmp_path_factory) -> Path:
+    """A data folder with files in Fashion-MNIST's format, of random pictures."""
+    folder = tmp_path_factory.mktemp("data")
+    raw, random = folder / "FashionMNIST" / "raw", np.random.default_rng(0)
+    raw.mkdir(parents=True)
+    for file in sources.LIKE_MNIST["fashion_mnist"].files.values():
+        values = random.integers(0, 10 if len(file.shape) == 1 else 256, file.shape)
+        (raw / file.name).write_bytes(idx_bytes(file, values))
+    return folder
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_that_are_no_digits_will_do(name, clothes, tmp_path, monkeypatch):
+    """And each notebook that reads them says that no claim is about them."""
+    monkeypatch.setenv("MNISTKIT_DATA", str(clothes))
+    (notebook,) = find_notebooks([name])
+    known = short_parameters(notebook, tmp_path) | {"source": "fashion_mnist"}
+    result = execute(notebook, check_parameters([notebook], known)[notebook], tmp_path)
+    assert result.failure == ""
+    printed = "\n".join(text_of(o) for c in nbformat.read(result.path, 4).cells
+                        for o in c.get("outputs", ()))  # fmt: skip
+    assert "no claim is about these" in printed or name == "06_scoreboard"
+    assert name != "01_data" or "ankle boot" in (tmp_path / notebook.name).read_text("utf-8")
 
 
 @pytest.mark.full

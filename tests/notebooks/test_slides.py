@@ -250,6 +250,7 @@ def test_sentences_end_where_a_reader_would_say_so():
     [
         (text("Hm.", "slides"), UnknownNameError, "'slides'; did you mean 'slide'"),
         (code("x", slide_type="slide", show="all"), UnknownNameError, "part of a cell 'all'"),
+        (text("Hm.", "slide", answer=[1]), NotebookError, r"is \[1\], expected \[first, last\]"),
     ],
 )  # fmt: skip
 def test_unknown_marks_are_named(deck_of, cell, error, message):

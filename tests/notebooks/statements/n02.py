@@ -753,7 +753,7 @@ STATEMENTS = [
             and out.table(LAYERS)["layer"].tolist() == ["Flatten", "Linear", "Linear"]
         ),
     ),
-    Statement("(Most people say yes.)", source="A guess about readers."),
+    Statement("(Many would say yes.)", source="A guess about readers."),
     Statement(
         "V1's validation accuracy lies *above* its training accuracy after the first epoch and "
         "after the last, and in between it is no more than a shade below.",
@@ -1256,8 +1256,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The class is lost until the hidden layer happens to lift it, and most lost classes never "
-        "are.",
+        "The class is lost until the hidden layer happens to lift it, and within three epochs most "
+        "are not.",
         lambda out: fates(out)[1] > 0 and sum(fates(out)[2:]) > sum(fates(out)[1:]) / 2,
     ),
     Statement(

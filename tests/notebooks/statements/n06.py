@@ -19,7 +19,7 @@ from mnistkit.metrics import interval_of_mean
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.plan import feature_operations, full_plan, training_operations
 from mnistkit.study.report import describe
-from mnistkit.study.rules import QMNIST_DIGITS, TEST_DIGITS, HasLoss, Reaches
+from mnistkit.study.rules import QMNIST_DIGITS, TEST_DIGITS, HasLoss, Reaches, points
 from mnistkit.study.table import COMMAND, TABLE, read_table
 from tests.notebooks.statements import Statement
 from tests.notebooks.statements.bounds import stored_runs
@@ -319,6 +319,18 @@ def rerun(out):
     return [abs(again - stored) for again, stored in zip(told[::2], told[1::2], strict=True)]
 
 
+def lead_of_the_cnn(name):
+    """Of E's CNN over MobileNetV2's head, one of two differences that share the 5 %."""
+    return stored_runs().difference(name, "MobileNetV2 head", 1 - 0.05 / 2)
+
+
+def one_more_of_a1():
+    """Of each rate of A's baseline: low and high of the prediction interval, QMNIST's count in."""
+    for name in ("A baseline 0.0003", "A baseline", "A baseline 0.003"):
+        found = Reaches.about(name, 0.9643, elsewhere=QMNIST_DIGITS).judge(stored_runs())[1]
+        yield [float(value) / 100 for value in re.findall(r"\[([\d.]+), ([\d.]+)\]", found)[0]]
+
+
 STATEMENTS = [
     # --- The runs
     Statement(
@@ -414,8 +426,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Of the other four, three published numbers (A1, A4, E3) are lower than any run of "
-        "ours is likely to give, and one (E2) is higher.",
+        "Of the other four, three published numbers (A1, A4, E3) are lower than a run of ours at "
+        "these settings is likely to give, and one (E2) is higher.",
         lambda out: (
             {id for id, r in rows(out).items() if r.published < r.one_low} == {"A1", "A4", "E3"}
             and {id for id, r in rows(out).items() if r.published > r.one_high} == {"E2"}
@@ -557,7 +569,8 @@ STATEMENTS = [
     ),
     # --- What the READMEs do not say
     Statement(
-        "each run does what it says, but for one thing: A's runs have MNIST's digits",
+        "each run does what it says, but for two things: A's runs have MNIST's digits, and E3's "
+        "ImageNet weights were once rounded to 8 bits.",
         lambda out: (
             out.text("print(describe(runs))").split()[:4][2:] == ["on", "mnist;"]
             and [recipe(name).epochs for name in ("V2", "D deep", "B CNN")] == [3, 25, 10]
@@ -605,6 +618,31 @@ STATEMENTS = [
             and f"{100 * leads_at(' 0.003').mean:+.2f}" == "+0.08"
             and f"{100 * leads_at(' 0.003').low:+.2f}" == "-0.18"
             and f"{100 * leads_at(' 0.003').high:+.2f}" == "+0.35"
+        ),
+    ),
+    Statement(
+        "(A1 hangs on the digits as well. On all 60,000 of QMNIST's our runs would read about a "
+        "third of a point fewer; that would make its number reproduced at all three rates.)",
+        # Of 60,000 digits 50,000 are new, and cost MLPs 0.4 points (Yadav and Bottou, 2019).
+        lambda _: all(low < 0.9643 + 0.004 * 5 / 6 < high for low, high in one_more_of_a1()),
+    ),
+    Statement(
+        "E5 compares E's CNN with MobileNetV2. At our rate they cannot be told apart; at a third "
+        "of it the CNN is better, by +0.34 [+0.05, +0.62] points; at 0.003, with its lost class, "
+        "nothing can be told.",
+        lambda _: (
+            points(lead_of_the_cnn("E CNN 0.0003")) == "+0.34 [+0.05, +0.62] points"
+            and all(
+                lead_of_the_cnn(name).low < 0 < lead_of_the_cnn(name).high
+                for name in ("E CNN", "E CNN 0.003")
+            )
+        ),
+    ),
+    Statement(
+        "(The head has been trained at one rate only.)",
+        lambda _: (
+            {*stored_runs().of("MobileNetV2 head")["learning_rate"]} == {0.001}
+            and "MobileNetV2 head 0.0003" not in {*stored_runs().frame["name"]}
         ),
     ),
     Statement(
@@ -658,11 +696,11 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "So these five, and A2, *depend on what the README does not say*.",
+        "So these five, A2 and E5 *depend on what the README does not say*.",
         lambda out: (
             hanging(out) == {"A1", "A3", "A4", "E1", "E2"}
             and claims_found(out, "depends on what the README does not say")
-            == {*hanging(out), "A2"}
+            == {*hanging(out), "A2", "E5"}
         ),
     ),
     Statement(
@@ -680,8 +718,8 @@ STATEMENTS = [
         lambda out: claims_found(out, "surpassed") == {"B1", "E3"} and out["claims surpassed"] == 2,
     ),
     Statement(
-        "None is missed at all of them, but five hang on a learning rate that the README does not "
-        "name (A1 to A4, E1), and E2 on an interval that excludes hardly anything: no run of "
+        "None is missed at all of them, but six hang on a learning rate that the README does not "
+        "name (A1 to A4, E1, E5), and E2 on an interval that excludes hardly anything: no run of "
         "ours reaches its number.",
         lambda out: (
             all(
@@ -690,14 +728,13 @@ STATEMENTS = [
             )
             and not claims_found(out, "not reproduced")
             and hanging(out) == {"A1", "A3", "A4", "E1", "E2"}
-            and out[DEPENDING] == 6
+            and out[DEPENDING] == 7
         ),
     ),
     Statement(
-        "And four are *undecided* (A5, A7, A8, E5)",
-        lambda out: (
-            claims_found(out, "undecided") == {"A5", "A7", "A8", "E5"} and out[UNDECIDED] == 4
-        ),
+        "And three are *undecided* (A5, A7, A8): there a README drew a conclusion from one run "
+        "each, or a few,",
+        lambda out: claims_found(out, "undecided") == {"A5", "A7", "A8"} and out[UNDECIDED] == 3,
     ),
     Statement(
         "One line each; the reasons are computed from the same runs.",
@@ -743,7 +780,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The READMEs, with one run each, found all of them to the right.",
+        "The READMEs, with one run each or a few, found all of them to the right.",
         lambda out: pairs(out) == pairs_claimed("A2", "A5", "A7", "A8", "E5"),
     ),
     Statement(
@@ -893,8 +930,8 @@ STATEMENTS = [
     ),
     Statement(
         "for each run it is never negative, since the best on test cannot be worse than any "
-        "other choice, and with every further choice that test is allowed to make it can "
-        "only grow",
+        "other choice, and with every further choice that test is allowed to make, the number "
+        "that is best on test can only rise",
         lambda out: gifts().min() >= 0 and best_of_all(out) > best_on_test(out),
     ),
     Statement(
@@ -974,8 +1011,13 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "`FastCNN` reads 99 % after one epoch.",
-        lambda out: round(models(out)["FastCNN"][0]) == 99 and recipe("FastCNN").epochs == 1,
+        "`FastCNN` reads 99 % on average after one epoch; three of its ten runs stay just below.",
+        lambda out: (
+            99 <= models(out)["FastCNN"][0] < 99.2
+            and recipe("FastCNN").epochs == 1
+            and sum(0.989 < a < 0.99 for a in stored_runs().of("FastCNN")["test_accuracy"]) == 3
+            and len(stored_runs().of("FastCNN")) == 10
+        ),
     ),
     Statement(
         "B's CNN stands a hair above it, for sixty times the arithmetic, and its four runs cannot "
@@ -1082,8 +1124,8 @@ STATEMENTS = [
     ),
     # --- What we saw
     Statement(
-        "A published number is one run, so it is judged by the interval of one further run, not "
-        "by that of a mean.",
+        "A published number is taken for one run, so it is judged by the interval of one further "
+        "run, not by that of a mean.",
         lambda out: (
             {id for id, pair in both(out).items() if pair[1] == "reproduced"} == inside(out)
         ),
@@ -1097,7 +1139,7 @@ STATEMENTS = [
         lambda out: out[DEPENDING] >= 3,
     ),
     Statement(
-        "Of the conclusions that rest on one run each, ten runs leave several open.",
+        "Of the conclusions that rest on one run each, or a few, ten runs leave several open.",
         lambda out: (
             out[UNDECIDED] >= 3
             and all(out.table(BOARD).loc[id, "n"] == 10 for id in claims_found(out, "undecided"))

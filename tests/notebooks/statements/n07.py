@@ -1,6 +1,8 @@
 """What 07_trust states, and what follows from what it prints."""
 
 import re
+from collections import Counter
+from dataclasses import replace
 from functools import cache
 from inspect import signature
 from itertools import combinations, pairwise
@@ -9,6 +11,7 @@ from statistics import median
 
 import torch
 from scipy.stats import binomtest
+from sklearn.datasets import load_digits as load_small_digits
 
 from mnistkit.augmentation import CHANGES, random_affine
 from mnistkit.handwriting.predict import ImagePrediction
@@ -20,6 +23,7 @@ from mnistkit.transfer import IMAGE_SIZE
 from mnistkit.trust.calibration import BINS
 from mnistkit.trust.corruptions import CORRUPTIONS, HELD_BACK
 from mnistkit.trust.disputed import DISPUTED_LABELS, split_off_disputed
+from mnistkit.utils.centring import BOX
 from tests.notebooks.statements import Statement
 from tests.notebooks.statements.bounds import stored_runs
 from tests.notebooks.statements.evidence import does
@@ -33,6 +37,9 @@ OF_READER, AIMED, STRANGE = "of_reader = ", "aims_table(", "random_strokes(8)"
 GAP = re.compile(r"([\w ]+) is on average ([\d.]+) points (less|more) sure than right")
 ENDS = re.compile(r"(\w+) of ([\d.]+): best (.+?) with (\d+) %, worst (.+?) with (\d+) %\.")
 HAND = r"^(\S.*?) +([\d.]+) +([\d.]+) +([\d.]+)$"
+ELSEWHERE, WAYS = "elsewhere = {", "load_small_digits()"
+MNISTS, FORM = "MNIST's test digits", "in MNIST's form"
+FILLING, MIDDLE = "filling the picture", "20 pixels, in the middle"
 LINEAR, MLPS = ["V0", "V1 corrected"], ["A wide", "B MLP", "E MLP", "D deep"]
 CNNS = ["V2", "B CNN", "E CNN", "E CNN corrected", "FastCNN"]  # and CompactCNN
 MOVED, SOILED = ["shift", "rotation", "scale"], ["noise", "blur", "stripes"]
@@ -229,6 +236,27 @@ def calibrated_means_below_the_noise(table):
     return [*table][-1] == "calibrated" and bool((surely <= told).all() and (told <= perhaps).all())
 
 
+def misread_by_most():
+    """Of the digits that most of CompactCNN's stored runs misread: the students', and all."""
+    places = Counter(place for wrong in stored_runs().of("CompactCNN")["wrong"] for place in wrong)
+    most = [place for place, count in places.items() if count > 5]
+    return sum(place < 5001 for place in most), len(most)
+
+
+def elsewhere(out):
+    """The percent of UCI's digits that each network reads, by how they are laid before it."""
+    return out.table(ELSEWHERE)
+
+
+def lost_elsewhere(out):
+    """What each network loses from MNIST's test digits to UCI's in MNIST's form, in points."""
+    return elsewhere(out)[MNISTS] - elsewhere(out)[FORM]
+
+
+def holds_the_aim(row):
+    return row["low"] <= float(row["aim"].split()[1].rstrip("%")) <= row["high"]
+
+
 STATEMENTS = [
     Statement(
         "These are the recipes of the series, one seed each, trained on all training digits.",
@@ -291,22 +319,30 @@ STATEMENTS = [
         lambda out: asked_for() < 1,
     ),
     Statement(
-        "The two models of ten units, V0 and the corrected V1, are often wrong and know it: their "
-        "ECE is within its noise.",
+        "The two models of ten units, V0 and the corrected V1, are often wrong and know it: here "
+        "their ECE is within its noise.",
         lambda out: (
             {*models(out)["errors"].nlargest(2).index} == {*LINEAR}
             and (models(out)["errors"][LINEAR] > 0.05).all()
             and models(out)["within"][LINEAR].all()
         ),
     ),
-    Statement("So is that of some CNNs.", lambda out: models(out)["within"][CNNS].sum() >= 2),
     Statement(
-        "Some of the MLPs show a small but clear error, D's deep network most clearly of all.",
+        "(V0's lies somewhat above it with two other seeds that we tried.)",
+        source="Seeds 1 and 2 of trained_model: ECE 1.17 and 1.30 %, noise_95 0.90 and 0.83 %.",
+    ),
+    Statement(
+        "Most of the other ten are off by more than noise would explain, if only by a fraction of "
+        "a point.",
         lambda out: (
-            (~models(out)["within"][MLPS]).sum() >= 2
-            and models(out)["ECE"][MLPS].max() < 0.02
-            and models(out)["excess"][MLPS].idxmax() == "D deep"
+            (~models(out)["within"].drop(LINEAR)).sum() > 5
+            and len(models(out).drop(LINEAR)) == 10
+            and (models(out)["ECE"].drop(LINEAR) < 0.01).sum() > 5
         ),
+    ),
+    Statement(
+        "Among the MLPs D's deep network shows that most clearly.",
+        lambda out: models(out)["excess"][MLPS].idxmax() == "D deep",
     ),
     Statement(
         "E's CNN as published is far above its noise, and its NLL is much worse than that of the "
@@ -326,10 +362,10 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Its NLL is four times FastCNN's, although it makes less than a third of the errors.",
+        "Its NLL is four times FastCNN's, although it makes only about a third of the errors.",
         lambda out: (
             3.5 < out["CompactCNN NLL"] / models(out)["NLL"]["FastCNN"] < 4.5
-            and 0.2 < models(out)["errors"]["CompactCNN"] / models(out)["errors"]["FastCNN"] < 1 / 3
+            and 0.2 < models(out)["errors"]["CompactCNN"] / models(out)["errors"]["FastCNN"] < 0.4
         ),
     ),
     Statement(
@@ -432,14 +468,15 @@ STATEMENTS = [
         source="Bonferroni's rule: with 0.05 / 11 each, 1 in 20 tables at most has a false alarm.",
     ),
     Statement(
-        "Few differences pass: the step from ten hidden units to a hundred, the step to CompactCNN "
-        "and, narrowly, E's CNN without its second softmax against the one with it.",
+        "The step from ten hidden units to a hundred passes, and so does the step to CompactCNN.",
         lambda out: (
-            (out.table(PAIRS)["p"] < LIMIT).sum() == 3
-            and LIMIT - 0.0005 < p_of(out, "E CNN corrected", "E CNN") < LIMIT
-            and step(out, LINEAR, MLPS) < LIMIT
-            and step(out, [*MLPS, *CNNS], ["CompactCNN"]) < LIMIT
+            step(out, LINEAR, MLPS) < LIMIT / 10
+            and step(out, [*MLPS, *CNNS], ["CompactCNN"]) < LIMIT / 10
         ),
+    ),
+    Statement(
+        "Of the other nine, most do not.",
+        lambda out: (out.table(PAIRS)["p"] < LIMIT).sum() - 2 <= 4 and len(out.table(PAIRS)) == 11,
     ),
     Statement(
         "Where the two counts are nearly equal, coins would often give such a split: these digits "
@@ -478,13 +515,12 @@ STATEMENTS = [
         source="Yadav and Bottou, Cold Case: The Lost MNIST Digits, 2019, arXiv 1905.10498.",
     ),
     Statement(
-        "The students' digits are harder for every model, and these networks misread more than one "
-        "and a half to more than three times as many of them.",
+        "Every model misreads more of the students' digits, most of them from one and a half to "
+        "three and a half times as many.",
         lambda out: (
             len(hands(out)) == 12
             and all(students > employees for students, employees, _ in hands(out).values())
-            and 1.5 < min(ratio for *_, ratio in hands(out).values()) < 2
-            and 3 < max(ratio for *_, ratio in hands(out).values()) < 4
+            and sum(1.5 <= ratio <= 3.5 for *_, ratio in hands(out).values()) > 6
         ),
     ),
     Statement(
@@ -506,8 +542,20 @@ STATEMENTS = [
         lambda out: 0 < stored_halves(out)[0] - stored_halves(out)[1] < 15,  # of 5,000 each
     ),
     Statement(
-        "As a ratio it is still there: about twice as many errors on students' digits.",
-        lambda out: 1.7 < stored_halves(out)[0] / stored_halves(out)[1] < 2.3,
+        "As a ratio it seems to be there still: about twice as many errors on students' digits. "
+        "But all ten networks read the same digits, and so few are misread that the luck of which "
+        "digits were drawn could give as much.",
+        lambda out: (
+            1.7 < stored_halves(out)[0] / stored_halves(out)[1] < 2.3
+            and binomtest(*misread_by_most()).pvalue > 0.3
+        ),
+    ),
+    Statement(
+        "Of the digits that most of the ten misread, 14 are by students and 9 by employees, and "
+        "coins would often fall like that.",
+        lambda out: (
+            misread_by_most() == (14, 14 + 9) and binomtest(*misread_by_most()).pvalue > 0.3
+        ),
     ),
     Statement(
         "Some digits are misread by every model from the MLPs to the best CNN.",
@@ -552,7 +600,7 @@ STATEMENTS = [
     ),
     Statement(
         "there is no skill in calling a 3 a 5 because its label does",
-        lambda out: any(pair == [5, 3] for _, *pair in drawn_digits(out, WRONG)),
+        source="A judgement: such a label is doubted by most of those who looked.",
     ),
     Statement(
         "All test digits were scanned in the same way, upright and centred.",
@@ -627,16 +675,17 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Shifts cost the other CNNs roughly a quarter to a third of the digits, the MLPs a third "
-        "to a half, and V0 and the corrected V1 about half",
+        "Shifts cost the other CNNs roughly a quarter to a third of the digits, the MLPs from a "
+        "third to more than two fifths, and V0 and the corrected V1 about half.",
         lambda out: (
             out.table(MEANS)["shift"][CNNS].between(65, 78).all()
-            and out.table(MEANS)["shift"][MLPS].between(48, 68).all()
+            and out.table(MEANS)["shift"][MLPS].between(52, 68).all()
             and out.table(MEANS)["shift"][LINEAR].between(40, 46).all()
         ),
     ),
     Statement(
-        "to a network without convolutions a pixel is a pixel, and has no neighbours",
+        "Perhaps that is because to a network without convolutions a pixel is a pixel, and has no "
+        "neighbours.",
         source="A dense layer may have its inputs in any order, and computes the same.",
     ),
     Statement(
@@ -669,21 +718,18 @@ STATEMENTS = [
         lambda out: any("### 7.3 Noise in training" in cell.source for cell in out.cells),
     ),
     Statement(
-        "Three smaller CNNs do a little better here than CompactCNN: B's, V2, and E's as "
-        "published.",
+        "With its second softmax it reads nearly nine in ten blurred digits, and without it three "
+        "in four or fewer, though the two differ in nothing else.",
         lambda out: (
-            out.table(MEANS)["blur"]["CompactCNN"] + 6
-            > out.table(MEANS)["blur"][["V2", "B CNN", "E CNN"]].max()
-            and out.table(MEANS)["blur"][["V2", "B CNN", "E CNN"]].min()
-            > out.table(MEANS)["blur"]["CompactCNN"]
+            84 <= out.table(MEANS)["blur"]["E CNN"] <= 91
+            and out.table(MEANS)["blur"]["E CNN corrected"] <= 77
+            and replace(recipes()["E CNN"], model="E CNN corrected")
+            == recipes()["E CNN corrected"]
         ),
     ),
     Statement(
-        "The other two do much worse (one training each).",
-        lambda out: (
-            out.table(MEANS)["blur"][["E CNN corrected", "FastCNN"]].max()
-            < out.table(MEANS)["blur"]["CompactCNN"] - 10
-        ),
+        "(Two other seeds gave the same order, 9 and 23 points apart. We have no explanation.)",
+        source="Seeds 1 and 2 of trained_model: 87 against 64, 85 against 76, in bfloat16.",
     ),
     Statement(
         "How far another seed would be off we have not measured, so make nothing of a few points.",
@@ -787,7 +833,7 @@ STATEMENTS = [
         lambda out: [*out.table(AIMED).columns[:3]] == ["mean", "low", "high"],
     ),
     Statement(
-        "Seven of eleven aims are reached, four are missed.",
+        "By their means seven of eleven aims are reached and four are missed.",
         lambda out: (
             [str(found) for found in out.table(AIMED)["reached"]].count("True") == 7
             and len(out.table(AIMED)) == 11
@@ -795,6 +841,15 @@ STATEMENTS = [
                 str(row["reached"]) == str(keeps(row["mean"], row["aim"]))
                 for _, row in out.table(AIMED).iterrows()
             )
+        ),
+    ),
+    Statement(
+        "For three of them, the UCI digits, the digits refused and the ECE on clean digits, the "
+        "interval holds the aim, so more runs could turn them.",
+        lambda out: (
+            {name for name, row in out.table(AIMED).iterrows() if holds_the_aim(row)}
+            == {"digits of 13 other people (UCI)", "clean test digits refused",
+                "ECE on clean digits"}
         ),
     ),
     Statement(
@@ -858,6 +913,87 @@ STATEMENTS = [
             ImagePrediction(torch.full((10,), 0.1), torch.zeros(28, 28), 0.7)
         ).startswith("no digit that I know; nearest to a "),
     ),
+    # --- Digits from elsewhere
+    Statement(
+        "All digits so far came from one country's forms and through one scanner.",
+        source="NIST's forms of American students and employees (Grother, 1995).",
+    ),
+    Statement(
+        "scikit-learn carries 1,797 others ([Alpaydin and Kaynak, 1998](https://doi.org/10.24432/"
+        "C50P49)): thirteen other people wrote them, and each is only 8 x 8 pixels, with 17 shades "
+        "of grey.",
+        lambda _: (
+            load_small_digits().images.shape == (1797, 8, 8)
+            and {*load_small_digits().images.flatten()} == {*range(17)}
+        ),
+    ),
+    Statement(
+        "We try three ways: enlarged until they fill the picture; enlarged to the 20 pixels that "
+        "MNIST's digits have, in the middle; and in MNIST's own form, which `load_digits(\"uci\")` "
+        "gives them: cut out, scaled until the longer side has 20 pixels, and centred by mass.",
+        lambda out: (
+            does(WAYS, "size=(28, 28)", "size=(20, 20)", "[4] * 4", 'load_digits("uci").test')(out)
+            and BOX == 20
+        ),
+    ),
+    Statement(
+        "`find_digit` does the last to a photo.",
+        source="mnistkit/handwriting/photo.py, by the same functions of utils/centring.py.",
+    ),
+    Statement(
+        "Most of the loss is the form.",
+        lambda out: all(
+            elsewhere(out)[FORM][name] - elsewhere(out)[FILLING][name]
+            > elsewhere(out)[MNISTS][name] - elsewhere(out)[FORM][name]
+            for name in [*LINEAR, *MLPS, *CNNS, "CompactCNN"]
+        ),
+    ),
+    Statement(
+        "Enlarged until they fill the picture, the digits are larger than nearly all that these "
+        "models have seen, and V0 reads fewer than one in five.",
+        lambda out: elsewhere(out)[FILLING]["V0"] < 20,
+    ),
+    Statement(
+        "Brought to the right size they are read far better, and in MNIST's form, centred by mass, "
+        "better still by each of the twelve models.",
+        lambda out: (
+            len(elsewhere(out).drop("reader")) == 12
+            and (elsewhere(out)[MIDDLE] > elsewhere(out)[FILLING])[:-1].all()
+            and (elsewhere(out)[MIDDLE] - elsewhere(out)[FILLING]).median() > 10
+            and (elsewhere(out)[FORM] > elsewhere(out)[MIDDLE]).drop("reader").all()
+        ),
+    ),
+    Statement(
+        "V0 still loses more than a quarter of what it reads of MNIST, and the CNNs without "
+        "augmentation from one digit in twenty to one in six.",
+        lambda out: (
+            elsewhere(out)[FORM]["V0"] < 0.75 * elsewhere(out)[MNISTS]["V0"]
+            and 3.5 < lost_elsewhere(out)[CNNS].min() < 8
+            and 10 < lost_elsewhere(out)[CNNS].max() < 19
+        ),
+    ),
+    Statement(
+        "CompactCNN, which was trained on moved and slanted digits, loses two or three points, and "
+        "the reader, which saw coarse and bent ones as well, less than two.",
+        lambda out: (
+            2 <= round(lost_elsewhere(out)["CompactCNN"]) <= 3
+            and lost_elsewhere(out)["reader"] < 2
+            and {"coarse", "bent"} <= {*CHANGES}
+        ),
+    ),
+    Statement(
+        "(Each row is one trained network. Four runs of the reader's recipe come to 97.8 % on "
+        "average.)",
+        lambda out: (
+            round(reached(out)["digits of 13 other people (UCI)"], 1) == 97.8
+            and len(read_card()["runs"]) == 4
+        ),
+    ),
+    Statement(
+        "Whoever takes a model to other people's digits should look first at how they are cut out "
+        "and centred, and then at the model.",
+        source="What the table above suggests.",
+    ),
     Statement(
         '"moved" is the mean over shift, rotation and scale, and "soiled" the mean over noise, '
         "blur and stripes",
@@ -894,8 +1030,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The model that was trained on shifted, turned and scaled digits copes best with shifts, "
-        "turns and scaling.",
+        "Of the thirteen models above, the one that was trained on shifted, turned and scaled "
+        "digits copes best with shifts, turns and scaling.",
         lambda out: (
             only_this_one_is_augmented(out)
             and {*out.table(MEANS)[MOVED].idxmax()} == {"CompactCNN"}
