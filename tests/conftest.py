@@ -19,6 +19,12 @@ from tests.browser import LAUNCH
 
 pytest.register_assert_rewrite("tests.figures")
 
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest, so that no worker waits for one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 COUNTS = {"train": 300, "test": 100}
 
 # How long an example takes says more of the machine, and of who else is at it, than of the code.

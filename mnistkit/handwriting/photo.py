@@ -135,9 +135,9 @@ def _ink(pixels: np.ndarray) -> tuple[np.ndarray, float]:
     colours = np.ascontiguousarray(pixels.reshape(-1, 3).T)
     kept = np.ones(height * width, dtype=bool)
     for _ in range(10):
-        fitted = terms[:, kept]
+        fitted = terms * kept
         # Six equations in place of thousands; they may depend on each other, as in one row.
-        surface, *_ = np.linalg.lstsq(fitted @ fitted.T, fitted @ colours[:, kept].T, rcond=None)
+        surface, *_ = np.linalg.lstsq(fitted @ terms.T, fitted @ colours.T, rcond=None)
         paper = surface.T @ terms
         distance = np.abs(colours - paper).max(axis=0)
         kept = distance <= np.quantile(distance, 0.66)

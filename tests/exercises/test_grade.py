@@ -351,6 +351,7 @@ HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handle
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl-C")
+@pytest.mark.long
 def test_ctrl_c_prints_what_is_finished_and_ends_the_rest(tmp_path):
     hand_in(tmp_path, RIGHT, name="02_ada.ipynb")
     endless = "import os\nopen('pid', 'w').write(str(os.getpid()))\nwhile True: pass"

@@ -44,6 +44,7 @@ def test_a_killed_process_is_named():
         list(run_in_parallel(die, [(number,) for number in range(4)], None, jobs=2))
 
 
+@pytest.mark.long
 def test_a_grid_goes_on_when_a_process_is_killed(easy_digits, tmp_path, capsys):
     """Memory was short, say; what was finished is not done again."""
     serial = run_grid(RECIPES, range(15), easy_digits, jobs=1)
@@ -237,6 +238,7 @@ def test_a_cluster_without_dask_is_named(monkeypatch):
         list(run_in_parallel(add, [(1,)], 0, scheduler="tcp://127.0.0.1:1"))
 
 
+@pytest.mark.long
 def test_the_commands_of_dask_carry_a_sweep(tmp_path):
     """As the README says it: a scheduler, a worker, and the sweep, each started by itself."""
     from distributed import Client

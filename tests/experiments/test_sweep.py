@@ -246,6 +246,7 @@ def finished(folder: Path) -> dict[str, tuple[int, str]]:
     return {p.name: (p.stat().st_mtime_ns, p.read_text()) for p in folder.glob("*.json")}
 
 
+@pytest.mark.long
 def test_a_killed_sweep_loses_what_was_in_flight_and_repeats_nothing(tmp_path):
     """No process can tidy up. Killed alone it leaves its workers behind, as a crash would."""
     plan, folder = write(tmp_path, KILL_PLAN), tmp_path / "out"

@@ -28,18 +28,19 @@ EXACT = "nbval-check-output"
 NAMES = [path.stem for path in find_notebooks()]
 
 
+@pytest.mark.long
 def test_it_runs_headlessly_from_its_own_folder_with_other_parameters(tmp_path, monkeypatch):
     """One of them; nbval runs all, `make run` and the full set each as it is."""
     monkeypatch.chdir(ROOT / "notebooks")
     monkeypatch.setenv("MNISTKIT_SOURCE", "sample")
-    (notebook,) = find_notebooks(["04"])
+    (notebook,) = find_notebooks(["01"])
     known = short_parameters(notebook, tmp_path) | {"source": "sample"}
     parameters = check_parameters([notebook], known)[notebook]
     result = execute(notebook, parameters, tmp_path, progress=False)
     assert result.failure == ""
     assert {record.source for record in result.records} == {"sample"}
     assert result.records == read_records(tmp_path / notebook.name)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["04_cnn", "04_cnn.ipynb", "models"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["01_data.ipynb"]
 
 
 @pytest.fixture(scope="module")

@@ -274,6 +274,7 @@ def names_of(numbers: Iterable[int]) -> set[str]:
     return {names[number - 1] for number in numbers}
 
 
+@pytest.mark.long
 def test_both_find_the_same_tampering(tmp_path):
     notebook = write_tampered(tmp_path / "tampered.ipynb")
     executed = outputs.run_all_cells(notebook, tmp_path)
