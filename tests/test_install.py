@@ -94,7 +94,7 @@ def index(tmp_path):
             write_wheel(tmp_path / "index" / kind, name, version + mark)
     handler = functools.partial(Handler, directory=str(tmp_path / "index"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 

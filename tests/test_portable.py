@@ -166,7 +166,7 @@ builtins.open = io.open = as_on_windows
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def written(tmp_path_factory) -> Path:
     """A folder of all that the library writes, written under the rules of other systems.
 

@@ -35,7 +35,7 @@ def packages_of_the_core() -> set[str]:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def python(tmp_path_factory):
     """Run code, or the command `mnistkit`, with the core's packages only."""
     site = tmp_path_factory.mktemp("site")

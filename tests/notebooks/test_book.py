@@ -19,14 +19,14 @@ STEMS = [path.stem for path in find_notebooks()]
 PAGES = ["glossary", "index", *STEMS]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def book(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("book")
     assert write_book(folder) == folder / "index.html"
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def soups(book) -> dict[str, BeautifulSoup]:
     return {path.stem: BeautifulSoup(path.read_bytes(), "html.parser") for path in book.iterdir()}
 

@@ -25,12 +25,12 @@ DOT = (  # a PNG of 30 x 10
 by_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stub(tmp_path_factory) -> Path:
     return stub_reveal(tmp_path_factory.mktemp("reveal"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def decks(tmp_path_factory, stub) -> dict[str, BeautifulSoup]:
     folder = tmp_path_factory.mktemp("slides")
     assert write_slides(folder, reveal=stub) == folder / "index.html"
@@ -298,7 +298,7 @@ FAULTS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def real(tmp_path_factory) -> Path:
     """The decks with reveal.js itself; it is not fetched for a test."""
     if not reveal.is_here():

@@ -30,7 +30,7 @@ def shortened(part):
 SHORT = Plan(shortened(tuning_plan), shortened(judging_plan), shortened(beyond_plan))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def weights(mobilenet, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "mobilenet.pth"
     torch.save(mobilenet.state_dict(), path)
@@ -53,7 +53,7 @@ def features_of(_model, weights: str, digits: Digits) -> Digits:
     return replace(name_features(digits, weights), **parts)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def whole(weights, tmp_path_factory):
     """The whole study at a fifth of the epochs: its results, its words, computed features."""
     folder, computed = tmp_path_factory.mktemp("whole"), []

@@ -64,7 +64,7 @@ def test_weights_are_rounded_once_and_the_original_stays():
     assert all(torch.equal(again[name], value) for name, value in rounded.state_dict().items())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def measured() -> tuple[nn.Module, dict]:
     """The published network, measured on a few digits of the sample."""
     sample = load_digits("sample", limit=60)

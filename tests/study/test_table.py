@@ -62,7 +62,7 @@ def fill(folder, source: str = "mnist", seed: int = 0) -> None:
             write_result(folder, Result(run, measured))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def master(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     fill(folder)
@@ -74,7 +74,7 @@ def folder(master, tmp_path):
     return shutil.copytree(master, tmp_path / "runs")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def study_runs(master):
     return table.read_folder(master)
 
@@ -212,7 +212,7 @@ def test_a_study_on_the_sample_decides_nothing(tmp_path):
 # --- the table that comes with the package -------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def published():
     return table.read_table()
 

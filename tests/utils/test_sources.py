@@ -264,7 +264,7 @@ def server(small_mnist, monkeypatch):
         for name, content in small_mnist.items()
     }
     serving = Server(archives)
-    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True).start()
 
     def resource(name):
         return name, hashlib.md5(archives[name]).hexdigest()
