@@ -92,7 +92,7 @@ def test_every_step_is_there_and_covers_the_notebooks():
     """The commands are real: each tool is a module that Python can run, each path exists."""
     for command in (*STEPS.values(), *FULL_STEPS.values(), suite.SAME_CELLS):
         for word in command:
-            if "/" in word and word != suite.COPIES:
+            if "/" in word and suite.COPIES not in word:
                 assert (ROOT / word).exists(), word
     assert suite.COPIES in STEPS["outputs of the notebooks"]
     assert "--nbval-lax" in STEPS["outputs of the notebooks"]
