@@ -17,11 +17,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from mnistkit.cli import main
+from mnistkit.handwriting.photographs import draw_mask, on_paper
 from mnistkit.handwriting.strokes import draw_strokes
 from mnistkit.study import report as scoreboard
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.table import TABLE, read_table, write_table
-from tests.handwriting.drawn_digits import draw_mask, on_paper
 from tests.notebooks.series import executed_notebook, stub_reveal, write_notebook
 from tests.study.lacking import without
 

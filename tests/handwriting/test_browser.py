@@ -23,9 +23,9 @@ from torch.optim.lr_scheduler import OneCycleLR
 from mnistkit.checkpoints import save_state
 from mnistkit.data import load_digits
 from mnistkit.experiments.run import train_recipe
+from mnistkit.handwriting.photographs import STROKES
 from mnistkit.study.plan import FAST
 from tests.browser import LAUNCH, NEEDS_BROWSER
-from tests.handwriting.drawn_digits import STROKES
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = "mnistkit-tests"

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistkit.handwriting.canvas import INVITATION, DigitCanvas
+from mnistkit.handwriting.photographs import STROKES
 from mnistkit.handwriting.predict import ImagePrediction
 from mnistkit.handwriting.strokes import PEN, UNITS
-from tests.handwriting.drawn_digits import STROKES
 from tests.handwriting.models import Four
 
 ROOT = Path(__file__).resolve().parents[2]

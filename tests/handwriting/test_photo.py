@@ -15,9 +15,9 @@ from mnistkit.data import load_digits, to_float
 from mnistkit.errors import PictureError
 from mnistkit.handwriting import photo as photos
 from mnistkit.handwriting.photo import find_digit
+from mnistkit.handwriting.photographs import draw_mask, on_paper
 from mnistkit.handwriting.predict import predict_image
 from mnistkit.handwriting.reader import load_reader
-from tests.handwriting.drawn_digits import draw_mask, on_paper
 
 WHITE, BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 

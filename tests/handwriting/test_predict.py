@@ -8,8 +8,8 @@ from torch import nn
 
 from mnistkit.data import normalize
 from mnistkit.errors import PictureError
+from mnistkit.handwriting.photographs import draw_mask, on_paper
 from mnistkit.handwriting.predict import predict_image
-from tests.handwriting.drawn_digits import draw_mask, on_paper
 
 
 class Sure(nn.Module):

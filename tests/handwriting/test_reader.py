@@ -15,11 +15,11 @@ from PIL import Image
 from mnistkit.errors import CheckpointError
 from mnistkit.handwriting import reader
 from mnistkit.handwriting.letters import FONTS, LETTERS, printed_letters
+from mnistkit.handwriting.photographs import draw_mask, on_paper
 from mnistkit.handwriting.predict import predict_image
 from mnistkit.handwriting.reader import load_reader, read_card
 from mnistkit.models import count_parameters
 from mnistkit.prediction import make_predictions
-from tests.handwriting.drawn_digits import draw_mask, on_paper
 
 
 def test_it_is_small_and_ready():

@@ -1,0 +1,64 @@
+"""Photographs made by calculation: each its own, the same again, and a digit to find on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mnistkit.errors import UnknownNameError
+from mnistkit.handwriting import photographs
+from mnistkit.handwriting.photographs import PHOTOGRAPHS, SIDE, photograph
+from mnistkit.handwriting.predict import predict_image
+from mnistkit.handwriting.reader import load_reader
+
+
+@pytest.mark.parametrize("kind", PHOTOGRAPHS)
+def test_a_photograph_is_the_same_again_and_no_other(kind):
+    one = photograph(4, kind)
+    assert (one.shape, one.dtype) == ((SIDE, SIDE, 3), np.uint8)
+    assert np.array_equal(one, photograph(4, kind))
+    for other in (photograph(4, kind, seed=1), photograph(7, kind)):
+        assert (other != one).any(axis=2).mean() > 0.02
+    kinds = [photograph(4, name) for name in PHOTOGRAPHS if name != kind]
+    assert not any(np.array_equal(one, other) for other in kinds)
+
+
+@pytest.mark.parametrize("kind", PHOTOGRAPHS)
+def test_the_reader_finds_the_digit_on_it(kind):
+    """With other places, sizes and pens than those in 07; now and then one is refused."""
+    reader = load_reader()
+    found = [predict_image(reader, photograph(digit, kind, seed=5)) for digit in range(10)]
+    assert sum(one.label == digit for digit, one in enumerate(found)) >= 9
+
+
+def test_each_kind_differs_in_what_it_is_named_for():
+    def grey(kind):
+        return photograph(3, kind).mean(axis=2)
+
+    corners = grey("half in shade")[:20, :20].mean(), grey("half in shade")[-20:, -20:].mean()
+    assert corners[0] > 1.8 * corners[1]
+    assert grey("pen on paper").max() - grey("pencil").min() < 255 - grey("marker").min()
+    assert np.median(grey("chalk on a board")) < 90 < grey("chalk on a board").max()
+    step = np.abs(np.diff(grey("out of focus"), axis=1)).max()
+    assert step < np.abs(np.diff(grey("marker"), axis=1)).max() / 2
+    assert grey("a phone at night")[:20, :20].std() > 5 * grey("pen on paper")[:20, :20].std()
+    rows = (grey("squared paper") < 230).mean(axis=1)
+    assert (rows > 0.9).sum() >= 12, "lines from side to side"
+
+
+def test_from_the_side_one_edge_is_nearer(monkeypatch):
+    """Of a frame two edges that were equally long are not, and it has become narrower or lower."""
+    frame = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    frame[60:240, 60:240] = 0
+    monkeypatch.setattr(photographs, "_pen", lambda *_: frame)
+    for seed in range(5):
+        ink = photograph(1, "from the side", seed=seed)[..., 0] < 128
+        high, wide = ink.sum(axis=0)[ink.any(axis=0)], ink.sum(axis=1)[ink.any(axis=1)]
+        edges = sorted([abs(int(high[3]) - int(high[-4])), abs(int(wide[3]) - int(wide[-4]))])
+        assert edges[0] <= 2 < 6 < edges[1], "one pair of edges differs"
+        assert 0.85 * 180**2 < ink.sum() < 0.99 * 180**2
+
+
+def test_an_unknown_kind_is_named():
+    with pytest.raises(UnknownNameError, match="did you mean 'pencil'"):
+        photograph(1, "pencill")
