@@ -218,7 +218,7 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
               default="build/book", show_default=True, help="Where the pages go.")  # fmt: skip
 def book(source: Path | None, output_dir: Path) -> None:
     """Write the series as web pages that can be read without a network."""
-    from mnistkit.handwriting.page import drawing_page
+    from mnistkit.handwriting.page import drawing_inset, drawing_page
     from mnistkit.notebooks.book import Page, write_book
     from mnistkit.notebooks.convolve import convolution_page
 
@@ -226,7 +226,8 @@ def book(source: Path | None, output_dir: Path) -> None:
         Page("draw", "Draw a digit", "", drawing_page()),
         Page("convolve", "Move the window", "", convolution_page()),
     ]
-    index = write_book(output_dir, _executed(source), others)
+    after = {"draw_digit(": drawing_inset()}
+    index = write_book(output_dir, _executed(source), others, after)
     click.echo(f"open {index}")
 
 

@@ -51,6 +51,16 @@ def drawing_page() -> str:
     return page.replace("/* style */", style).replace("/* script */", script)
 
 
+def drawing_inset() -> str:
+    """Return the same for the middle of another page, under a heading of that."""
+    _, _, rest = drawing_page().partition("<style>")  # without its title and welcome
+    rest = rest.replace("<h2>", "<h3>").replace("</h2>", "</h3>")
+    return (
+        "<p>In this page no Python runs, but you can draw all the same: the reader answers, the "
+        f"network that comes with mnistkit.</p>\n<style>{rest}"
+    )
+
+
 def _encode(values: Tensor) -> str:
     numbers = values.detach().numpy().astype("<f4")
     return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,9 @@ with needs_package("the book", "lab"):
     from nbconvert import HTMLExporter
 
 _HERE = Path(__file__).parent
-_MINUTES = re.compile(r"About (\d+ minutes?) on a two-core laptop")
+_MINUTES = re.compile(r"About (\d+ minutes?) on two processor cores")
 _NUMBER = re.compile(r"[-+±]?[\d.,]+( %| s| points)?|NaN|")
+_NOTHING: Mapping[str, str] = {}
 _LINK = re.compile(r"^(\d\d_\w+|GLOSSARY)\.(?:ipynb|md)(#.*)?$")
 
 
@@ -34,14 +35,18 @@ class Page:
 
 
 def write_book(
-    folder: str | Path, notebooks: Sequence[Path] = (), others: Sequence[Page] = ()
+    folder: str | Path,
+    notebooks: Sequence[Path] = (),
+    others: Sequence[Page] = (),
+    after: Mapping[str, str] = _NOTHING,
 ) -> Path:
     """Write the index, a page for each notebook, others and the glossary; return the index's path.
 
     notebooks: executed ones, by default the series' own. Each page holds its pictures and its
-    style. Raises NotebookError for a notebook that has not been executed.
+    style. after: HTML to stand behind the code cell that holds a piece of source.
+    Raises NotebookError for a notebook that has not been executed.
     """
-    pages = [_page(path) for path in notebooks or find_notebooks()]
+    pages = [_page(path, after) for path in notebooks or find_notebooks()]
     others = [*others, _glossary({page.stem for page in pages})]
     folder = output_folder(folder)
 
@@ -53,12 +58,12 @@ def write_book(
 
     for page in others:
         write("page", page)
-    for before, page, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
-        write("page", page, before=before, after=after)
+    for before, page, following in zip([None, *pages], pages, [*pages[1:], None], strict=False):
+        write("page", page, before=before, after=following)
     return write("index", None)
 
 
-def _page(path: Path) -> Page:
+def _page(path: Path, after: Mapping[str, str]) -> Page:
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if not any(cell.outputs for cell in code):
@@ -69,8 +74,26 @@ def _page(path: Path) -> Page:
         )
     first = notebook.cells[0].source
     minutes = _MINUTES.search(first)
-    return Page(path.stem, first.splitlines()[0].lstrip("# "), minutes[1] if minutes else "",
-                cells_to_html(notebook, {p.stem for p in path.parent.glob("*.ipynb")}))  # fmt: skip
+    known = {p.stem for p in path.parent.glob("*.ipynb")}
+    marks = _mark_places(notebook, after)
+    body = cells_to_html(notebook, known)
+    for mark, html in marks.items():
+        body = body.replace(f"<p>{mark}</p>", html)
+    return Page(path.stem, first.splitlines()[0].lstrip("# "), minutes[1] if minutes else "", body)
+
+
+def _mark_places(notebook: nbformat.NotebookNode, after: Mapping[str, str]) -> dict[str, str]:
+    """Put a cell with a mark behind each place that gets HTML; return the HTML by its mark."""
+    marks = {}
+    for number, (source, html) in enumerate(after.items()):
+        mark = f"mnistkit-inset-{number}"
+        for place, cell in enumerate(notebook.cells):
+            if cell.cell_type == "code" and source in cell.source:
+                marks[mark] = html
+                cell = nbformat.v4.new_markdown_cell(mark, id=mark)
+                notebook.cells.insert(place + 1, cell)
+                break
+    return marks
 
 
 def _glossary(known: set[str]) -> Page:

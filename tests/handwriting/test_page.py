@@ -11,7 +11,12 @@ import torch
 
 from mnistkit.data import load_digits
 from mnistkit.errors import PictureError
-from mnistkit.handwriting.page import drawing_page, network_for_page, script_of_reader
+from mnistkit.handwriting.page import (
+    drawing_inset,
+    drawing_page,
+    network_for_page,
+    script_of_reader,
+)
 from mnistkit.handwriting.photo import find_digit
 from mnistkit.handwriting.reader import load_reader
 from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
@@ -185,3 +190,34 @@ class TestThePage:
         words = page.evaluate("getComputedStyle(document.querySelector('.clear')).color")
         light = sum(map(int, words[4:-1].split(","))) / 3
         assert light < 60 if scheme == "light" else light > 200
+
+
+@NEEDS_BROWSER[0]
+@NEEDS_BROWSER[1]
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_the_page_of_04_one_draws_where_the_canvas_stands(browser, tmp_path, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    after = {"draw_digit(": drawing_inset()}
+    write_book(tmp_path, find_notebooks(["04"]), after=after)
+    path = tmp_path / "04_cnn.html"
+    assert path.stat().st_size < 1_500_000
+    view = {"width": 390, "height": 800}
+    context = browser.new_context(viewport=view, color_scheme=scheme, offline=True)
+    page, asked = context.new_page(), []
+    page.set_default_timeout(60_000)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: asked.append(str(error)))
+    page.goto(path.as_uri())
+    before = page.locator("div.jp-CodeCell, div.cell").filter(has_text="canvas = draw_digit(")
+    below = page.locator(".paper").bounding_box()["y"] - before.first.bounding_box()["y"]
+    assert 0 < below < 1500, "behind the cell, not at the end of the page"
+    page.locator(".paper").focus()
+    for key in (" ", *["ArrowDown"] * 12, " "):
+        page.keyboard.press(key)
+    page.wait_for_function("document.querySelector('.words').innerText.includes('reads: ')")
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    found = Axe().run(page).response["violations"]
+    assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()

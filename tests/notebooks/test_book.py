@@ -37,6 +37,12 @@ def test_each_notebook_has_a_page_and_the_index_links_to_it(soups):
     assert links == [f"{stem}.html" for stem in [*STEMS, "glossary"]]
 
 
+def test_the_index_says_how_long_each_takes(soups):
+    words = [item.get_text() for item in soups["index"].select(".contents li")]
+    assert len(words) == len(STEMS)
+    assert all(re.search(r"\d+ minutes? to run on two processor cores", each) for each in words)
+
+
 def test_the_glossary_leads_to_where_a_term_is_introduced(soups):
     term = next(item for item in soups["glossary"].find_all("li") if "softmax" in item.text)
     assert term.a["href"] == "02_linear_vs_relu.html"
