@@ -330,12 +330,16 @@ def reader(folder: Path, publish: bool) -> None:
 
     Needs full MNIST, and the names of its writers. About ten minutes a seed on two cores.
     """
+    from mnistkit.study import report
     from mnistkit.study.reader import measure_readers, publish_reader, to_text
+    from mnistkit.study.table import read_table
+    from mnistkit.utils.storage import project_root
 
     measured = measure_readers(folder)
     click.echo(to_text([row for _, row in measured]))
     if publish:
         publish_reader(measured)
+        report.update_pages(project_root(), read_table())
 
 
 @main.command()

@@ -188,8 +188,7 @@ def in_words(card: dict) -> str:
     table = aims_table(runs)
     seeds, published = f"{len(runs)} seeds", table_of_one(runs[0])
     rows = "\n".join(
-        f"| {words} | {published[words]:.2%} | {row['mean']:.2%} [{row['low']:.2%}, "
-        f"{row['high']:.2%}] | {row['aim']} | {'yes' if row['reached'] else 'no'} |"
+        f"| {words} | {published[words]:.2%} | {_reached_in_words(row)} |"
         for words, row in table.iterrows()
     )
     return _WORDS.format(
@@ -246,6 +245,20 @@ def to_text(runs: Sequence[dict]) -> str:
     for column in ("mean", "low", "high"):
         table[column] = table[column].map("{:.2%}".format)
     return f"{len(runs)} runs\n{table.to_string()}"
+
+
+def to_markdown(runs: Sequence[dict]) -> str:
+    """The table of aims for a page."""
+    head = f"| n = {len(runs)} | mean | aim | reached by the mean |\n|---|---|---|---|"
+    rows = [f"| {words} | {_reached_in_words(row)} |" for words, row in aims_table(runs).iterrows()]
+    return "\n".join([head, *rows])
+
+
+def _reached_in_words(row: pd.Series) -> str:
+    return (
+        f"{row['mean']:.2%} [{row['low']:.2%}, {row['high']:.2%}] | {row['aim']} | "
+        f"{'yes' if row['reached'] else 'no'}"
+    )
 
 
 def _share_below(probabilities: Tensor, least: float) -> float:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mnistkit.study import ladder
+from mnistkit.handwriting.reader import read_card
+from mnistkit.study import ladder, reader
 from mnistkit.study.claims import CLAIMS, Claim, Finding, find_claims, judge
 from mnistkit.study.plan import ENSEMBLE, FEATURES, full_plan
 from mnistkit.study.rules import spread
@@ -78,7 +79,9 @@ def to_text(runs: Runs) -> str:
     width = max(map(len, found), default=0)
     beside = [f"    {name:{width}}  {shown}" for name, shown in found.items()]
     others = ["measured beside the claims", *beside]
-    return "\n".join([*lines, "", verdicts, "", *steps, "", *others, "", describe(runs)])
+    own = ["the reader that comes with the library; `make reader` trains and measures it anew",
+           reader.to_text(read_card()["runs"])]  # fmt: skip
+    return "\n".join([*lines, "", verdicts, "", *steps, "", *own, "", *others, "", describe(runs)])
 
 
 def _unclaimed(runs: Runs) -> dict[str, str]:
@@ -143,6 +146,7 @@ def update_pages(root: str | os.PathLike, runs: Runs) -> bool:
         "mnistkit/README.md": {
             "scoreboard": to_markdown(runs),
             "beyond": ladder.to_markdown(runs),
+            "reader": reader.to_markdown(read_card()["runs"]),
         },
     }
     return any([

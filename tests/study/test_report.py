@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from mnistkit.errors import UnknownNameError
+from mnistkit.handwriting.reader import read_card
 from mnistkit.study import report as scoreboard
 from mnistkit.study.claims import CLAIMS
 from mnistkit.study.ladder import LADDER
+from mnistkit.study.reader import AIMS
 from mnistkit.study.table import read_table
 from tests.study.lacking import without
 
@@ -67,10 +69,11 @@ def test_pages_are_replaced_between_their_marks_only(published, tmp_path):
     library.parent.mkdir()
     first.write_text("before\n<!-- headline -->\nstale words\n<!-- end of headline -->\nafter\n")
     library.write_text("before\n<!-- scoreboard -->\nstale words\n<!-- end of scoreboard -->\n"
-                       "<!-- beyond -->\n<!-- end of beyond -->\nafter\n")  # fmt: skip
+                       "<!-- beyond -->\n<!-- end of beyond -->\n"
+                       "<!-- reader -->\n<!-- end of reader -->\nafter\n")  # fmt: skip
     assert scoreboard.update_pages(tmp_path, published)
     assert not scoreboard.update_pages(tmp_path, published), "a second time changes nothing"
-    for page, rows in ((first, 5), (library, len(CLAIMS) + 1 + len(LADDER) + 2)):
+    for page, rows in ((first, 5), (library, len(CLAIMS) + 1 + len(LADDER) + 2 + len(AIMS) + 1)):
         text = page.read_text("utf-8")
         assert text.startswith("before\n")
         assert text.endswith("\nafter\n")
@@ -80,6 +83,14 @@ def test_pages_are_replaced_between_their_marks_only(published, tmp_path):
     with pytest.raises(ValueError, match=r"README\.md must hold"):
         scoreboard.update_pages(tmp_path, published)
     assert library.read_text() == "no marks"
+
+
+def test_the_reader_stands_on_the_scoreboard_as_on_its_card(published):
+    words = scoreboard.to_text(published)
+    first = read_card()["runs"]
+    assert f"`make reader` trains and measures it anew\n{len(first)} runs\n" in words
+    mean = sum(run["clean"] for run in first) / len(first)
+    assert re.search(rf"clean test digits read +{mean:.2%}", words)
 
 
 def test_the_headline_counts_every_claim_once(published):
