@@ -720,7 +720,8 @@ STATEMENTS = [
     ),
     Statement(
         "At a third of that rate it is, in the four runs that are stored, by about three tenths "
-        "of a point ([`06_scoreboard`](06_scoreboard.ipynb)), and README E names no rate.",
+        "of a point (the head still at 0.001; [`06_scoreboard`](06_scoreboard.ipynb)), and README "
+        "E names no rate.",
         lambda _: (
             len(stored_runs().of("E CNN 0.0003")) == 4
             and stored_runs().difference("E CNN 0.0003", "MobileNetV2 head", 0.975).low > 0

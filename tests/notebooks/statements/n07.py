@@ -430,8 +430,8 @@ STATEMENTS = [
         temperature_mends,
     ),
     Statement(
-        "Its NLL is about a tenth of what it was, and by far the smallest that we have seen "
-        "here (on half of the digits).",
+        "Its NLL is about a tenth of what it was, and by far the smallest in this notebook "
+        "(on half of the digits).",
         lambda out: (
             0.07 < cooled(out)[1]["NLL"] / cooled(out)[0]["NLL"] < 0.14
             and cooled(out)[1]["NLL"] < models(out)["NLL"].min() / 1.8
@@ -721,11 +721,11 @@ STATEMENTS = [
         lambda out: any("### 7.3 Noise in training" in cell.source for cell in out.cells),
     ),
     Statement(
-        "With its second softmax it reads nearly nine in ten blurred digits, and without it three "
-        "in four or fewer, though the two differ in nothing else.",
+        "With its second softmax it reads nearly nine in ten blurred digits, and without it about "
+        "three in four, though the two differ in nothing else.",
         lambda out: (
             84 <= out.table(MEANS)["blur"]["E CNN"] <= 91
-            and out.table(MEANS)["blur"]["E CNN corrected"] <= 77
+            and 70 <= out.table(MEANS)["blur"]["E CNN corrected"] <= 80
             and replace(recipes()["E CNN"], model="E CNN corrected")
             == recipes()["E CNN corrected"]
         ),
@@ -968,18 +968,18 @@ STATEMENTS = [
     ),
     Statement(
         "V0 still loses more than a quarter of what it reads of MNIST, and the CNNs without "
-        "augmentation from one digit in twenty to one in six.",
+        "augmentation from one digit in twenty or so to one in seven or so.",
         lambda out: (
             elsewhere(out)[FORM]["V0"] < 0.75 * elsewhere(out)[MNISTS]["V0"]
-            and 3.5 < lost_elsewhere(out)[CNNS].min() < 8
-            and 10 < lost_elsewhere(out)[CNNS].max() < 19
+            and 4 < lost_elsewhere(out)[CNNS].min() < 6.5
+            and 12 < lost_elsewhere(out)[CNNS].max() < 18
         ),
     ),
     Statement(
-        "CompactCNN, which was trained on moved and slanted digits, loses two or three points, and "
+        "CompactCNN, which was trained on moved and slanted digits, loses about three points, and "
         "the reader, which saw coarse and bent ones as well, less than two.",
         lambda out: (
-            2 <= round(lost_elsewhere(out)["CompactCNN"]) <= 3
+            abs(lost_elsewhere(out)["CompactCNN"] - 3) < 0.7
             and lost_elsewhere(out)["reader"] < 2
             and {"coarse", "bent"} <= {*CHANGES}
         ),
