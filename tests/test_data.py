@@ -30,6 +30,12 @@ def test_sample_is_split_in_three_with_classes_in_proportion(sample):
     )
 
 
+def test_of_other_pictures_it_is_said_that_no_claim_is_about_them(sample):
+    for source in ("uci", "usps", "fashion_mnist", "kmnist"):
+        assert str(replace(sample, source=source)).endswith("no claim is about these")
+    assert str(replace(sample, source="mnist")).endswith("1,000 test digits")
+
+
 def test_no_digit_is_in_two_splits(sample):
     parts = (sample.train, sample.validation, sample.test)
     seen = [image.numpy().tobytes() for part in parts for image in part.images]

@@ -31,6 +31,12 @@ def test_the_reader_finds_the_digit_on_it(kind):
     assert sum(one.label == digit for digit, one in enumerate(found)) >= 9
 
 
+def test_each_kind_writes_the_digit_anew():
+    """Also the kinds that differ in light alone: another place, size or pen."""
+    dark = [photograph(4, kind).mean(axis=2) < 70 for kind in ("pen on paper", "a phone at night")]
+    assert (dark[0] & dark[1]).sum() < 0.7 * max(dark[0].sum(), dark[1].sum())
+
+
 def test_each_kind_differs_in_what_it_is_named_for():
     def grey(kind):
         return photograph(3, kind).mean(axis=2)
