@@ -91,9 +91,8 @@ def plot_predictions(
             "give one of each for each"
         )
     right = [int(p) == int(t) for p, t in zip(predictions, labels, strict=True)]
-    between = (
-        " | " if max(map(len, check_class_names(classes))) < 3 else "\n"
-    )  # long names have a line each
+    long = max(map(len, check_class_names(classes))) > 2
+    between = "\n" if long else " | "  # a line for each
     titles = [
         f"Pred: {classes[int(p)]}{between}Truth: {classes[int(t)]}\n{'right' if r else 'WRONG'}"
         for p, t, r in zip(predictions, labels, right, strict=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,3 +21,19 @@ NEEDS_BROWSER = [
         reason=f"no browser: none of {', '.join(_NAMES)}, and MNISTKIT_CHROMIUM names no other",
     ),
 ]
+
+
+@contextmanager
+def on_a_phone(browser, address: str, scheme: str) -> Iterator:
+    """Open a page, 390 pixels wide, without a network: it must ask for nothing, and not fail."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 800}, color_scheme=scheme, offline=True, has_touch=True
+    )
+    page, wrong = context.new_page(), []
+    page.set_default_timeout(60_000)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda request: wrong.append(request.url))
+    page.goto(address)
+    yield page
+    assert [what for what in wrong if not what.startswith(("file:", "data:"))] == []
+    context.close()

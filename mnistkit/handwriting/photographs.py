@@ -7,9 +7,10 @@ and a network make of pictures as people take them, and the same ones again each
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFilter
 
 from mnistkit.utils.validation import check_choice
@@ -39,7 +40,7 @@ STROKES = {
 }
 
 
-def photograph(digit: int, kind: str = "pen on paper", *, seed: int = 0) -> np.ndarray:
+def photograph(digit: int, kind: str = "pen", *, seed: int = 0) -> np.ndarray:
     """Draw a digit and photograph it.
 
     kind: one of `PHOTOGRAPHS`. seed: with the digit and the kind it settles size, place and
@@ -85,8 +86,8 @@ def draw_mask(
 def on_paper(
     mask: np.ndarray,
     *,
-    paper: Iterable[float] | np.ndarray = (0.95, 0.95, 0.93),
-    ink: Iterable[float] = (0.1, 0.1, 0.25),
+    paper: ArrayLike = (0.95, 0.95, 0.93),
+    ink: ArrayLike = (0.1, 0.1, 0.25),
     light: float = 0.0,
     noise: float = 0.01,
     seed: int | np.random.Generator = 0,
@@ -95,8 +96,8 @@ def on_paper(
 
     paper: its colour, or that of each pixel. light: how much darker one corner is.
     """
-    paper = np.asarray(paper if isinstance(paper, np.ndarray) else list(paper))
-    picture = paper + mask[..., None] * (np.asarray(list(ink)) - paper)
+    paper, ink = np.asarray(paper), np.asarray(ink)
+    picture = paper + mask[..., None] * (ink - paper)
     y, x = np.meshgrid(*(np.linspace(0, 1, n) for n in mask.shape), indexing="ij")
     picture = picture * (1 - light * (x + y) / 2)[..., None]
     picture = picture + np.random.default_rng(seed).normal(0, noise, picture.shape)
@@ -175,13 +176,13 @@ def _blurred(values: np.ndarray, radius: float) -> np.ndarray:
 
 
 PHOTOGRAPHS: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
-    "pen on paper": _pen,
-    "squared paper": _squared,
-    "half in shade": lambda digit, chance: _pen(digit, chance, light=0.6),
+    "pen": _pen,
+    "squares": _squared,
+    "shade": lambda digit, chance: _pen(digit, chance, light=0.6),
     "pencil": _pencil,
     "marker": _marker,
-    "chalk on a board": _chalk,
-    "out of focus": _unfocused,
-    "a phone at night": lambda digit, chance: _pen(digit, chance, noise=0.1),
-    "from the side": _from_the_side,
+    "chalk": _chalk,
+    "blur": _unfocused,
+    "grain": lambda digit, chance: _pen(digit, chance, noise=0.1),
+    "aside": _from_the_side,
 }

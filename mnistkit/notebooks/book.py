@@ -90,8 +90,7 @@ def _mark_places(notebook: nbformat.NotebookNode, after: Mapping[str, str]) -> d
         for place, cell in enumerate(notebook.cells):
             if cell.cell_type == "code" and source in cell.source:
                 marks[mark] = html
-                cell = nbformat.v4.new_markdown_cell(mark, id=mark)
-                notebook.cells.insert(place + 1, cell)
+                notebook.cells.insert(place + 1, nbformat.v4.new_markdown_cell(mark, id=mark))
                 break
     return marks
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from mnistkit.metrics import accuracy, interval_of_share, negative_log_likelihood
 from mnistkit.utils.validation import CLASSES, check_probabilities
@@ -34,6 +33,10 @@ def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
     some, since each bin holds few digits; see `calibration_noise`.
     """
     probabilities, labels = check_probabilities(probabilities, labels)
+    from torchmetrics.functional.classification import (  # slow to import
+        multiclass_calibration_error,
+    )
+
     return multiclass_calibration_error(probabilities, labels, CLASSES, n_bins=BINS).item()
 
 

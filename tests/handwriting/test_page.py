@@ -23,7 +23,7 @@ from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
 from mnistkit.notebooks.book import Page, write_book
 from mnistkit.notebooks.execute import find_notebooks
 from mnistkit.prediction import make_predictions
-from tests.browser import NEEDS_BROWSER
+from tests.browser import NEEDS_BROWSER, on_a_phone
 
 NEAR = 1e-4
 ALL = """(drawings) => drawings.map((strokes) => {
@@ -135,21 +135,8 @@ def address(tmp_path_factory) -> str:
 class TestThePage:
     @pytest.fixture
     def page(self, browser, address, scheme):
-        context = browser.new_context(
-            viewport={"width": 390, "height": 800},
-            color_scheme=scheme,
-            offline=True,
-            has_touch=True,
-        )
-        page, self.wrong = context.new_page(), []
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("request", lambda request: self.wrong.append(request.url))
-        page.goto(address)
-        self.wrong = [url for url in self.wrong if not url.startswith(("file:", "data:"))]
-        yield page
-        assert self.wrong == []
-        context.close()
+        with on_a_phone(browser, address, scheme) as page:
+            yield page
 
     def test_it_reads_a_drawing_from_a_file_without_a_network(self, page, scheme):
         assert page.locator(".words").inner_text().startswith("Nothing is drawn yet")
@@ -202,22 +189,14 @@ def test_in_the_page_of_04_one_draws_where_the_canvas_stands(browser, tmp_path, 
     write_book(tmp_path, find_notebooks(["04"]), after=after)
     path = tmp_path / "04_cnn.html"
     assert path.stat().st_size < 1_500_000
-    view = {"width": 390, "height": 800}
-    context = browser.new_context(viewport=view, color_scheme=scheme, offline=True)
-    page, asked = context.new_page(), []
-    page.set_default_timeout(60_000)
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: asked.append(str(error)))
-    page.goto(path.as_uri())
-    before = page.locator("div.jp-CodeCell, div.cell").filter(has_text="canvas = draw_digit(")
-    below = page.locator(".paper").bounding_box()["y"] - before.first.bounding_box()["y"]
-    assert 0 < below < 1500, "behind the cell, not at the end of the page"
-    page.locator(".paper").focus()
-    for key in (" ", *["ArrowDown"] * 12, " "):
-        page.keyboard.press(key)
-    page.wait_for_function("document.querySelector('.words').innerText.includes('reads: ')")
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    found = Axe().run(page).response["violations"]
-    assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
+    with on_a_phone(browser, path.as_uri(), scheme) as page:
+        before = page.locator("div.jp-CodeCell, div.cell").filter(has_text="canvas = draw_digit(")
+        below = page.locator(".paper").bounding_box()["y"] - before.first.bounding_box()["y"]
+        assert 0 < below < 1500, "behind the cell, not at the end of the page"
+        page.locator(".paper").focus()
+        for key in (" ", *["ArrowDown"] * 12, " "):
+            page.keyboard.press(key)
+        page.wait_for_function("document.querySelector('.words').innerText.includes('reads: ')")
+        found = Axe().run(page).response["violations"]
+        assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390

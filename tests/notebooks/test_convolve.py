@@ -11,7 +11,7 @@ from mnistkit.data import load_digits
 from mnistkit.notebooks.book import Page, write_book
 from mnistkit.notebooks.convolve import convolution_page
 from mnistkit.notebooks.execute import find_notebooks
-from tests.browser import NEEDS_BROWSER
+from tests.browser import NEEDS_BROWSER, on_a_phone
 
 pytestmark = NEEDS_BROWSER
 
@@ -26,16 +26,8 @@ def address(tmp_path_factory) -> str:
 
 @pytest.fixture(params=["light", "dark"])
 def page(browser, address, request):
-    context = browser.new_context(
-        viewport={"width": 390, "height": 800}, color_scheme=request.param, offline=True
-    )
-    page, wrong = context.new_page(), []
-    page.set_default_timeout(60_000)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(address)
-    yield page
-    assert wrong == []
-    context.close()
+    with on_a_phone(browser, address, request.param) as page:
+        yield page
 
 
 def shown_sum(page) -> float:
