@@ -23,6 +23,16 @@ NEEDS_BROWSER = [
 ]
 
 
+def violations(page, *rules: str) -> list[str]:
+    """Return what axe-core finds on a page, by these rules or by all of them."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # To describe all that is right takes as long as to look for it.
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found = Axe().run(page, options=options).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+
 @contextmanager
 def on_a_phone(browser, address: str, scheme: str) -> Iterator:
     """Open a page, 390 pixels wide, without a network: it must ask for nothing, and not fail."""

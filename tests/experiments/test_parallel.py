@@ -47,7 +47,7 @@ def test_a_killed_process_is_named():
 @pytest.mark.long
 def test_a_grid_goes_on_when_a_process_is_killed(easy_digits, tmp_path, capsys):
     """Memory was short, say; what was finished is not done again."""
-    serial = run_grid(RECIPES, range(15), easy_digits, jobs=1)
+    serial = run_grid(RECIPES, range(8), easy_digits, jobs=1)
     when_killed: dict[str, int] = {}
 
     def kill_one():
@@ -59,13 +59,13 @@ def test_a_grid_goes_on_when_a_process_is_killed(easy_digits, tmp_path, capsys):
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    frame = run_grid(RECIPES, range(15), easy_digits, folder=tmp_path, jobs=2)
+    frame = run_grid(RECIPES, range(8), easy_digits, folder=tmp_path, jobs=2)
     killer.join()
     assert "a process that computed was killed; going on with the other" in capsys.readouterr().out
     pd.testing.assert_frame_equal(serial.drop(columns="seconds"), frame.drop(columns="seconds"))
     after = times(tmp_path)
     assert {name: after[name] for name in when_killed} == when_killed
-    assert len(after) == 30
+    assert len(after) == 16
 
 
 ORPHAN = """

@@ -237,7 +237,7 @@ def test_any_text_is_a_list_of_seeds_or_is_refused(text):
 # --- killed -----------------------------------------------------------------------------------
 
 KILL_PLAN = """
-base: {model: A baseline, epochs: 2}
+base: {model: A baseline, epochs: 1}
 grid: {dropout: [0, 0.1, 0.2]}
 """
 

@@ -11,7 +11,7 @@ from mnistkit.data import load_digits
 from mnistkit.notebooks.book import Page, write_book
 from mnistkit.notebooks.convolve import convolution_page
 from mnistkit.notebooks.execute import find_notebooks
-from tests.browser import NEEDS_BROWSER, on_a_phone
+from tests.browser import NEEDS_BROWSER, on_a_phone, violations
 
 pytestmark = NEEDS_BROWSER
 
@@ -76,8 +76,5 @@ def test_the_mouse_moves_the_window_and_it_stays_inside(page):
 
 
 def test_it_shuts_nobody_out_and_fits_a_phone(page):
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found] == []
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

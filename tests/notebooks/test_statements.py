@@ -27,6 +27,12 @@ def committed(path: Path) -> Outputs:
     return Outputs(path)
 
 
+@cache
+def failures(path: Path) -> list[str]:
+    """What is wrong with the committed outputs; they know from then on what was read in them."""
+    return statements.failures(committed(path))
+
+
 # --- the notebooks --------------------------------------------------------------------------
 
 
@@ -37,7 +43,7 @@ def test_words_stand_in_the_notebook(path):
 
 @of_each_notebook
 def test_committed_outputs_bear_the_words_out_and_agree_with_each_other(path):
-    assert statements.failures(committed(path)) == []
+    assert failures(path) == []
 
 
 @of_each_notebook
@@ -47,9 +53,8 @@ def test_every_sentence_that_states_something_has_a_statement(path):
 
 @of_each_notebook
 def test_every_printed_number_is_checked_or_stands_elsewhere_too(path):
-    outputs = Outputs(path)
-    statements.failures(outputs)
-    assert statements.unchecked(outputs) == []
+    assert failures(path) == []
+    assert statements.unchecked(committed(path)) == []
 
 
 # --- sentences ------------------------------------------------------------------------------
