@@ -24,10 +24,10 @@ from mnistkit.data import Batches
 from mnistkit.errors import TrainingError
 from mnistkit.models import eval_mode
 from mnistkit.utils.devices import (
+    choose_autocast,
     choose_device,
     choose_threads,
     has_convolutions,
-    supports_bfloat16,
     thread_count,
 )
 from mnistkit.utils.progress import progress_bar
@@ -434,15 +434,6 @@ def make_schedule(
         return scheduler(optimizer)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the scheduler cannot be built: {error}") from error
-
-
-def choose_autocast(model: nn.Module, precision: str) -> torch.autocast:
-    """Return the context for a forward pass in this precision; see `fit`."""
-    device = next(model.parameters()).device
-    low = precision == "bfloat16" or (
-        precision == "auto" and has_convolutions(model) and supports_bfloat16(device)
-    )
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=low)
 
 
 def check_settings(**settings: object) -> None:

@@ -23,13 +23,13 @@ NEEDS_BROWSER = [
 ]
 
 
-def violations(page, *rules: str) -> list[str]:
-    """Return what axe-core finds on a page, by these rules or by all of them."""
+def violations(page, *rules: str, within: str | None = None) -> list[str]:
+    """Return what axe-core finds on a page or in a part of it, by these rules or by all."""
     from axe_playwright_python.sync_playwright import Axe
 
     # To describe all that is right takes as long as to look for it.
     options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
-    found = Axe().run(page, options=options).response["violations"]
+    found = Axe().run(page, context=within, options=options).response["violations"]
     return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
 

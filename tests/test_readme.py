@@ -42,6 +42,13 @@ def test_the_first_page_is_one_page():
     assert len(read("README.md").encode()) < 9_000
 
 
+def test_every_module_stands_in_the_table_of_rooms():
+    rows = "".join(re.findall(r"^\|[ \d]*\| `.*", read("mnistkit/README.md"), flags=re.M))
+    words = set(re.findall(r"`([\w/]+)`", rows))
+    modules = {path.stem for path in (ROOT / "mnistkit").rglob("*.py")} - {"__init__"}
+    assert {name for name in modules - words if not re.match(r"n\d\d_", name)} == set()
+
+
 def test_library_example_runs(monkeypatch, capsys):
     (example,) = re.findall(r"```python\n(.*?)```", read("mnistkit/README.md"), flags=re.S)
     monkeypatch.setenv("MNISTKIT_SOURCE", "sample")

@@ -51,7 +51,7 @@ the digit in a photo first.
 pens, paper and cameras do; ones with an upstroke and sevens with a bar; pictures of no digit |
 | recipe | {recipe}, seed {seed}, {minutes} minutes on one thread |
 | weights | reader.pt, {kilobytes} kB in half precision, SHA-256 {sha256} |
-| an answer needs | a probability of {least:.1%} for the best class, which all but one of 200 \
+| an answer needs | a probability of {least:.1%} for the best class, which all but one in 200 \
 digits of those writers reach |
 
 ## How good it is

@@ -60,6 +60,15 @@ def announce_device() -> None:
     print(f"device: {describe_device(choose_device())}", flush=True)
 
 
+def choose_autocast(model: nn.Module, precision: str) -> torch.autocast:
+    """Return the context for a forward pass in this precision; see `training.fit`."""
+    device = next(model.parameters()).device
+    low = precision == "bfloat16" or (
+        precision == "auto" and has_convolutions(model) and supports_bfloat16(device)
+    )
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=low)
+
+
 def supports_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is worth while: the device has it, and multiplies in it much faster.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from math import cos, sin
 from pathlib import Path
@@ -27,12 +28,13 @@ from mnistkit.prediction import make_predictions
 from tests.browser import NEEDS_BROWSER, on_a_phone, violations
 
 NEAR = 1e-4
-ALL = """(drawings) => drawings.map((strokes) => {
+# Numbers travel as JSON: one by one, as Playwright sends them, they take most of the time.
+ALL = """(drawings) => JSON.stringify(JSON.parse(drawings).map((strokes) => {
   const ink = reader.drawStrokes(strokes), { kind, words, probabilities } = reader.answer(strokes);
   let picture = [];
   try { picture = Array.from(reader.findDigit(ink)); } catch (refusal) { /* told by kind */ }
   return { ink: Array.from(ink), kind, words, probabilities, picture };
-})"""
+}))"""
 
 
 def random_drawing(number: int) -> list[list[list[int]]]:
@@ -89,7 +91,8 @@ class TestTheSame:
             [[[40, 40], [960, 40], [960, 960], [40, 960], [40, 40]]],
         ]
         model, kinds = load_reader(), []
-        for strokes, found in zip(drawings, engine.evaluate(ALL, drawings), strict=True):
+        answers = json.loads(engine.evaluate(ALL, json.dumps(drawings)))
+        for strokes, found in zip(drawings, answers, strict=True):
             drawn, picture, refusal = in_python(strokes)
             ink = np.reshape(found["ink"], drawn.shape)
             np.testing.assert_allclose(ink, 1 - drawn / 255, atol=1e-12)
@@ -105,12 +108,9 @@ class TestTheSame:
     def test_of_a_thousand_digits_probabilities(self, engine):
         images = load_digits("sample").test.inputs()
         assert len(images) == 1000
-        call = "(all) => all.map((one) => reader.predict(Float32Array.from(one)).probabilities)"
-        found = [
-            row
-            for part in images.flatten(1).split(100)
-            for row in engine.evaluate(call, part.tolist())
-        ]
+        call = """(all) => JSON.parse(all).map(
+            (one) => reader.predict(Float32Array.from(one)).probabilities)"""
+        found = engine.evaluate(call, json.dumps(images.flatten(1).tolist()))
         np.testing.assert_allclose(found, make_predictions(load_reader(), images), atol=NEAR)
 
     def test_nothing_drawn_and_no_digit_have_their_words(self, engine):
@@ -191,5 +191,5 @@ def test_in_the_page_of_04_one_draws_where_the_canvas_stands(browser, book, sche
         for key in (" ", *["ArrowDown"] * 12, " "):
             page.keyboard.press(key)
         page.wait_for_function("document.querySelector('.words').innerText.includes('reads: ')")
-        assert violations(page, *(["color-contrast"] if scheme == "dark" else [])) == []
+        assert [violations(page, within=part) for part in ("#canvas", "#maps")] == [[], []]
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

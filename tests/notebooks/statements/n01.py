@@ -774,8 +774,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "A split that was used to choose gives the winner too good a score. That is why there "
-        "are three.",
+        "A split that was used to choose gives the winner, on average, too good a score. That is "
+        "why there are three.",
         lambda out: (
             out.number(GUESSES, r"on validation: ([\d.]+%)")
             > out.number(GUESSES, r"on test: +([\d.]+%)") + 0.02

@@ -1129,8 +1129,8 @@ STATEMENTS = [
         lambda out: unharmed(out) > 0 and out.numbers(UNHARMED, r"\[(.+)\]") == [0],
     ),
     Statement(
-        "On full MNIST that is class 0. Most of its digits get ten zeros, like those of any lost "
-        "class, and `argmax` says 0, which happens to be right.",
+        "On full MNIST that is class 0. Most of its digits get ten zeros, and of ten equal numbers "
+        "`argmax` takes the first: it says 0, which happens to be right.",
         lambda out: out.numbers(UNHARMED, r"\[(.+)\]") == out.numbers(SILENT, r"\[(.+)\]") == [0],
     ),
     Statement(

@@ -1176,11 +1176,13 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "It has one more layer of 1,024 units, a dropout of 0.4 in place of 0.3, and 1.5 million "
-        "parameters. Train it once, as the deep one was trained, and put it beside seed 0 of the "
-        "deep one.",
+        "It has one more layer of 1,024 units, batch norm behind all four hidden layers and not "
+        "only two, a dropout of 0.4 in place of 0.3, and 1.5 million parameters. Train it once, "
+        "as the deep one was trained, and put it beside seed 0 of the deep one.",
         lambda out: (
-            dropout("D larger") == {0.4}
+            [layers(name, nn.BatchNorm1d) for name in ("D deep", "D larger")] == [2, 4]
+            and layers("D larger", nn.ReLU) == 4
+            and dropout("D larger") == {0.4}
             and dropout("D deep") == {0.3}
             and layers("D larger", nn.Linear) == layers("D deep", nn.Linear) + 1
             and round(the_two(out)[1]["parameters"] / 1e6, 1) == 1.5

@@ -709,12 +709,13 @@ STATEMENTS = [
         lambda out: len(re.findall(r"\[", out.text(VERDICTS).splitlines()[-1])) == 2,
     ),
     Statement(
-        "The first lies above zero: the CNN, softmax included, is better than E's MLP.",
+        "The first lies above zero: at our rate of 0.001 the CNN, softmax included, is better than "
+        "E's MLP.",
         lambda out: interval_of_e5(out, 0)[0] > 0,
     ),
     Statement(
-        "The second contains zero: whether at our rate of 0.001 it is better than MobileNetV2, "
-        "these runs cannot tell.",
+        "The second contains zero: whether at that rate it is better than MobileNetV2, these runs "
+        "cannot tell.",
         lambda out: (
             interval_of_e5(out, 1)[0] < 0 < interval_of_e5(out, 1)[1]
             and {*stored_runs().of("E CNN")["learning_rate"]} == {0.001}
