@@ -1,7 +1,8 @@
 """The widget to draw a digit on; needs anywidget, which `mnistkit[draw]` brings.
 
 The page sends strokes, this side answers: what the network saw and how probable each class
-is. `draw.js` and `draw.css` are the page's side.
+is. `draw.js` and `draw.css` are the page's side. A CompactCNN, as the reader is one, answers in
+the page as well (`reader.js`), at once and also while Python is busy.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import traitlets
 from torch import nn
 
 from mnistkit.errors import PictureError
+from mnistkit.handwriting.page import network_for_page
 from mnistkit.handwriting.predict import ImagePrediction, predict_image
 from mnistkit.handwriting.strokes import PEN, Stroke, draw_strokes, read_strokes
 
@@ -37,13 +39,15 @@ class DigitCanvas(anywidget.AnyWidget):
         error.
     """
 
-    _esm = _HERE / "draw.js"
+    _esm = "\n".join((_HERE / name).read_text("utf-8") for name in ("reader.js", "draw.js"))
     _css = _HERE / "draw.css"
 
     pen = traitlets.Int(PEN).tag(sync=True)
     # From the page: {"number": of this state, "strokes": all of them}. Any, since a wrong
     # type must get an answer, too, and no echo, since the page knows what it sent.
     drawing = traitlets.Any().tag(sync=True, echo_update=False)
+    # To the page: what answers there, or None where only Python can; see `network_for_page`.
+    network = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     # To the page: {"number": of the state it is about, "kind", "words", "probabilities",
     # "picture": 784 shades of ink, 0-255}.
     answer = traitlets.Dict().tag(sync=True)
@@ -51,7 +55,8 @@ class DigitCanvas(anywidget.AnyWidget):
     def __init__(self, model: nn.Module, *, normalized: bool = False):
         self._network = copy.deepcopy(model).eval()
         self._normalized = normalized
-        super().__init__(drawing={"number": 0, "strokes": []})
+        network = None if normalized else network_for_page(self._network)
+        super().__init__(drawing={"number": 0, "strokes": []}, network=network)
 
     @traitlets.observe("drawing")
     def _reply(self, change) -> None:

@@ -1,5 +1,6 @@
 // The page's side of "draw a digit": strokes go to the kernel, its answers come back.
-// The kernel's side is canvas.py.
+// The kernel's side is canvas.py. Where that sends a network, the page answers as well, at once,
+// by makeReader of reader.js.
 
 const SVG = "http://www.w3.org/2000/svg";
 const UNITS = 1000; // strokes are in thousandths of the paper's side
@@ -178,6 +179,9 @@ function kept(point) {
 
 function render({ model, el }) {
   const page = makePage();
+  const network = model.get("network");
+  const here = network ? makeReader(network) : null;
+  let answer = model.get("answer"); // the one that is shown
   let strokes = [];
   let drawing = false; // the pen is down
   let shown = 0; // the newest state that an answer was shown for: older ones come too late
@@ -186,7 +190,7 @@ function render({ model, el }) {
 
   const send = () => {
     frame = null;
-    waiting ??= setTimeout(complain, PATIENCE);
+    if (!here) waiting ??= setTimeout(complain, PATIENCE);
     const number = model.get("drawing").number + 1;
     model.set("drawing", { number, strokes: strokes.map((stroke) => [...stroke]) });
     model.save_changes(); // one message at a time is under way; of what waits the last is sent
@@ -226,15 +230,14 @@ function render({ model, el }) {
 
   // A screen reader hears an answer when the pen is lifted, not at every bend.
   const speak = () => {
-    const answer = model.get("answer");
     const settled = !drawing && frame === null;
     if (settled && answer.number === model.get("drawing").number) {
       page.spoken.textContent = sentence(answer);
     }
   };
-  const hear = () => {
-    const answer = model.get("answer");
-    if (answer.number < shown) return;
+  const show = (given) => {
+    if (given.number < shown) return;
+    answer = given;
     shown = answer.number;
     if (answer.number === model.get("drawing").number) {
       clearTimeout(waiting);
@@ -243,10 +246,13 @@ function render({ model, el }) {
     showAnswer(page, answer);
     speak();
   };
+  const hear = () => show(model.get("answer"));
   // Another view of the same widget has drawn, or this one has.
   const redraw = () => {
     const state = model.get("drawing");
-    if (!state.strokes.length) {
+    if (here) {
+      show({ number: state.number, ...here.answer(state.strokes) });
+    } else if (!state.strokes.length) {
       shown = state.number; // answers under way are about a drawing that is gone
       showAnswer(page, { kind: "empty", words: "", picture: [], probabilities: [] });
     }

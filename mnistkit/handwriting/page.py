@@ -10,15 +10,19 @@ import numpy as np
 from torch import Tensor, nn
 
 from mnistkit.handwriting.reader import load_reader
+from mnistkit.models import CompactCNN
 
 _HERE = Path(__file__).parent
 
 
-def network_for_page(model: nn.Module) -> dict:
+def network_for_page(model: nn.Module) -> dict | None:
     """What `reader.js` needs of a CompactCNN: weights as base64 of float32, layer by layer.
 
-    Batch norm is a factor and a number to add for each channel, after the pooling.
+    Batch norm is a factor and a number to add for each channel, after the pooling. least: the
+    model's `least_probability`, or 0. None for any other model, which the script cannot be.
     """
+    if type(model) is not CompactCNN:
+        return None
     layers: list[dict] = []
     for layer in model.features:
         if isinstance(layer, nn.Conv2d):
@@ -31,15 +35,17 @@ def network_for_page(model: nn.Module) -> dict:
             shift = layer.bias - layer.running_mean * scale
             layers[-1] |= {"scale": _encode(scale), "shift": _encode(shift)}
     last = model.classifier[-1]
-    return {"layers": layers, "last": {"weight": _encode(last.weight), "bias": _encode(last.bias)}}
+    return {
+        "layers": layers,
+        "last": {"weight": _encode(last.weight), "bias": _encode(last.bias)},
+        "least": getattr(model, "least_probability", 0.0),
+    }
 
 
 def script_of_reader() -> str:
     """Return the script that defines `reader`, with the published network inside."""
-    model = load_reader()
     code = (_HERE / "reader.js").read_text(encoding="utf-8")
-    network = json.dumps(network_for_page(model))
-    return f"{code}\nconst reader = makeReader({network}, {model.least_probability});\n"
+    return f"{code}\nconst reader = makeReader({json.dumps(network_for_page(load_reader()))});\n"
 
 
 def drawing_page() -> str:
@@ -62,5 +68,5 @@ def drawing_inset() -> str:
 
 
 def _encode(values: Tensor) -> str:
-    numbers = values.detach().numpy().astype("<f4")
+    numbers = values.detach().cpu().numpy().astype("<f4")
     return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()

@@ -2,7 +2,7 @@
 // What photo.py, strokes.py, utils/centring.py and models.CompactCNN do in Python, done here for
 // ink on white paper; tests hold the two together.
 
-function makeReader(network, least) {
+function makeReader(network) {
   const UNITS = 1000, PEN = 75, DRAWN = 84, FINER = 4;
   const BOX = 20, SIDE = 28, MIDDLE = 14, TIE = 1e-3;
   const FAINTEST = 0.08, SMALLEST = 8, WIDEST = 1.8, MOST_HOLES = 4;
@@ -419,7 +419,7 @@ function makeReader(network, least) {
   function inWords(probabilities) {
     const most = Math.max(...probabilities), digit = probabilities.indexOf(most);
     const share = `${(100 * most).toFixed(1)}%`;
-    if (most < least) return `no digit that I know; nearest to a ${digit} (${share})`;
+    if (most < network.least) return `no digit that I know; nearest to a ${digit} (${share})`;
     return most > 0.5 ? `${digit} (${share})` : `unsure, perhaps ${digit} (${share})`;
   }
 

@@ -54,7 +54,10 @@ STALE = """\
 answer = dict(canvas.answer)
 canvas.answer = answer | {"number": answer["number"] - 1, "words": "stale"}"""
 FRESH = 'canvas.answer = answer | {"words": "fresh"}'
-CELLS = [SHOW, "print(canvas.prediction)", "canvas", STALE, FRESH, FAIL]
+READ = "at_once = draw_digit()\nat_once"  # a network that the page has, too
+BUSY = "import time\ntime.sleep(3600)"
+CELLS = [SHOW, "print(canvas.prediction)", "canvas", STALE, FRESH, FAIL,
+         READ, BUSY, "print(at_once.prediction)"]  # fmt: skip
 
 
 # --- a JupyterLab of its own ----------------------------------------------------------
@@ -212,14 +215,18 @@ def command(page: Page, name: str, arguments: dict | None = None) -> None:
 
 def run_cell(page: Page, place: int) -> Locator:
     """Run a cell, and return it when it is done."""
+    cell = begin_cell(page, place)
+    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
+    return cell
+
+
+def begin_cell(page: Page, place: int) -> Locator:
     page.evaluate(
         "(place) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = place; }",
         place,
     )
     command(page, "notebook:run-cell")
-    cell = page.locator(".jp-Notebook .jp-CodeCell").nth(place)
-    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
-    return cell
+    return page.locator(".jp-Notebook .jp-CodeCell").nth(place)
 
 
 def expect_words(canvas: Locator, words: str | re.Pattern) -> None:
@@ -446,6 +453,25 @@ def test_a_model_that_fails_is_heard_of(page):
     expect(moody.locator(".words")).to_have_text(re.compile("^Nothing is drawn"))
     draw_with_mouse(page, path_of(moody, 1))
     expect_words(moody, re.compile("^The model failed: .*: not today$"))
+
+
+def test_the_reader_answers_while_python_is_busy_and_python_hears_of_it(page):
+    at_once = run_cell(page, 6).locator(".mnistkit-draw")
+    busy = begin_cell(page, 7).locator(".jp-InputPrompt")
+    expect(busy).to_have_text("[*]:")
+    draw_with_mouse(page, path_of(at_once, 3))
+    expect_words(at_once, re.compile(r"^The network reads: 3 \(\d+\.\d%\)$"))
+    assert sum(share != "" for share in shares(at_once)) == 10
+    assert 40 < ink_seen(at_once) < 400
+    expect(busy).to_have_text("[*]:")
+    words = at_once.locator(".words").inner_text()
+    command(page, "notebook:interrupt-kernel")
+    expect(busy).to_have_text(re.compile(r"\[\d+\]"))
+    said = run_cell(page, 8).locator(".jp-OutputArea-output")
+    expect(said).to_have_text(words.split(": ")[1])
+    assert at_once.locator(".words").inner_text() == words
+    at_once.locator(".clear").click()
+    expect_words(at_once, "Nothing is drawn yet: write a digit from 0 to 9.")
 
 
 def test_ink_and_words_stand_out_in_the_dark_theme(page, canvas):

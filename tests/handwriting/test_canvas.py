@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistkit.handwriting.canvas import INVITATION, DigitCanvas
+from mnistkit.handwriting.page import network_for_page
 from mnistkit.handwriting.photographs import STROKES
 from mnistkit.handwriting.predict import ImagePrediction
+from mnistkit.handwriting.reader import load_reader
 from mnistkit.handwriting.strokes import PEN, UNITS
+from mnistkit.models import build_model
 from tests.handwriting.models import Four
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +61,16 @@ def test_a_digit_is_answered_with_what_the_network_saw(canvas):
     assert torch.equal(shades, (255 * canvas.prediction.picture).round().int())
     assert shades.max() > 200
     assert len(canvas.strokes) == 2
+
+
+def test_a_compact_cnn_answers_in_the_page_too_and_no_other_model_does():
+    compact, reader = build_model("CompactCNN", seed=0), load_reader()
+    assert DigitCanvas(compact).network == network_for_page(compact)
+    assert DigitCanvas(compact).network["least"] == 0
+    assert DigitCanvas(reader).network["least"] == reader.least_probability
+    assert DigitCanvas(compact, normalized=True).network is None
+    assert DigitCanvas(build_model("FastCNN")).network is None
+    assert DigitCanvas(Four()).network is None
 
 
 def test_normalised_models_get_normalised_images():
