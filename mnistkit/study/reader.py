@@ -77,7 +77,7 @@ each has a relative in training: noise, bent strokes, grey paper.
 - Its digits are those of census employees and high-school students in the United States, about
   1990, with ones and sevens made up after the way of other countries. Other digits of other
   countries, such as Arabic ones, it does not know, and may take for ours.
-- Letters that look like digits it reads as digits: O, l, S, B, Z, q.
+- Letters that look like digits it may read as digits: O, S and q in any font, l in most.
 
 `make reader` trains and measures it anew.
 """

@@ -396,7 +396,7 @@ STATEMENTS = [
     ),
     Statement(
         "the 95 % *prediction interval* says where one further run would lie. From some ten runs "
-        "on it hardly shrinks, because a single run spreads as single runs do. (With three or four "
+        "on it shrinks little, because a single run spreads as single runs do. (With three or four "
         "it is wide, for so few tell little about the spread.)",
         lambda out: (
             0.9 < reach(1000) / reach() < 1
@@ -435,6 +435,11 @@ STATEMENTS = [
     Statement(
         "Here are all the published accuracies at once",
         lambda out: {*rows(out)} == {id for id in out.table(BOARD).index if one_accuracy(id)},
+    ),
+    Statement(
+        "the thin one the prediction interval (for A1 to A4 a little wider, as is said below), and "
+        "the upright line is what the README printed.",
+        lambda out: all(map(counting_is_added, rows(out).items())),
     ),
     Statement(
         "In six of the ten rows the line crosses the thin bar, and in one of them (E1) the "

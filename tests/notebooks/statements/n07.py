@@ -14,11 +14,13 @@ from scipy.stats import binomtest
 from sklearn.datasets import load_digits as load_small_digits
 
 from mnistkit.augmentation import CHANGES, random_affine
+from mnistkit.handwriting.letters import FONTS, LETTERS, printed_letters
 from mnistkit.handwriting.photo import find_digit
 from mnistkit.handwriting.photographs import PHOTOGRAPHS, photograph
 from mnistkit.handwriting.predict import ImagePrediction
-from mnistkit.handwriting.reader import read_card
+from mnistkit.handwriting.reader import load_reader, read_card
 from mnistkit.models import CompactCNN
+from mnistkit.prediction import make_predictions
 from mnistkit.study.plan import READER, READER_SEEDS, full_plan
 from mnistkit.study.reader import OTHER_HANDS, REFUSED
 from mnistkit.transfer import IMAGE_SIZE
@@ -258,6 +260,13 @@ def lost_elsewhere(out):
 
 def holds_the_aim(row):
     return row["low"] <= float(row["aim"].split()[1].rstrip("%")) <= row["high"]
+
+
+@cache
+def takes_for_digits(letter):
+    """Whether the reader takes a printed letter for a digit, in each font."""
+    shares = make_predictions(load_reader(), printed_letters(letters=letter)).max(dim=1).values
+    return bool((shares >= load_reader().least_probability).all())
 
 
 STATEMENTS = [
@@ -698,7 +707,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Here the best model of the series is among the worst: it does worse than even V0.",
+        "Here the best model of the series is among the worst: under noise it does worse than even "
+        "V0.",
         lambda out: (
             scored(out, TABLE)["accuracy"].idxmax() == "CompactCNN"
             and is_among_the_worst(out, "CompactCNN", "noise", "stripes")
@@ -898,10 +908,20 @@ STATEMENTS = [
         does(STRANGE, '"AEHKMRTX"', "random_strokes(8)"),
     ),
     Statement(
-        "All eight letters are refused, and six of the eight scribbles.",
+        "All eight letters, none of which looks like a digit, are refused, and six of the eight "
+        "scribbles.",
         lambda out: (
             [found.split(",")[0] for found in strange(out)[:8]] == ["refused"] * 8
             and [found.split(",")[0] for found in strange(out)[8:]].count("refused") == 6
+        ),
+    ),
+    Statement(
+        "(The share in the table above is of 264 such letters, 33 in eight fonts. O, S and q it "
+        "takes for digits.)",
+        lambda out: (
+            len(LETTERS) * len(FONTS) == 264
+            and (len(LETTERS), len(FONTS)) == (33, 8)
+            and all(map(takes_for_digits, "OSq"))
         ),
     ),
     Statement(
