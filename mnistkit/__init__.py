@@ -15,6 +15,14 @@ What a notebook uses, and where to read it, each module from its top:
 
 import lazy_loader
 
+from mnistkit.errors import suggestion
+
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("_") or name in __all__:
+        return _load(name)
+    raise AttributeError(f"mnistkit has no {name!r}{suggestion(name, __all__)}")

@@ -122,7 +122,14 @@ from .experiments.stack import fit_stack as fit_stack
 from .utils.storage import output_folder as output_folder
 from .experiments.sweep import combine as combine, read_sweep as read_sweep
 from .study.trained import trained_model as trained_model
-from .training import evaluate as evaluate, fit as fit, train_one_epoch as train_one_epoch
+from .training import (
+    History as History,
+    LOSSES as LOSSES,
+    OPTIMIZERS as OPTIMIZERS,
+    evaluate as evaluate,
+    fit as fit,
+    train_one_epoch as train_one_epoch,
+)
 from .transfer import (
     extract_features as extract_features,
     freeze as freeze,

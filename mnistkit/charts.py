@@ -204,9 +204,10 @@ def plot_history(
 ) -> Axes:
     """Draw loss or accuracy per epoch: training dashed, validation solid, a colour a model.
 
-    frames: `History.frame`, or several by name. value: "loss" or "accuracy".
+    frames: what `fit` returned, or its `frame`, or several by name. value: "loss" or "accuracy".
     """
-    frames = {"": frames} if isinstance(frames, pd.DataFrame) else frames
+    frames = frames if isinstance(frames, Mapping) else {"": frames}
+    frames = {name: getattr(frame, "frame", frame) for name, frame in frames.items()}
     if not any(column.endswith(f"_{value}") for frame in frames.values() for column in frame):
         raise ValueError(f"no epoch has a {value}: the history is empty, or has other columns")
     ax, words = new_axes(ax), []

@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from mnistkit.errors import CheckpointError, StorageError
-from mnistkit.models import build_model
+from mnistkit.models import MODELS, build_model
 from mnistkit.utils.storage import write_atomically
+from mnistkit.utils.validation import check_choice
 
 _KEYS = ("model_state_dict", "model_architecture", "test_accuracy")
 
@@ -71,7 +72,9 @@ def save_checkpoint(
     architecture: the model's name in `models.MODELS`; test_accuracy: a fraction; extra:
     further entries of plain types, such as `source="mnist"` or `options={...}`, the
     options that `build_model` was given.
+    Raises UnknownNameError for another architecture: `load_checkpoint` could not build it.
     """
+    check_choice("architecture", architecture, MODELS)
     values = (model.state_dict(), architecture, float(test_accuracy))
     return _save(dict(zip(_KEYS, values, strict=True)) | extra, path)
 
@@ -87,7 +90,8 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
     if missing:
         raise _unfit(path, f"it lacks {', '.join(missing)}")
     try:
-        model = build_model(checkpoint["model_architecture"], **checkpoint.get("options", {}))
+        options = checkpoint.get("options", {})
+        model = build_model(checkpoint["model_architecture"], seed=0, **options)
     except (ValueError, TypeError) as error:
         raise _unfit(path, f"its architecture cannot be built: {error}") from error
     return _fill(model, checkpoint["model_state_dict"], path), checkpoint

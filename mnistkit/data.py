@@ -8,8 +8,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
@@ -29,6 +31,7 @@ CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt"
            "bag", "ankle boot")  # fmt: skip
 KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 SAMPLE_TEST_SIZE, SAMPLE_VALIDATION_SIZE = 1000, 500
+_IN_A_ROW = 10  # digits that stand for all of them
 _TEST_SEED = 20190525  # the sample's test digits are the same whatever `seed` says
 
 
@@ -54,6 +57,25 @@ class Split:
     def __getitem__(self, index) -> Split:
         """Select digits by a slice, an index tensor or a mask, with all that is known."""
         return type(self)(*(None if part is None else part[index] for part in self._parts))
+
+    def __repr__(self) -> str:
+        """One line: how many digits, of how many classes, and what is known of them."""
+        known = "" if self.writers is None else f", by {len(self.writers.unique())} writers"
+        shape = " x ".join(map(str, self.images.shape[1:]))
+        return f"<Split of {len(self):,} digits of {shape}{known}>"
+
+    def _repr_html_(self) -> str:
+        """The first digits as a picture, if they are pictures, and what they are."""
+        from mnistkit.utils.figures import image_tag  # slow to import
+
+        first = self[:_IN_A_ROW]
+        words = f"{self!r}"[1:-1]
+        if self.images.dtype != torch.uint8 or self.images.ndim != 3 or not len(self):
+            return escape(words)
+        row = 255 - torch.cat(list(first.images), dim=1)
+        labels = ", ".join(map(str, first.labels.tolist()))
+        picture = image_tag(row.numpy(), f"The first {len(first)} digits; labels {labels}.")
+        return f"{picture}<br>{escape(words)}; these: {labels}"
 
     def __reduce__(self):
         """Travel to another process as arrays, which joblib maps into its memory uncopied."""
@@ -120,6 +142,18 @@ class Digits:
             digest.update(part.images.contiguous().numpy())
             digest.update(part.labels.contiguous().numpy())
         return digest.hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        """One line, as `str` gives it."""
+        return f"<{self}>"
+
+    def _repr_html_(self) -> str:
+        """A row a split: its digits, and how many of each class."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        counts = {n: torch.bincount(p.labels, minlength=10).tolist() for n, p in parts.items()}
+        frame = pd.DataFrame(counts, index=list(self.class_names)).T
+        frame.insert(0, "digits", [len(part) for part in parts.values()])
+        return f"{frame.to_html(border=0)}{escape(str(self))}"
 
     def __str__(self) -> str:
         """Name the source and the sizes: the line that every notebook prints."""

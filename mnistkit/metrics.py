@@ -125,6 +125,11 @@ class Interval:
         numbers = (self.mean, self.low, self.high, self.deviation, self.worst)
         return Interval(*(factor * value for value in numbers), self.n)
 
+    def __repr__(self) -> str:
+        """One line: "<0.971 [0.9695, 0.9725], n = 5>"; without an interval for one run."""
+        interval = "" if self.n == 1 else f" [{self.low:.4g}, {self.high:.4g}]"
+        return f"<{self.mean:.4g}{interval}, n = {self.n}>"
+
     def percent(self, digits: int = 2) -> str:
         """Format as mean and interval in percent, with n: "97.10 % [96.95, 97.25] (n = 5)"."""
         mean, low, high = (

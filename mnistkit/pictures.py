@@ -38,6 +38,8 @@ def plot_images(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw images in a grid, each with a title if given; see `plot_image` for their shape."""
+    if isinstance(images, str):
+        raise ValueError(f"images is {images!r}, expected images; a photo is read by find_digit")
     count = len(images)
     if count == 0:
         raise ValueError("no images were given to draw")

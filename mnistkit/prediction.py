@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,8 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
 
 
 def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
-    if isinstance(data, str) or not hasattr(data, "__len__"):
+    first = data[0] if isinstance(data, list | tuple) and data else data
+    if isinstance(first, str | PathLike) or not hasattr(data, "__len__"):
         raise ValueError(f"data is {data!r}, expected samples; for a photo use predict_image")
     if len(data) == 0:
         raise ValueError("no samples were given to make_predictions")

@@ -73,6 +73,9 @@ class Evaluation:
         return {f"{split}_loss": self.loss, f"{split}_accuracy": self.accuracy}
 
 
+_SHOWN = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
 @dataclass
 class History:
     """What `fit` saw: one row an epoch.
@@ -101,6 +104,18 @@ class History:
     def seconds(self) -> float:
         """Time spent in all epochs, validation included."""
         return sum(row["seconds"] for row in self.rows)
+
+    def __repr__(self) -> str:
+        """One line: how many epochs, and what the last one gave."""
+        epochs = f"{len(self.rows)} epoch{'' if len(self.rows) == 1 else 's'}"
+        stopped = ", interrupted" if self.interrupted else ""
+        last = self.rows[-1] if self.rows else {}
+        given = [f"{name.replace('_', ' ')} {last[name]:.4f}" for name in _SHOWN if name in last]
+        return f"<History of {epochs}{stopped}{': ' if given else ''}{', '.join(given)}>"
+
+    def _repr_html_(self) -> str:
+        """A row an epoch."""
+        return self.frame.to_html(float_format="{:.4f}".format, border=0)
 
 
 def fit(
@@ -149,7 +164,8 @@ def fit(
             classes; validation loss is without it.
         averaging: decay, such as 0.998, of a moving average of the weights after each
             batch. The average is what is validated, and what the model holds in the end.
-        seed: fixes the order of batches and dropout. With the same initial weights,
+        seed: fixes the order of batches and dropout, and leaves the caller's random state as it
+            was. With the same initial weights,
             machine and thread count, a run repeats bit for bit.
         device: "auto", or a PyTorch device name.
         precision: "float32"; "bfloat16" for the forward pass (weights stay float32); or
@@ -189,8 +205,11 @@ def fit(
     threads = choose_threads(model) if threads == "auto" else threads
     training_loss = smooth_labels(loss, label_smoothing)
     history = History(threads=threads)
-    _reseed(train_loader, seed)
-    with progress_bar(batches, "training", "batch", shown=progress) as bar, thread_count(threads):
+    with (
+        progress_bar(batches, "training", "batch", shown=progress) as bar,
+        thread_count(threads),
+        _seeded(train_loader, seed, device),
+    ):
         after_batch = [bar.update]
         if schedule and scheduler_step == "batch":
             after_batch.append(schedule.step)
@@ -391,6 +410,8 @@ def _check_finite(losses: Tensor, before: int) -> None:
 
 def choose_loss(loss: str | LossFunction) -> LossFunction:
     """Return the loss by its name in `LOSSES`; a callable is returned as it is."""
+    if inspect.isclass(loss):
+        raise ValueError(f"loss is the class {loss.__name__}; give one of it: {loss.__name__}()")
     return loss if callable(loss) else LOSSES[check_choice("loss", loss, LOSSES)]
 
 
@@ -409,6 +430,12 @@ def smooth_labels(loss: str | LossFunction, share: float) -> LossFunction:
 
 def choose_optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[..., Optimizer]:
     """Return the optimizer by its name in `OPTIMIZERS`; a callable is returned as it is."""
+    if isinstance(optimizer, Optimizer):
+        kind, rate = type(optimizer).__name__, optimizer.defaults.get("lr")
+        raise ValueError(
+            f"optimizer is one that has its parameters already; give its class, and `fit` builds "
+            f"it: optimizer=torch.optim.{kind}, learning_rate={rate}"
+        )
     if callable(optimizer):
         return optimizer
     return OPTIMIZERS[check_choice("optimizer", optimizer, OPTIMIZERS)]
@@ -422,6 +449,11 @@ def make_schedule(
     Raises ValueError for one that cannot be built, or that wants to be told a loss.
     """
     kind = getattr(scheduler, "func", scheduler)
+    if isinstance(scheduler, LRScheduler):
+        raise ValueError(
+            f"scheduler is one that has its optimizer already; give what builds it, such as "
+            f"functools.partial({type(scheduler).__name__}, ...) with its settings"
+        )
     if not callable(kind):
         raise ValueError(f"scheduler is {scheduler!r}, expected a class of torch.optim's")
     if kind is ReduceLROnPlateau:
@@ -486,11 +518,15 @@ def _moved(loader: Loader | None, device: torch.device) -> Loader | None:
     return loader.to(device) if isinstance(loader, Batches) else loader
 
 
-def _reseed(loader: Loader, seed: int) -> None:
-    torch.manual_seed(seed)
-    generator = getattr(loader, "generator", None)
-    if generator is not None:
-        generator.manual_seed(seed)
+@contextmanager
+def _seeded(loader: Loader, seed: int, device: torch.device) -> Iterator[None]:
+    """Draw dropout and the order of batches from a seed; the caller's own state comes back."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        generator = getattr(loader, "generator", None)
+        if generator is not None:
+            generator.manual_seed(seed)
+        yield
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import torch
 
 from mnistkit import charts
 from mnistkit.data import CLOTHES
+from mnistkit.training import History
 from mnistkit.utils.figures import alt_text
 from tests.figures import MATRIX, figure_tests
 
@@ -175,3 +176,10 @@ def test_a_level_is_a_line_with_its_name_beside_it():
 
 def test_perfect_confusion_matrix_is_drawn_too():
     assert "most confused: nothing" in alt_text(charts.plot_confusion_matrix(torch.eye(10).long()))
+
+
+def test_what_fit_returned_is_drawn_as_its_frame_is():
+    history = History([{"epoch": n, "train_loss": 1 / n, "seconds": 1.0} for n in (1, 2, 3)])
+    words = alt_text(charts.plot_history(history.frame))
+    assert alt_text(charts.plot_history(history)) == words
+    assert alt_text(charts.plot_history({"V0": history})) == words.replace("train ", "V0 train ")

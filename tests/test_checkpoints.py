@@ -15,7 +15,7 @@ from mnistkit.checkpoints import (
     save_model,
     save_state,
 )
-from mnistkit.errors import CheckpointError, StorageError
+from mnistkit.errors import CheckpointError, StorageError, UnknownNameError
 from mnistkit.models import build_model
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -185,3 +185,11 @@ def test_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
         save_state(build_model("V0", seed=1), path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["state.pth"]
+
+
+def test_an_architecture_that_could_not_be_loaded_is_not_saved(tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown architecture 'Mine'"):
+        save_checkpoint(
+            build_model("V0"), tmp_path / "mine.pt", architecture="Mine", test_accuracy=0.9
+        )
+    assert list(tmp_path.iterdir()) == []

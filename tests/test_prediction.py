@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -74,3 +76,9 @@ def test_many_samples_are_passed_in_parts_with_the_same_result():
 def test_bad_samples_are_named(data, message):
     with pytest.raises(ValueError, match=message):
         make_predictions(build_model("V0"), data)
+
+
+@pytest.mark.parametrize("paths", ["photo.png", ["photo.png"], [Path("photo.png")]])
+def test_paths_are_sent_to_predict_image(paths):
+    with pytest.raises(ValueError, match=r"photo\.png.*; for a photo use predict_image"):
+        make_predictions(build_model("V0"), paths)

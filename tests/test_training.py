@@ -462,3 +462,47 @@ def test_members_of_a_stack_have_means_of_their_own():
 def test_no_batches_are_named():
     with pytest.raises(ValueError, match="the loader gave no batches"):
         RunningMean().result()
+
+
+# --- what callers give in its place ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (lambda d: d.train, "a split of digits; give batches of one: digits.train.loader"),
+        (lambda d: d, "digits in three splits; give batches of one: digits.train.loader"),
+        (lambda d: d.train.dataset(), "ImageDataset, one sample after the other; .*DataLoader"),
+        (lambda d: (d.train.inputs(), d.train.labels), "holds samples themselves; .*TensorDataset"),
+        (lambda d: d.train.inputs(), "holds samples themselves; .*TensorDataset"),
+        (lambda d: [d.train.inputs().numpy()], "holds samples themselves; .*TensorDataset"),
+        (lambda d: iter([]), "expected a DataLoader"),
+    ],
+)
+def test_what_is_no_loader_is_told_how_to_be_one(easy_digits, given, told):
+    with pytest.raises(ValueError, match=f"train_loader (is|holds) .*{told}|train_loader {told}"):
+        fit(build_model("V0"), given(easy_digits))
+
+
+def test_a_list_of_batches_is_a_loader(easy_digits):
+    batches = list(easy_digits.train.loader(50))
+    assert len(fit(build_model("V0"), batches, epochs=1, progress=False).rows) == 1
+
+
+def test_what_is_built_too_early_is_told_how_fit_builds_it(easy_digits):
+    model, loader = build_model("V0"), easy_digits.train.loader(50)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    with pytest.raises(ValueError, match=r"optimizer=torch\.optim\.SGD, learning_rate=0\.05"):
+        fit(model, loader, optimizer=optimizer)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    with pytest.raises(ValueError, match=r"has its optimizer already; .*partial\(StepLR"):
+        fit(model, loader, scheduler=schedule)
+    with pytest.raises(ValueError, match=r"the class NLLLoss; give one of it: NLLLoss\(\)"):
+        fit(model, loader, loss=torch.nn.NLLLoss)
+
+
+def test_a_model_with_too_few_outputs_is_told_so(easy_digits):
+    nine = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 9))
+    for call in (fit, evaluate):
+        with pytest.raises(ValueError, match="bounds; it has fewer outputs than there are classes"):
+            call(nine, easy_digits.test.loader(100))

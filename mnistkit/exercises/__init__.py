@@ -11,9 +11,10 @@ The number before the point is the notebook's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
-from mnistkit.errors import unknown_name
+from mnistkit.errors import UnknownNameError
 from mnistkit.exercises.exercise import EXERCISES, Exercise
 
 _ROOMS = ("n01_data", "n02_linear", "n03_tuning", "n04_convolutions", "n05_transfer",
@@ -25,19 +26,28 @@ def check(number: str, answer: object, *given: object) -> None:
 
     answer: what the exercise asks for; `...` while it is open.
     given: what the exercise says has to come along, such as the runs that it is about.
-    Raises UnknownNameError for a number that no exercise has.
     """
-    print(find(number).verdict(answer, *given))
+    _say(number, lambda exercise: exercise.verdict(answer, *given))
 
 
 def hint(number: str) -> None:
     """Print what helps with an exercise, without its solution."""
-    print(find(number).hint)
+    _say(number, lambda exercise: exercise.hint)
 
 
 def solution(number: str) -> None:
     """Print one way to solve an exercise: code for its cell, in place of the answer's lines."""
-    print(find(number).solution)
+    _say(number, lambda exercise: exercise.solution)
+
+
+def _say(number: str, words: Callable[[Exercise], str]) -> None:
+    """Print what an exercise says, or in one line that there is none of that number."""
+    try:
+        exercise = find(number)
+    except UnknownNameError as error:
+        print(error)
+    else:
+        print(words(exercise))
 
 
 def find(number: str) -> Exercise:
@@ -46,5 +56,16 @@ def find(number: str) -> Exercise:
         import_module(f"mnistkit.exercises.{room}")
     number = str(number)  # 1.2 is as good as "1.2"
     if number not in EXERCISES:
-        raise unknown_name("exercise", number, EXERCISES)
+        raise UnknownNameError(
+            f"there is no exercise {number!r}; the nearest is {_nearest(number)}"
+        )
     return EXERCISES[number]
+
+
+def _nearest(number: str) -> str:
+    """The number of an exercise that comes next to it; the first for what is no number."""
+    try:
+        wanted = float(number)
+    except ValueError:
+        wanted = 0.0
+    return min(sorted(EXERCISES), key=lambda known: abs(float(known) - wanted))

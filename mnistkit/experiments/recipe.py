@@ -90,7 +90,7 @@ class Recipe:
         Names, options of the model, ranges; and that the scheduler can be built.
         """
         try:
-            model = build_model(self.model, **self.options)
+            model = build_model(self.model, seed=0, **self.options)  # not the caller's state
         except TypeError as error:
             raise ValueError(
                 f"{self.model} cannot be built with {self.options}: {error}"
@@ -136,6 +136,14 @@ class Recipe:
             for f in fields(self)
             if f.name in _ALWAYS_WRITTEN or getattr(self, f.name) != f.default
         }
+
+
+def check_recipe(recipe: object) -> Recipe:
+    """Return a recipe; raise ValueError for anything else, such as the name of its model."""
+    if not isinstance(recipe, Recipe):
+        example = f"Recipe({recipe!r}, epochs=5)" if isinstance(recipe, str) else "a Recipe"
+        raise ValueError(f"recipe is {recipe!r}, expected {example}")
+    return recipe
 
 
 def recipe_digest(fields: Mapping) -> str:

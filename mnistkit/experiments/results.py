@@ -20,7 +20,7 @@ from torch import nn
 
 from mnistkit.data import Digits, name_source
 from mnistkit.errors import ResultError
-from mnistkit.experiments.recipe import Recipe, digest_of
+from mnistkit.experiments.recipe import Recipe, check_recipe, digest_of
 from mnistkit.models import build_model
 from mnistkit.utils.storage import write_text
 
@@ -102,7 +102,7 @@ def identify(recipe: Recipe, seed: int, digits: Digits) -> RunId:
     """Name the run of a recipe with a seed on some digits."""
     sizes = {part: len(getattr(digits, part)) for part in ("train", "validation", "test")}
     data = DataId(digits.source, digits.digest, **sizes, weights=digits.weights)
-    return RunId(recipe.to_dict(), int(seed), data, layers_digest(recipe))
+    return RunId(check_recipe(recipe).to_dict(), int(seed), data, layers_digest(recipe))
 
 
 # What decides a layer's outputs beside its weights, by PyTorch's names and our own.
@@ -137,7 +137,7 @@ def describe_layers(model: nn.Module) -> list[dict]:
 
 def layers_digest(recipe: Recipe) -> str:
     """Twelve hexadecimal digits that change with the layers of the recipe's model."""
-    return digest_of(describe_layers(build_model(recipe.model, **recipe.options)))[:12]
+    return digest_of(describe_layers(build_model(recipe.model, seed=0, **recipe.options)))[:12]
 
 
 def write_result(folder: str | os.PathLike, result: Result) -> Path:

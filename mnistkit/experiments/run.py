@@ -8,7 +8,7 @@ import torch
 
 from mnistkit.data import Digits
 from mnistkit.errors import TrainingError
-from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.recipe import Recipe, check_recipe
 from mnistkit.experiments.results import Result, RunId, stored_result, write_result
 from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
@@ -23,7 +23,7 @@ def train_recipe(
     recipe: Recipe, digits: Digits, seed: int = 0, **fit_options
 ) -> tuple[torch.nn.Module, History]:
     """Build and train the recipe's model; options as in `training.fit`."""
-    model = build_model(recipe.model, seed=seed, **recipe.options)
+    model = build_model(check_recipe(recipe).model, seed=seed, **recipe.options)
     train = digits.train.loader(recipe.batch_size, shuffle=True, normalized=recipe.normalized)
     validation = (
         digits.validation.loader(_EVALUATION_BATCH, normalized=recipe.normalized)

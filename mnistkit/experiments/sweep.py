@@ -36,6 +36,15 @@ class Sweep:
     recipes: dict[str, Recipe]
     levels: pd.DataFrame
 
+    def __repr__(self) -> str:
+        """One line: how many recipes, of how many levels of which factors."""
+        factors = ", ".join(f"{self.levels[name].nunique()} of {name}" for name in self.levels)
+        return f"<Sweep of {len(self.recipes)} recipes: {factors}>"
+
+    def _repr_html_(self) -> str:
+        """A row a recipe: its factors' levels."""
+        return self.levels.to_html(border=0)
+
     def label(self, runs: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of `run_grid` with the factors as columns, after name and seed."""
         factors = self.levels.loc[runs["name"]].reset_index(drop=True)

@@ -77,7 +77,7 @@ def _open(source) -> Image.Image:
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError,
             SyntaxError) as error:  # fmt: skip
         raise PictureError(
-            f"{path.name} is no picture that can be read ({type(error).__name__})",
+            f"{path.resolve().name} is no picture that can be read ({type(error).__name__})",
             where=path.parent,
             do="save it as PNG or JPEG",
         ) from error

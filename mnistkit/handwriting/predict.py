@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
+import pandas as pd
 from torch import Tensor, nn
 
 from mnistkit.data import normalize
@@ -39,6 +41,22 @@ class ImagePrediction:
     def certain(self) -> bool:
         """Whether the most probable class is more probable than all others together."""
         return float(self.probabilities.max()) > 0.5
+
+    def __repr__(self) -> str:
+        """One line, as `str` gives it."""
+        return f"<ImagePrediction: {self}>"
+
+    def _repr_html_(self) -> str:
+        """What the model saw, what it says, and its three most probable classes."""
+        from mnistkit.utils.figures import image_tag  # slow to import
+
+        picture = image_tag(
+            (255 * (1 - self.picture)).round().byte().numpy(), "What the model saw.", scale=4
+        )
+        best = self.probabilities.topk(3)
+        shares = pd.Series(best.values.tolist(), best.indices.tolist(), name="probability")
+        table = shares.to_frame().to_html(float_format="{:.1%}".format, border=0)
+        return f"{picture}<br>{escape(str(self))}{table}"
 
     def __str__(self) -> str:
         """One line: the class and how probable it is, or that it is none."""

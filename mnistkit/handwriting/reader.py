@@ -30,7 +30,7 @@ def load_reader() -> nn.Module:
     Raises CheckpointError if its weights or its card are damaged.
     """
     card = read_card()
-    model = build_model(card["model"], **card["options"])
+    model = build_model(card["model"], seed=0, **card["options"])
     load_state(model, WEIGHTS)
     if hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() != card["sha256"]:
         raise _damaged(WEIGHTS, "its SHA-256 is not what the card says")

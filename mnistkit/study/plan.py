@@ -209,13 +209,13 @@ def training_operations(name: str, digits: int = 60_000) -> float:
     entries = {entry.name: entry for entry in STUDY.at(dict.fromkeys(RATES, 0.1))}
     entry = entries[name]
     shape = (FEATURE_COUNT,) if entry.data == "features" else INPUT_SHAPE
-    model = build_model(entry.recipe.model, **entry.recipe.options)
+    model = build_model(entry.recipe.model, seed=0, **entry.recipe.options)
     return entry.recipe.epochs * digits * count_operations(model, shape, training=True)
 
 
 def feature_operations(digits: int = 60_000) -> float:
     """Multiplications and additions of MobileNetV2's features of so many digits, once."""
-    features = build_model("MobileNetV2").features
+    features = build_model("MobileNetV2", seed=0).features
     return digits * count_operations(features, (3, IMAGE_SIZE, IMAGE_SIZE))
 
 

@@ -47,6 +47,10 @@ class Trained:
         """The run (recipe, seed, data with digest), what was measured, the machine: plain JSON."""
         return asdict(self.result)
 
+    def __repr__(self) -> str:
+        """One line, as `str` gives it."""
+        return f"<{self}>"
+
     def __str__(self) -> str:
         """One line: the model, its data, and what it reached."""
         data, measured = self.result.run.data, self.result.measured
@@ -79,7 +83,7 @@ def trained_model(
         measured = measure_on_test(model, recipe, digits) | {"seconds": history.seconds}
         measured |= {"weights": _digest(weights)}
         write_result(card.parent, Result(run, measured))
-    model = load_state(build_model(recipe.model, **recipe.options), weights)
+    model = load_state(build_model(recipe.model, seed=0, **recipe.options), weights)
     result = read_result(card, run)
     if result.measured["weights"] != _digest(weights):
         raise CheckpointError(

@@ -7,12 +7,15 @@ figure and words into a notebook.
 
 from __future__ import annotations
 
+import base64
 import io
 from contextlib import AbstractContextManager
+from html import escape
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
+import numpy as np
 import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -84,6 +87,21 @@ def _with_palette(png: bytes) -> bytes:
     small, buffer = picture.convert("RGB").quantize(64, dither=PIL.Image.Dither.NONE), io.BytesIO()
     small.save(buffer, format="png", optimize=True, pnginfo=kept, dpi=picture.info.get("dpi"))
     return buffer.getvalue()
+
+
+def image_tag(pixels: np.ndarray, words: str, *, scale: int = 2) -> str:
+    """Write an image into HTML, so many times as large, its pixels sharp.
+
+    pixels: uint8, H x W, 0 black. words: what stands in its place for those who cannot see it.
+    """
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, format="png")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    height, width = pixels.shape
+    return (
+        f'<img src="data:image/png;base64,{data}" alt="{escape(words)}" width="{scale * width}" '
+        f'height="{scale * height}" style="image-rendering: pixelated">'
+    )
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:

@@ -6,6 +6,7 @@ A wrong number should not get as far as a result, and a wrong shape not as far a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from numbers import Integral, Real
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from mnistkit.errors import unknown_name
 
@@ -97,13 +99,29 @@ def check_model(model: object) -> nn.Module:
 
 def check_loader(name: str, loader: object) -> None:
     """Raise ValueError for what cannot be gone through again and again."""
-    if hasattr(loader, "images"):
-        raise ValueError(f"{name} is a split of digits; give its batches: digits.train.loader(64)")
+    if isinstance(loader, Dataset):
+        raise ValueError(
+            f"{name} is a {type(loader).__name__}, one sample after the other; give its batches: "
+            "DataLoader(dataset, batch_size=64, shuffle=True)"
+        )
+    if hasattr(loader, "images") or hasattr(loader, "train"):
+        part = "a split of digits" if hasattr(loader, "images") else "digits in three splits"
+        raise ValueError(f"{name} is {part}; give batches of one: digits.train.loader(64)")
+    if isinstance(loader, Tensor) or _are_arrays(loader):
+        raise ValueError(
+            f"{name} holds samples themselves; give their batches: "
+            "DataLoader(TensorDataset(inputs, labels), batch_size=64, shuffle=True)"
+        )
     if not hasattr(loader, "__len__") or not hasattr(loader, "__iter__"):
         raise ValueError(
             f"{name} is a {type(loader).__name__}, expected a DataLoader: it is gone through "
             "once an epoch, and its length is asked for"
         )
+
+
+def _are_arrays(loader: object) -> bool:
+    """Whether these are inputs and labels; a list of batches, each a pair, is a loader."""
+    return isinstance(loader, tuple | list) and any(hasattr(part, "ndim") for part in loader)
 
 
 def check_batch(batch: object, model: nn.Module) -> tuple[Tensor, Tensor]:
@@ -181,7 +199,7 @@ def explaining(model: nn.Module, inputs: Tensor, labels: Tensor | None = None) -
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, IndexError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0].removesuffix(".")
         given = f"inputs {describe(inputs)}"
         if labels is not None:
             given += f", labels {describe(labels)}"
@@ -190,6 +208,8 @@ def explaining(model: nn.Module, inputs: Tensor, labels: Tensor | None = None) -
         hint = ""
         if "more than 1 value per channel" in reason:
             hint = "; batch norm needs two samples: choose another batch size"
+        if re.fullmatch(r"Target \d+ is out of bounds", reason):
+            hint = "; it has fewer outputs than there are classes"
         raise ValueError(
             f"{type(model).__name__} cannot compute with {given}: {reason}{hint}"
         ) from error

@@ -55,6 +55,17 @@ def test_hints_and_solutions_are_printed(capsys):
     assert "1.2 not yet: that is what they are before normalising" in printed
 
 
-def test_an_unknown_number_gets_the_nearest():
-    with pytest.raises(UnknownNameError, match=r"unknown exercise '1\.9'; did you mean '1"):
-        exercises.check("1.9", 0)
+@pytest.mark.parametrize(
+    ("number", "nearest"),
+    [("1.6", "1.5"), ("1.9", "2.1"), (3, "3.1"), ("0", "1.1"), ("99", "7.4"), ("two", "1.1"),
+     ("nan", "1.1"), (None, "1.1")],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "ask", [exercises.hint, exercises.solution, lambda n: exercises.check(n, 0)]
+)
+def test_an_unknown_number_is_answered_in_one_line_with_the_nearest(number, nearest, ask, capsys):
+    ask(number)
+    said = capsys.readouterr().out
+    assert said == f"there is no exercise {str(number)!r}; the nearest is {nearest}\n"
+    with pytest.raises(UnknownNameError, match=f"the nearest is {nearest}"):
+        exercises.find(number)

@@ -12,6 +12,9 @@ from torch.optim.lr_scheduler import ExponentialLR, StepLR
 
 from mnistkit.augmentation import random_affine, random_non_digits
 from mnistkit.experiments.recipe import Recipe, recipe_digest
+from mnistkit.experiments.results import identify
+from mnistkit.experiments.run import train_recipe
+from mnistkit.study.trained import trained_model
 from tests.experiments.changes import CHANGES
 
 
@@ -76,3 +79,16 @@ def test_augmenting_normalised_images_is_refused():
 def test_digest_of_the_written_form_is_the_recipes_own():
     recipe = Recipe("V0", {"hidden_units": 5})
     assert recipe_digest(recipe.to_dict()) == recipe.digest
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda given, digits, folder: identify(given, 0, digits),
+        lambda given, digits, folder: train_recipe(given, digits),
+        lambda given, digits, folder: trained_model(given, digits, folder=folder),
+    ],
+)
+def test_a_models_name_in_the_place_of_a_recipe_is_told_how_to_be_one(call, easy_digits, tmp_path):
+    with pytest.raises(ValueError, match=r"'FastCNN', expected Recipe\('FastCNN', epochs=5\)"):
+        call("FastCNN", easy_digits, tmp_path)
