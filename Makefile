@@ -55,6 +55,7 @@ bench: setup
 notebooks figures: setup
 	$(BIN)/mnistkit run -p save_figures True
 	$(BIN)/mnistkit normalize --into notebooks runs/*.ipynb
+	cp runs/figures/*.png figures/
 
 lint: setup
 	$(BIN)/ruff format .

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ MODELS = ("reader", "CompactCNN", "FastCNN")
 
 
 class _Commands(click.Group):
-    """Refuses in a sentence, with exit code 2, whatever the library refuses."""
+    """Refuses in a sentence, with exit code 2, whatever the library refuses; 130 is Ctrl-C."""
 
     def invoke(self, ctx: click.Context):
         """Run the command."""
@@ -33,6 +35,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except MnistkitError as error:
             raise _refusal(error) from error
+        except KeyboardInterrupt:
+            click.echo(f"\nstopped; `mnistkit {ctx.invoked_subcommand}` did not finish", err=True)
+            sys.exit(130)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,7 +49,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-@main.command()
+@main.command(short_help="Execute notebooks and print what they measured.")
 @click.argument("names", nargs=-1, metavar="[01 03 ...]")
 @click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
               help="Set a notebook's parameter; repeat for more.")  # fmt: skip
@@ -62,7 +67,8 @@ def run(names: Sequence[str], parameters, source: str, first_look: bool,
         output_dir: Path | None, cell_limit: float) -> None:  # fmt: skip
     """Execute notebooks, all or those named by number, and print what they measured.
 
-    Exit code 1 if a notebook failed, 2 if something was refused before anything ran.
+    Exit code 1 if a notebook failed, 2 if something was refused before anything ran, 130 after
+    Ctrl-C, which keeps what was finished.
     """
     from mnistkit.notebooks.execute import check_parameters, find_notebooks, first_look_parameters
     from mnistkit.utils.storage import output_folder
@@ -81,18 +87,19 @@ def run(names: Sequence[str], parameters, source: str, first_look: bool,
         output_dir = output_folder(output_dir.resolve())
     except (MnistkitError, ValueError) as error:
         raise _refusal(error) from error
-    results = _execute_all(plan, output_dir, cell_limit)
-    _print_records(results)
+    results, stopped = _execute_all(plan, output_dir, cell_limit)
+    if results:
+        _print_records(results)
     if first_look:
         click.echo(_FIRST_LOOK_NOTE)
     failed = [result for result in results if result.failure]
     for result in failed:
         click.echo(f"FAILED {result.name}: {result.failure}", err=True)
         click.echo(f"  the notebook as far as it came: {_shown(result.path)}", err=True)
-    sys.exit(1 if failed else 0)
+    sys.exit(130 if stopped else int(bool(failed)))
 
 
-@main.command()
+@main.command(short_help="Say what this machine has, and what is missing.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless `mnistkit run` would fail.")
 def doctor(quiet: bool) -> None:
     """Say what this machine has, what is missing, and what to do about it.
@@ -108,7 +115,7 @@ def doctor(quiet: bool) -> None:
     sys.exit(0 if runs else 1)
 
 
-@main.command()
+@main.command(short_help="Check the library and the notebooks.")
 @click.option("--full", is_flag=True,
               help="On full MNIST instead: is every number within its bounds?")  # fmt: skip
 def test(full: bool) -> None:
@@ -123,7 +130,7 @@ def test(full: bool) -> None:
     sys.exit(1 if failed else 0)
 
 
-@main.command()
+@main.command(short_help="Open JupyterLab with copies of the notebooks.")
 def lab() -> None:
     """Open JupyterLab with copies of the notebooks in work/, where answers stay."""
     from mnistkit.notebooks.execute import copy_to_work
@@ -134,7 +141,7 @@ def lab() -> None:
     )
 
 
-@main.command()
+@main.command(short_help="Check the exercises in learners' notebooks.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Also write the table to this file.")  # fmt: skip
@@ -199,7 +206,7 @@ def _grade_all(submissions, **options) -> tuple[list, bool]:
     return grades, False
 
 
-@main.command()
+@main.command(short_help="Bring executed notebooks into the committed form.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Write to this folder instead of in place.")  # fmt: skip
@@ -211,7 +218,7 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
         click.echo(f"{'normalised' if normalize_file(path, into) else 'unchanged '}  {path.name}")
 
 
-@main.command()
+@main.command(short_help="Write the series as web pages that need no network.")
 @click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Take the notebooks that were executed into this folder.")  # fmt: skip
 @click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
@@ -231,7 +238,7 @@ def book(source: Path | None, output_dir: Path) -> None:
     click.echo(f"open {index}")
 
 
-@main.command()
+@main.command(short_help="Write the series as slides for the lecture hall.")
 @click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Take the notebooks that were executed into this folder.")  # fmt: skip
 @click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
@@ -247,7 +254,7 @@ def slides(source: Path | None, output_dir: Path, reveal: Path | None) -> None:
     click.echo(f"open {index}")
 
 
-@main.command()
+@main.command(short_help="Print every published claim and the verdict.")
 @click.option("--rerun", is_flag=True, help="First measure whatever has no result yet.")
 @click.option("--add", is_flag=True,
               help="First measure only what is planned and not among the runs that come with "
@@ -283,13 +290,13 @@ def scoreboard(
             _publish(runs, missing)
     except (MnistkitError, ValueError) as error:
         raise _refusal(error) from error
-    click.echo(report.to_markdown(runs) if markdown else report.to_text(runs))
+    click.echo(report.to_markdown(runs) if markdown else _fitted(report.to_text(runs)))
     if missing:
         click.echo(f"{len(missing)} runs are missing, the first: {missing[0]}", err=True)
         sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Say which digit a photo or a scan shows.")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", type=click.Choice(MODELS), default=MODELS[0], show_default=True,
               help="Which model; all but the reader are trained first.")  # fmt: skip
@@ -305,22 +312,31 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
     from mnistkit.handwriting.predict import predict_image
     from mnistkit.handwriting.reader import load_reader
 
-    own = model == "reader"
-    network, normalized = (load_reader(), False) if own else _trained(model, source)
-    failed = False
-    for photo in photos:
-        try:
-            found = predict_image(network, photo, normalized=normalized)
-        except PictureError as error:
-            click.echo(f"\n{photo}: {error}", err=True)
-            failed = True
-            continue
+    readable = [photo for photo in photos if _shows_a_digit(photo)]
+    failed = len(readable) < len(photos)
+    if readable:
+        own = model == "reader"
+        network, normalized = (load_reader(), False) if own else _trained(model, source)
+    for photo in readable:
+        found = predict_image(network, photo, normalized=normalized)
         click.echo(f"\n{photo}: {found}\n{_bars(found.probabilities.tolist())}")
         failed |= not found.known
     sys.exit(1 if failed else 0)
 
 
-@main.command()
+def _shows_a_digit(photo: Path) -> bool:
+    """Whether there is something to read on it, found out before anything is trained."""
+    from mnistkit.handwriting.photo import find_digit
+
+    try:
+        find_digit(photo)
+    except PictureError as error:
+        click.echo(f"\n{photo}: {error}", err=True)
+        return False
+    return True
+
+
+@main.command(short_help="Train the reader that comes with mnistkit anew.")
 @click.option("--runs", "folder", type=click.Path(path_type=Path, file_okay=False),
               default=Path("runs") / "reader", show_default=True,
               help="Where the trained models are kept, and found again.")  # fmt: skip
@@ -342,7 +358,7 @@ def reader(folder: Path, publish: bool) -> None:
         report.update_pages(project_root(), read_table())
 
 
-@main.command()
+@main.command(short_help="Train all recipes of a YAML file with every seed.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--seeds", default="0-2", show_default=True, metavar="0-9",
               help="A range, or a list such as 0,3,7.")  # fmt: skip
@@ -514,12 +530,18 @@ def _execute_all(plan, output_dir: Path, cell_limit: float):
     for place, (notebook, parameters) in enumerate(plan.items(), start=1):
         click.echo(f"[{place}/{len(plan)}] {notebook.stem} ...", nl=False)
         bar = {"leave": False, "disable": False} if sys.stderr.isatty() else False
-        result = execute(notebook, parameters, output_dir, progress=bar, cell_limit=cell_limit)
+        try:
+            result = execute(notebook, parameters, output_dir, progress=bar, cell_limit=cell_limit)
+        except KeyboardInterrupt:
+            done = ", ".join(_shown(result.path) for result in results) or "nothing"
+            click.echo(f"\nstopped in {notebook.stem}, which is not kept; finished: {done}",
+                       err=True)  # fmt: skip
+            return results, True
         state = "failed after" if result.failure else "done in"
         click.echo(f" {state} {result.seconds / 60:.1f} min, {result.memory / 1e9:.1f} GB at most "
                    f"-> {_shown(result.path)}")  # fmt: skip
         results.append(result)
-    return results
+    return results, False
 
 
 def _print_records(results) -> None:
@@ -532,6 +554,16 @@ def _print_records(results) -> None:
     minutes = sum(result.seconds for result in results) / 60
     notebooks = "1 notebook" if len(results) == 1 else f"{len(results)} notebooks"
     click.echo(f"\n{notebooks} in {minutes:.1f} min")
+
+
+def _fitted(text: str) -> str:
+    """Break at words what is wider than the terminal; what goes elsewhere stays as it is."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    wrap = textwrap.TextWrapper(width, subsequent_indent=" " * 6, break_long_words=False)
+    lines = text.split("\n")
+    return "\n".join(line if len(line) <= width else wrap.fill(line) for line in lines)
 
 
 def _shown(path: Path) -> str:

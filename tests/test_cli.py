@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -16,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from mnistkit import cli
 from mnistkit.cli import main
 from mnistkit.handwriting.photographs import draw_mask, on_paper
 from mnistkit.handwriting.strokes import draw_strokes
@@ -331,6 +334,16 @@ def test_the_reader_answers_without_training_and_refuses_a_letter(tmp_path, monk
     assert not (tmp_path / "runs").exists()
 
 
+def test_nothing_is_trained_for_what_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for photo in ("none.png", "."):
+        result = run_cli("predict", photo, "--source", "sample", "--model", "FastCNN")
+        assert result.exit_code == 1
+        assert "training" not in result.output
+    assert f"{tmp_path.name} is no picture that can be read" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- sweep ---------------------------------------------------------------------------------
 
 
@@ -383,3 +396,68 @@ def test_the_command_refuses_before_anything_runs(options, message, plan, tmp_pa
     assert result.exit_code == 2
     assert pd.Series([result.output]).str.contains(message).all(), result.output
     assert list(tmp_path.rglob("*.json")) == []
+
+
+# --- in a terminal -------------------------------------------------------------------------
+
+
+def test_each_command_stands_whole_in_the_help_of_80_columns():
+    lines = run_cli("--help").output.partition("Commands:")[2].splitlines()[1:]
+    assert len(lines) == len(main.commands)
+    assert [line for line in lines if len(line) > 80 or not line.endswith(".")] == []
+    assert [line for line in lines if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_help_fits_80_columns(name):
+    said = CliRunner().invoke(main, [name, "--help"], terminal_width=80).output
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+
+
+def test_the_scoreboard_is_broken_at_words_in_a_terminal_and_nowhere_else(monkeypatch):
+    whole = scoreboard.to_text(read_table())
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((80, 24)))
+    assert cli._fitted(whole) == whole
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    fitted = cli._fitted(whole)
+    assert max(map(len, fitted.splitlines())) <= 80
+    assert fitted.split() == whole.split()
+
+
+# What a script starts in the background is deaf to Ctrl-C, and so is all that it starts.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl-C")
+@pytest.mark.long
+def test_ctrl_c_ends_a_run_in_one_line_and_leaves_no_half_notebook(series):
+    endless = "open('begun', 'w').close()\nwhile True: pass"
+    write_notebook(series / "notebooks" / "03_endless.ipynb", endless)
+    running = subprocess.Popen(
+        [sys.executable, "-c", f"{HEARING}from mnistkit.cli import main; main()",
+         "run", "01", "03", "--output-dir", "out"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=series,
+        start_new_session=True,
+    )  # fmt: skip
+    while not (series / "begun").exists():
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    said, other = running.communicate(timeout=200)
+    assert running.returncode == 130
+    lines = [line for line in other.splitlines() if line.strip()]
+    assert lines == [
+        f"stopped in 03_endless, which is not kept; finished: out{os.sep}01_data.ipynb"
+    ]
+    assert "25.00 %" in said or "01_data" in said
+    assert sorted(path.name for path in (series / "out").glob("*.ipynb")) == ["01_data.ipynb"]
+
+
+def test_ctrl_c_ends_any_other_command_in_one_line(monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mnistkit.notebooks.book.write_book", stopped)
+    result = run_cli("book")
+    assert result.exit_code == 130
+    assert result.output == "\nstopped; `mnistkit book` did not finish\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from mnistkit.handwriting.reader import load_reader
 from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
 from mnistkit.pictures import plot_image
 from mnistkit.utils.figures import describe, in_style, new_axes, show_figure
+from mnistkit.utils.progress import in_a_page
 
 if TYPE_CHECKING:
     from mnistkit.handwriting.canvas import DigitCanvas
@@ -52,7 +52,7 @@ def draw_digit(
         raise unknown_name("value of interactive", interactive, ["auto", "True", "False"])
     model = load_reader() if model is None else model
     prediction = predict_image(model, draw_strokes(EXAMPLE), normalized=normalized)
-    if interactive is True or (interactive == "auto" and _has_anywidget() and _has_page()):
+    if interactive is True or (interactive == "auto" and _has_anywidget() and in_a_page()):
         return _canvas(model, normalized)
     show_figure(plot_drawing(draw_strokes(EXAMPLE, side=_FINE), prediction))
     if interactive == "auto":
@@ -70,21 +70,6 @@ def _canvas(model: nn.Module, normalized: bool) -> DigitCanvas:
 
 def _has_anywidget() -> bool:
     return find_spec("anywidget") is not None
-
-
-def _has_page() -> bool:
-    """Whether a page that can show widgets sent the cell that is running.
-
-    JupyterLab, Notebook and VS Code send the id of the cell along; papermill, nbconvert,
-    nbval and consoles do not. The request is asked, not the environment: that is inherited,
-    also by a papermill that was started from a notebook.
-    """
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    request = getattr(get_ipython(), "get_parent", dict)()
-    return "cellId" in request.get("metadata", {})
 
 
 # --- the figure -----------------------------------------------------------------------

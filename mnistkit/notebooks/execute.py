@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import gc
+import logging
+import math
 import os
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from mnistkit.errors import NotebookError, needs_package, suggestion
 
 with needs_package("executing notebooks", "lab"):
     import papermill
+    import psutil
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
@@ -22,6 +28,7 @@ with needs_package("executing notebooks", "lab"):
 from mnistkit.notebooks.memory import PeakMemory
 from mnistkit.notebooks.records import Record, read_records
 from mnistkit.utils.storage import holds_series, project_root
+from mnistkit.utils.validation import check_choice
 
 KERNEL = "python3"
 # The shortest run that shows all there is: each cell with something in it, and no number good.
@@ -29,6 +36,13 @@ FIRST_LOOK = {
     "limit": 200, "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1,
     "grid_digits": 200, "grid_epochs": 1, "check_seeds": 1, "train_size": 200,
     "control_size": 100, "corrupted": 20, "mobilenet_digits": 10, "mobilenet_train": 40,
+}  # fmt: skip
+# The least that a parameter may be, in whichever notebook; below it a cell fails after a while.
+LEAST = {
+    "seed": 0, "seeds": 1, "v2_seeds": 1, "check_seeds": 1, "epochs": 1, "deep_epochs": 1,
+    "cnn_epochs": 1, "grid_epochs": 1, "batch_size": 1, "limit": 10, "grid_digits": 10,
+    "train_size": 10, "control_size": 10, "corrupted": 1, "mobilenet_digits": 0,
+    "mobilenet_train": 10,
 }  # fmt: skip
 CELL_LIMIT = 60  # minutes that a cell may take before it is taken to hang
 
@@ -69,7 +83,8 @@ def check_parameters(
     values: by name; text, as typed in a terminal, is read as the type of the default.
 
     Raises NotebookError, before anything runs, for a name that no notebook has (with the
-    nearest right one), or a value that cannot be read as that type.
+    nearest right one), a value that cannot be read as that type, or one that is too small;
+    UnknownNameError for a source that is none.
     """
     declared = {path: papermill.inspect_notebook(path) for path in notebooks}
     known = {name for found in declared.values() for name in found}
@@ -108,9 +123,9 @@ def execute(
 ) -> Execution:
     """Execute a notebook with papermill into `output_dir`, with the project as its folder.
 
-    Its own files go to a folder of its name there. A failure is returned, not raised; the
-    partly executed notebook is kept. cell_limit: minutes for each cell; one that takes
-    longer is a failure.
+    Its own files go to a folder of its name there, saved figures to `figures/`. A failure is
+    returned, not raised; the partly executed notebook is kept. cell_limit: minutes for each
+    cell; one that takes longer is a failure. Ctrl-C is raised, and leaves no half notebook.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     path = output_dir / notebook.name
@@ -118,8 +133,13 @@ def execute(
     if "output_dir" in parameter_defaults(notebook):
         parameters.setdefault("output_dir", str(output_dir / notebook.stem))
     started, failure = time.perf_counter(), ""
+    os.environ["MNISTKIT_FIGURES"] = str(output_dir / "figures")
     try:
-        with tempfile.TemporaryDirectory(prefix="mnistkit-") as sockets, PeakMemory() as peak:
+        with (
+            _in_silence_after_ctrl_c(),
+            tempfile.TemporaryDirectory(prefix="mnistkit-") as sockets,
+            PeakMemory() as peak,
+        ):
             papermill.execute_notebook(
                 notebook,
                 path,
@@ -136,10 +156,40 @@ def execute(
         failure = f"a cell took more than {cell_limit:g} minutes; --cell-limit allows more"
     except DeadKernelError:
         failure = "its kernel died, perhaps for want of memory"
+    except KeyboardInterrupt:
+        path.unlink(missing_ok=True)
+        raise
     except Exception as error:  # a kernel can die in as many ways as there are
         failure = f"{type(error).__name__}: {error}"
     seconds, records = time.perf_counter() - started, [] if failure else read_records(path)
     return Execution(notebook.stem, path, seconds, failure, records, peak.bytes)
+
+
+@contextmanager
+def _in_silence_after_ctrl_c() -> Iterator[None]:
+    """Ctrl-C ends the block, and all processes that it started, without a word of theirs."""
+    older = set(psutil.Process().children(recursive=True))
+
+    def stop(*_: object) -> None:
+        logging.disable(logging.CRITICAL)  # what asyncio has to say of a kernel that is gone
+        for process in set(psutil.Process().children(recursive=True)) - older:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()  # asked to end, a kernel would complain of what it had to leave
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    mine = before is signal.default_int_handler  # no other, and none outside the main thread
+    if mine:
+        signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        gc.collect()  # of tasks that nobody asked, each of which would complain
+        raise
+    finally:
+        logging.disable(logging.NOTSET)
+        if mine:
+            signal.signal(signal.SIGINT, before)
 
 
 def local_transport(folder: str) -> Config:
@@ -202,7 +252,25 @@ def _typed(name: str, value: object, declared: Mapping, notebook: Path) -> objec
             f"like {default!r}",
             where=notebook.name,
         )
+    _check_range(name, read, notebook)
     return read
+
+
+def _check_range(name: str, value: object, notebook: Path) -> None:
+    """Refuse a value that the notebook could only fail with."""
+    least = LEAST.get(name)
+    if least is not None and value is not None and value < least:
+        raise NotebookError(
+            f"parameter {name!r} is {value}, expected {least} or more", where=notebook.name
+        )
+    if name == "learning_rate" and not 0 < value < math.inf:
+        raise NotebookError(
+            f"parameter {name!r} is {value}, expected a number above 0", where=notebook.name
+        )
+    if name == "source":
+        from mnistkit.data import OTHERS, SOURCES  # imports torch
+
+        check_choice(name, value, ("auto", *SOURCES, *OTHERS))
 
 
 def _literal(text: str) -> object:

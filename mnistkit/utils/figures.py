@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
@@ -55,7 +56,8 @@ def show_figure(ax: Axes | Figure, save_as: str | None = None) -> None:
     It has twice the pixels that it takes on the page, 700 of them in width at most. Its paper
     stays white: black print on nothing could not be read on a dark page.
 
-    save_as: a file name; the figure is also saved under that name in `figures/`.
+    save_as: a file name; the figure is also saved under that name, in the project's `figures/`
+        or, where `mnistkit run` executes the notebook, in `figures/` beside what it writes.
     """
     with needs_package("showing a figure in a notebook", "lab"):
         from IPython.display import Image, Markdown, display
@@ -68,7 +70,8 @@ def show_figure(ax: Axes | Figure, save_as: str | None = None) -> None:
     plt.close(figure)
     png = _with_palette(buffer.getvalue())
     if save_as:
-        with write_atomically(project_root() / "figures" / save_as) as temporary:
+        folder = Path(os.environ.get("MNISTKIT_FIGURES") or project_root() / "figures")
+        with write_atomically(folder / save_as) as temporary:
             temporary.write_bytes(png)
     display(Image(png, format="png", alt=words, width=_width_on_page(png)))
     display(Markdown(f"*Figure: {words}*"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from mnistkit.errors import NotebookError
+from mnistkit.errors import MnistkitError, NotebookError
 from mnistkit.notebooks import execute as notebooks
 from mnistkit.notebooks.execute import check_parameters, find_notebooks
 
@@ -34,7 +36,8 @@ def test_unknown_notebook_gets_the_nearest_name(series):
         ("save_figures", "true", True),
         ("save_figures", "False", False),
         ("source", "mnist", "mnist"),
-        ("source", "1", "1"),
+        ("source", "sample", "sample"),
+        ("output_dir", "1", "1"),
         ("limit", "2000", 2000),
         ("limit", "None", None),
         ("size", "None", None),
@@ -74,3 +77,37 @@ def test_a_parameter_goes_to_the_notebooks_that_have_it(series):
 def test_the_series_is_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert notebooks.find_notebooks(["01"])[0].name == "01_data.ipynb"
+
+
+# --- ranges and figures ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("seeds", "0", "is 0, expected 1 or more"),
+        ("seeds", "-3", "is -3, expected 1 or more"),
+        ("limit", "9", "is 9, expected 10 or more"),
+        ("batch_size", "0", "is 0, expected 1 or more"),
+        ("learning_rate", "0", "is 0.0, expected a number above 0"),
+        ("learning_rate", "-0.1", "expected a number above 0"),
+        ("learning_rate", "1e999", "expected a number above 0"),
+        ("source", "mnst", "unknown source 'mnst'; did you mean 'mnist'"),
+    ],
+)
+def test_what_a_notebook_could_only_fail_with_is_refused_before_it_runs(name, value, told):
+    (path,) = notebooks.find_notebooks(["02"])
+    with pytest.raises(MnistkitError, match=re.escape(told)):
+        check_parameters([path], {name: value})
+
+
+def test_every_number_among_the_parameters_has_a_least_value():
+    numbers = {
+        name
+        for path in notebooks.find_notebooks()
+        for name, value in notebooks.parameter_defaults(path).items()
+        if value is None or type(value) is int
+    }
+    assert numbers == set(notebooks.LEAST)
+    assert all(notebooks.FIRST_LOOK[n] >= notebooks.LEAST[n]
+               for n in notebooks.FIRST_LOOK)  # fmt: skip

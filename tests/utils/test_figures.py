@@ -52,3 +52,9 @@ def test_a_figure_stays_on_white_paper_wherever_it_is_shown(monkeypatch, look):
     data, _ = shown[0]._repr_mimebundle_()
     picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGBA")
     assert picture.getpixel((0, 0)) == (255, 255, 255, 255)
+
+
+def test_a_figure_goes_where_the_run_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNISTKIT_FIGURES", str(tmp_path / "out" / "figures"))
+    figures.show_figure(figures.describe(figures.new_axes(None), "A line."), "01_line.png")
+    assert [path.name for path in (tmp_path / "out" / "figures").iterdir()] == ["01_line.png"]

@@ -1,62 +1,99 @@
-"""The bar is seen on standard output where it is wanted, and leaves nothing behind."""
+"""The bar is seen where somebody watches, and leaves nothing behind."""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import io
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from mnistkit.utils import progress
 from mnistkit.utils.progress import progress_bar
 
-RUN = """
-from mnistkit.utils.progress import progress_bar
 
-options = {options}
-with progress_bar(4, "training", "run", **options) as bar:
-    for _ in range(options.get("done", 0), 4):
-        bar.update()
-        bar.refresh()
-"""
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def outputs(environment: dict[str, str] | None = None, **options: object) -> tuple[str, str]:
-    """What a process with a bar of four steps writes: to standard output, and to the other."""
-    usual = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
-    code, environment = RUN.format(options=options), usual | (environment or {})
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, check=True
-    )
-    return result.stdout.decode(), result.stderr.decode()
+@pytest.fixture
+def streams(monkeypatch):
+    """Standard output and standard error, each a terminal."""
+    monkeypatch.delenv("TQDM_DISABLE")
+    out, err = Terminal(), Terminal()
+    seen = SimpleNamespace(stdout=out, stderr=err, modules={})
+    monkeypatch.setattr(progress, "sys", seen)  # pytest puts streams of its own into the real one
+    return out, err
 
 
-def test_a_bar_is_written_to_standard_output_and_wiped_away():
-    said, other = outputs()
-    assert other == ""
-    assert "training:  50%" in said
-    assert "2/4" in said
-    assert "\n" not in said
-    *_, last, end = said.split("\r")
+def draw(**options: object) -> None:
+    """A bar of four steps."""
+    with progress_bar(4, "training", "run", **options) as bar:
+        for _ in range(options.get("done", 0), 4):
+            bar.update()
+            bar.refresh()
+
+
+def said(stream: Terminal) -> str:
+    return stream.getvalue()
+
+
+def test_in_a_terminal_it_is_on_standard_error_and_wiped_away(streams):
+    draw()
+    out, err = map(said, streams)
+    assert out == ""
+    assert "training:  50%" in err
+    assert "2/4" in err
+    assert "\n" not in err
+    *_, last, end = err.split("\r")
     assert (last.strip(), end) == ("", ""), "blanks are left over what stood there"
 
 
-def test_what_was_there_before_counts_as_done():
-    said, _ = outputs(done=3)
-    assert "3/4" in said
-    assert "0/4" not in said
+def test_what_goes_into_a_file_has_none(streams, monkeypatch):
+    monkeypatch.setattr(progress.sys, "stderr", file := io.StringIO())
+    draw()
+    assert file.getvalue() == said(streams[0]) == ""
 
 
-def test_a_bar_that_is_not_to_be_shown_writes_nothing():
-    assert outputs(shown=False) == ("", "")
+def test_in_a_page_it_is_on_standard_output(streams, monkeypatch):
+    monkeypatch.setattr(progress, "in_a_page", lambda: True)
+    draw()
+    out, err = map(said, streams)
+    assert "2/4" in out
+    assert err == ""
 
 
-def test_the_environment_hides_a_bar_that_is_to_be_shown():
-    assert outputs({"TQDM_DISABLE": "1"}, shown=True) == ("", "")
+@pytest.mark.parametrize(
+    ("request_of_cell", "page"),
+    [({"metadata": {"cellId": "a1"}}, True), ({"metadata": {}}, False), ({}, False)],
+)
+def test_a_page_sends_the_id_of_the_cell_and_papermill_does_not(request_of_cell, page, monkeypatch):
+    shell = SimpleNamespace(get_parent=lambda: request_of_cell)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert progress.in_a_page() is page
+
+
+def test_without_ipython_there_is_no_page(monkeypatch):
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    assert progress.in_a_page() is False
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    assert progress.in_a_page() is False
+
+
+def test_what_was_there_before_counts_as_done(streams):
+    draw(done=3)
+    assert "3/4" in said(streams[1])
+    assert "0/4" not in said(streams[1])
+
+
+def test_a_bar_that_is_not_to_be_shown_writes_nothing(streams):
+    draw(shown=False)
+    assert [*map(said, streams)] == ["", ""]
 
 
 @pytest.mark.parametrize(("value", "hidden"), [("1", True), ("0", False), ("", False)])
-def test_the_environment_may_say_so_after_tqdm_was_imported(value, hidden, monkeypatch):
+def test_the_environment_may_say_so_after_tqdm_was_imported(value, hidden, streams, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", value)
     with progress_bar(1, "training", "run") as bar:
         assert bar.disable is hidden
