@@ -449,7 +449,7 @@ def test_ctrl_c_ends_a_run_in_one_line_and_leaves_no_half_notebook(series):
     assert lines == [
         f"stopped in 03_endless, which is not kept; finished: out{os.sep}01_data.ipynb"
     ]
-    assert "25.00 %" in said or "01_data" in said
+    assert "10.00 %" in said, "what was recorded before is printed"
     assert sorted(path.name for path in (series / "out").glob("*.ipynb")) == ["01_data.ipynb"]
 
 
@@ -460,4 +460,4 @@ def test_ctrl_c_ends_any_other_command_in_one_line(monkeypatch):
     monkeypatch.setattr("mnistkit.notebooks.book.write_book", stopped)
     result = run_cli("book")
     assert result.exit_code == 130
-    assert result.output == "\nstopped; `mnistkit book` did not finish\n"
+    assert result.output.endswith("\nstopped; `mnistkit book` did not finish\n")

@@ -160,6 +160,18 @@ def test_evaluate_restores_the_mode_and_changes_nothing(easy_digits):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+def test_the_seed_decides_dropout_and_the_callers_state_does_not(easy_digits):
+    def weights(seed: int, state: int) -> torch.Tensor:
+        model = build_model("A baseline", seed=0, dropout=0.5)
+        torch.manual_seed(state)
+        fit(model, easy_digits.train.loader(50), epochs=1, seed=seed, progress=False)
+        return torch.cat([value.flatten() for value in model.parameters()])
+
+    first = weights(seed=1, state=0)
+    assert torch.equal(weights(seed=1, state=5), first)
+    assert not torch.equal(weights(seed=2, state=0), first)
+
+
 def test_dropout_is_off_when_measured(easy_digits):
     model = MLP((50,), dropout=0.9)
     results = {evaluate(model, easy_digits.test.loader(64)).loss for _ in range(3)}

@@ -133,10 +133,10 @@ def execute(
     if "output_dir" in parameter_defaults(notebook):
         parameters.setdefault("output_dir", str(output_dir / notebook.stem))
     started, failure = time.perf_counter(), ""
-    os.environ["MNISTKIT_FIGURES"] = str(output_dir / "figures")
     try:
         with (
             _in_silence_after_ctrl_c(),
+            _figures_go_to(output_dir / "figures"),
             tempfile.TemporaryDirectory(prefix="mnistkit-") as sockets,
             PeakMemory() as peak,
         ):
@@ -163,6 +163,19 @@ def execute(
         failure = f"{type(error).__name__}: {error}"
     seconds, records = time.perf_counter() - started, [] if failure else read_records(path)
     return Execution(notebook.stem, path, seconds, failure, records, peak.bytes)
+
+
+@contextmanager
+def _figures_go_to(folder: Path) -> Iterator[None]:
+    """Let the kernels that are started here save figures there; see `show_figure`."""
+    before = os.environ.get("MNISTKIT_FIGURES")
+    os.environ["MNISTKIT_FIGURES"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["MNISTKIT_FIGURES"]
+        if before is not None:
+            os.environ["MNISTKIT_FIGURES"] = before
 
 
 @contextmanager

@@ -34,13 +34,18 @@ def test_it_runs_headlessly_from_its_own_folder_with_other_parameters(tmp_path, 
     monkeypatch.chdir(ROOT / "notebooks")
     monkeypatch.setenv("MNISTKIT_SOURCE", "sample")
     (notebook,) = find_notebooks(["01"])
-    known = short_parameters(notebook, tmp_path) | {"source": "sample"}
+    known = short_parameters(notebook, tmp_path) | {"source": "sample", "save_figures": True}
+    committed = {p: p.read_bytes() for p in (ROOT / "figures").iterdir()}
     parameters = check_parameters([notebook], known)[notebook]
     result = execute(notebook, parameters, tmp_path, progress=False)
     assert result.failure == ""
     assert {record.source for record in result.records} == {"sample"}
     assert result.records == read_records(tmp_path / notebook.name)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["01_data.ipynb"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["01_data.ipynb", "figures"]
+    drawn = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert drawn == {path.name for path in committed if path.name.startswith("01_")}
+    assert {p: p.read_bytes() for p in (ROOT / "figures").iterdir()} == committed
+    assert "MNISTKIT_FIGURES" not in os.environ
 
 
 @pytest.fixture(scope="module")
