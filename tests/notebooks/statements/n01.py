@@ -499,8 +499,8 @@ STATEMENTS = [
     ),
     Statement(
         "(`digits.train.inputs()` gives all images in that form at once: floats from 0 to 1, with "
-        "the axes of batch and channel. A network insists on both axes, so a single digit for it "
-        "is `inputs()[:1]`, not `inputs()[0]`.",
+        "the axes of batch and channel. Layers count on both axes, so a single digit for a "
+        "network is `inputs()[:1]`, not `inputs()[0]`.",
         lambda out: (
             sample().train.inputs()[:1].shape == (1, 1, 28, 28)
             and sample().train.inputs().dtype == torch.float32

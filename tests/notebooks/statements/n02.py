@@ -352,7 +352,8 @@ STATEMENTS = [
         lambda out: out.table(LAYERS)["parameters"].iloc[1] == 784 * 10 + 10 == 7850,
     ),
     Statement(
-        "Two linear layers in a row do no more than one could, so V0 is a linear model.",
+        "A weighted sum of weighted sums is again a weighted sum of what went in. So two linear "
+        "layers in a row do no more than one could, and V0 is a linear model.",
         source="tests/test_models.py::test_v0_is_linear",
     ),
     Statement("(README C has two, so we keep two.)", source="README C."),
@@ -664,8 +665,8 @@ STATEMENTS = [
     Statement(
         "A rate belongs to its optimiser. 0.1 suits SGD here; for another optimiser, or another "
         "network, it may be a hundred times too large. A loss that stays at 2.30 from the first "
-        "batch on has learned nothing: try a larger rate first. One that jumps about or becomes "
-        "`nan`: a smaller one.",
+        "batch on has learned nothing: try a larger rate first. One that jumps about, jumps "
+        "and then stays at 2.30, or becomes `nan`: a smaller one.",
         lambda out: (
             loop_losses(out)[1] < 0.5
             and Recipe("A baseline").optimizer == "adam"

@@ -489,10 +489,17 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Only pooling changes height and width, and only a convolution the number of channels. "
-        "What reaches the linear layer is ten maps of 7 x 7.",
+        "Here only pooling changes height and width, and only a convolution the number of "
+        "channels. (A border of 1 goes with a kernel of 3 x 3, one of 2 with 5 x 5. Without it a "
+        "convolution makes the picture smaller.) What reaches the linear layer is ten maps of "
+        "7 x 7.",
         lambda out: (
-            shape_changes(out, V2_LAYERS, slice(1, None)) == {"MaxPool2d"}
+            all(
+                nn.Conv2d(1, 1, size, padding=border)(torch.zeros(1, 28, 28)).shape[1:]
+                == (28 + change, 28 + change)
+                for size, border, change in ((3, 1, 0), (5, 2, 0), (3, 0, -2), (5, 0, -4))
+            )
+            and shape_changes(out, V2_LAYERS, slice(1, None)) == {"MaxPool2d"}
             and shape_changes(out, V2_LAYERS, slice(1)) == {"Conv2d"}
             and layers(out, V2_LAYERS, "MaxPool2d")[-1] == (10, 7, 7)
         ),
@@ -528,10 +535,39 @@ STATEMENTS = [
     Statement(
         "Should the linear layer be told a wrong number, PyTorch says, for example, `mat1 and mat2 "
         "shapes cannot be multiplied (64x90 and 160x10)`: 64 images arrive with 90 numbers each, "
-        "so 90 is what to write.",
-        lambda _: complaint(nn.Linear(160, 10), torch.zeros(64, 90)).endswith(
-            "mat1 and mat2 shapes cannot be multiplied (64x90 and 160x10)"
+        "so 90 is what to write. (If the first number is not the size of your batch, `nn.Flatten` "
+        "is missing, or the axis of the batch.)",
+        lambda _: (
+            complaint(nn.Linear(160, 10), torch.zeros(64, 90)).endswith(
+                "mat1 and mat2 shapes cannot be multiplied (64x90 and 160x10)"
+            )
+            and "(9216x3 and" in complaint(nn.Linear(432, 10), torch.zeros(64, 48, 3, 3))
+            and "(12x784 and"
+            in complaint(
+                nn.Sequential(nn.Conv2d(1, 12, 3, padding=1), nn.Flatten(), nn.Linear(9408, 10)),
+                torch.zeros(1, 28, 28),
+            )
         ),
+    ),
+    Statement(
+        "And a convolution that does not take as many channels as the layer before it gives is "
+        "told, for example, `expected input[64, 12, 28, 28] to have 24 channels, but got 12 "
+        "channels instead`.",
+        lambda _: complaint(nn.Conv2d(24, 48, 3), torch.zeros(64, 12, 28, 28)).endswith(
+            "expected input[64, 12, 28, 28] to have 24 channels, but got 12 channels instead"
+        ),
+    ),
+    Statement(
+        "The loop of [`02_linear_vs_relu`](02_linear_vs_relu.ipynb) trains this network as it "
+        "stands, and `fit` is that loop. (If you write a CNN of your own, begin with Adam at its "
+        "usual rate: `torch.optim.Adam(model.parameters(), lr=0.001)`.)",
+        source="02_linear_vs_relu, whose check compares them; Kingma and Ba, 2015, for the rate.",
+    ),
+    Statement(
+        "And where the device line below says *convolutions in bfloat16*, `fit` computes them with "
+        "numbers of 16 bits, which such a processor multiplies faster; a loop of your own computes "
+        "in float32.",
+        source="utils/devices.py, tested in tests/utils/test_devices.py.",
     ),
     Statement(
         "And here is V2 as a picture: maps as squares, as large as they are, parameters in blue.",
@@ -545,14 +581,14 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Channels that double where the picture halves are a common choice, since what is lost in "
-        "places can be kept in kinds of features; V2 keeps ten throughout.",
+        "Channels that double where the picture halves are a common choice, since fewer positions "
+        "leave room for more kinds of features; V2 keeps ten throughout.",
         lambda out: {shape[0] for shape in layers(out, V2_LAYERS, "Conv2d")} == {10},
     ),
     Statement(
-        "(Here the ReLU comes after the pooling. The result is the same as before it: whether one "
-        "takes the largest first and cuts at 0 then, or the other way round. The second "
-        "convolution has no activation of its own.)",
+        "(Here the ReLU comes after the pooling. That gives the same: the largest of four numbers, "
+        "cut off at 0, is the largest of the four cut off at 0. The second convolution has no "
+        "activation of its own.)",
         lambda out: (
             [*out.table(CNN_LAYERS)["layer"]][1:3] == ["MaxPool2d", "ReLU"]
             and [*out.table(CNN_LAYERS)["layer"]].count("ReLU") == 1
