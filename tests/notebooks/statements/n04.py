@@ -559,14 +559,17 @@ STATEMENTS = [
     ),
     Statement(
         "The loop of [`02_linear_vs_relu`](02_linear_vs_relu.ipynb) trains this network as it "
-        "stands, and `fit` is that loop. (If you write a CNN of your own, begin with Adam at its "
-        "usual rate: `torch.optim.Adam(model.parameters(), lr=0.001)`.)",
-        source="02_linear_vs_relu, whose check compares them; Kingma and Ba, 2015, for the rate.",
+        "stands, and `fit` is that loop.",
+        source="02_linear_vs_relu, in which a cell compares the two.",
     ),
     Statement(
-        "And where the device line below says *convolutions in bfloat16*, `fit` computes them with "
-        "numbers of 16 bits, which such a processor multiplies faster; a loop of your own computes "
-        "in float32.",
+        "(If you write a CNN of your own, begin with Adam at its usual rate: "
+        "`torch.optim.Adam(model.parameters(), lr=0.001)`.)",
+        source="Kingma and Ba, 2015.",
+    ),
+    Statement(
+        "On some processors, as the device line above says, it computes convolutions in "
+        "*bfloat16*, numbers of 16 bits, which these multiply faster.",
         source="utils/devices.py, tested in tests/utils/test_devices.py.",
     ),
     Statement(
