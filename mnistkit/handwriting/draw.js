@@ -12,7 +12,7 @@ const SIDE = 28;
 
 const KEY_HELP =
   "Arrow keys move the pen, Home, End, Page Up and Page Down move it aslant, Space sets it down " +
-  "or lifts it, Delete clears.";
+  "or lifts it, Control+Z takes the last stroke back, Delete clears.";
 
 const KEYS = {
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
@@ -37,6 +37,7 @@ function makePage() {
   });
   const hint = make("p", { class: "hint", "aria-hidden": "true" }, KEY_HELP);
   const clear = make("button", { type: "button", class: "clear" }, "Clear");
+  const undo = make("button", { type: "button", class: "undo" }, "Undo");
   const words = make("p", { class: "words", "aria-hidden": "true" });
   const spoken = make("p", { class: "spoken", role: "status", "aria-live": "polite" });
   const picture = make("canvas", { width: SIDE, height: SIDE, class: "picture", role: "img" });
@@ -50,11 +51,11 @@ function makePage() {
     "div",
     { class: "mnistkit-draw" },
     make("div", { class: "drawn" },
-      paper, hint, make("div", { class: "below" }, clear, words), spoken),
+      paper, hint, make("div", { class: "below" }, undo, clear, words), spoken),
     make("div", { class: "read" },
       make("figure", {}, picture, make("figcaption", {}, "what the network sees")), bars),
   );
-  return { root, paper, clear, words, spoken, picture, bars };
+  return { root, paper, undo, clear, words, spoken, picture, bars };
 }
 
 function showStrokes(paper, strokes, pen) {
@@ -164,9 +165,14 @@ function listenToKeys(paper, { begin, extend, end, clear }) {
 
 // Keys pressed in here are not for the notebook, where D D deletes a cell and 0 0 restarts the
 // kernel. Shift+Enter and the like are.
-function keepKeys(root) {
+function keepKeys(root, undo) {
   root.addEventListener("keydown", (event) => {
     const command = event.ctrlKey || event.metaKey || event.altKey;
+    if ((event.ctrlKey || event.metaKey) && event.key === "z") {
+      event.preventDefault(); // of the last edit of a cell
+      event.stopPropagation();
+      undo();
+    }
     if (!command && !(event.shiftKey && event.key === "Enter")) event.stopPropagation();
   });
 }
@@ -222,6 +228,11 @@ function render({ model, el }) {
       drawing = false;
       speak();
     },
+    undo() {
+      if (drawing || !strokes.length) return;
+      strokes.pop();
+      changed();
+    },
     clear() {
       strokes = drawing ? [[strokes.at(-1).at(-1)]] : [];
       changed();
@@ -263,7 +274,8 @@ function render({ model, el }) {
 
   listenToPointers(page.paper, pen);
   listenToKeys(page.paper, pen);
-  keepKeys(page.root);
+  keepKeys(page.root, pen.undo);
+  page.undo.addEventListener("click", pen.undo);
   page.clear.addEventListener("click", pen.clear);
   model.on("change:drawing", redraw);
   model.on("change:answer", hear);

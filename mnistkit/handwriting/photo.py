@@ -27,6 +27,8 @@ _FAINTEST = 0.08  # of the range from black to white: less contrast than that is
 _THIN, _NORMAL = 0.07, 0.10  # stroke width by the longer side of the digit; MNIST's is about 0.14
 _WIDEST = 1.8  # width by height; 47 of MNIST's 60,000 training digits are wider
 _MOST_HOLES = 4  # an 8 has two, and a hasty pen leaves one or two more
+_SWAMPED = 0.2  # noise of paper; grainy photos have less than half of it, and only ink has more
+_TOO_MUCH = "there is more ink than paper: show the digit with some space around"
 _EIGHT = np.ones((3, 3), dtype=bool)  # neighbours that touch at a corner belong together
 
 
@@ -42,6 +44,10 @@ def find_digit(source: str | os.PathLike | Image.Image | np.ndarray | Tensor) ->
     """
     pixels = _read_pixels(source)
     ink, noise = _ink(pixels)
+    if noise > _SWAMPED:  # ink was taken for paper: a bold digit that fills the picture
+        ink, noise = _ink(pixels, _larger_half(pixels))
+    if noise > _SWAMPED:
+        raise PictureError(_TOO_MUCH)
     mask = _strokes(ink, noise)
     return torch.from_numpy(_as_in_mnist(ink, mask, noise))
 
@@ -123,30 +129,39 @@ def _on_paper(image: Image.Image) -> Image.Image:
 # --- ink and paper --------------------------------------------------------------------
 
 
-def _ink(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+def _ink(pixels: np.ndarray, paper: np.ndarray | None = None) -> tuple[np.ndarray, float]:
     """How far each pixel is from the paper around it, in [0, 1], and the paper's noise.
 
     The paper's colour may change slowly over the picture: it is a quadratic surface, fitted
-    to those two thirds of all pixels that it fits best, again and again.
+    to those two thirds of all pixels that it fits best, again and again; or, begun with pixels
+    that are known to be paper, to half of them.
     """
     height, width = pixels.shape[:2]
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(6, -1)
     colours = np.ascontiguousarray(pixels.reshape(-1, 3).T)
-    kept = np.ones(height * width, dtype=bool)
+    kept = np.ones(height * width, dtype=bool) if paper is None else paper.ravel()
+    share = 0.66 if paper is None else 0.5
     for _ in range(10):
         fitted = terms * kept
         # Six equations in place of thousands; they may depend on each other, as in one row.
         surface, *_ = np.linalg.lstsq(fitted @ terms.T, fitted @ colours.T, rcond=None)
         paper = surface.T @ terms
         distance = np.abs(colours - paper).max(axis=0)
-        kept = distance <= np.quantile(distance, 0.66)
+        kept = distance <= np.quantile(distance, share)
     # In shade ink and paper lie closer together: what counts is the share of what is possible.
     paper = paper.clip(0, 1)
     darker = (paper - colours)[:, ~kept].sum() > 0
     distance /= np.maximum(paper if darker else 1 - paper, 0.05).max(axis=0)
     noise = 1.4826 * np.median(distance[kept])
     return distance.clip(0, 1).reshape(height, width), float(noise)
+
+
+def _larger_half(pixels: np.ndarray) -> np.ndarray:
+    """The pixels on the side, light or dark, that most are on."""
+    grey = pixels.mean(axis=2)
+    light = grey > _otsu(grey)
+    return light if light.mean() >= 0.5 else ~light
 
 
 def _otsu(values: np.ndarray) -> float:
@@ -169,7 +184,7 @@ def _strokes(ink: np.ndarray, noise: float) -> np.ndarray:
     if contrast < max(_FAINTEST, 3 * noise):
         raise PictureError("nothing is drawn on it: the picture is as good as blank")
     if mask.mean() > 0.5:
-        raise PictureError("there is more ink than paper: show the digit with some space around")
+        raise PictureError(_TOO_MUCH)
     shapes = _shapes(mask)
     if len(shapes) > 1:
         raise PictureError(f"there are {len(shapes)} separate shapes, and a digit is one")

@@ -381,7 +381,7 @@ def test_a_resting_palm_draws_nothing(page, canvas):
 
 def test_keys_draw_and_are_kept_from_the_notebook(page, canvas):
     cells = page.locator(".jp-Notebook .jp-Cell").count()
-    canvas.locator(".clear").focus()
+    canvas.locator(".undo").focus()
     page.keyboard.press("Shift+Tab")
     expect(canvas.locator(".paper")).to_be_focused()
     expect(canvas.locator(".mark")).to_be_visible()
@@ -407,6 +407,20 @@ def test_clear_empties_everything(page, canvas):
     assert shares(canvas) == [""] * 10
     assert canvas.locator(".bar").evaluate_all("(b) => b.map((x) => x.style.width)") == ["0%"] * 10
     expect(canvas.locator(".best")).to_have_count(0)
+
+
+def test_the_last_stroke_is_taken_back_by_button_and_by_key(page, canvas):
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    draw_with_mouse(page, path_of(canvas, 4))
+    expect_words(canvas, re.compile("reads"))
+    assert stroke_count(canvas) == 2
+    canvas.locator(".undo").click()
+    expect(canvas.locator(".paper path")).to_have_count(1)
+    page.keyboard.press("Control+z")
+    expect_words(canvas, "Nothing is drawn yet: write a digit from 0 to 9.")
+    page.keyboard.press("Control+z")  # nothing is left to take back
+    assert stroke_count(canvas) == 0
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
 
 
 def test_two_digits_get_a_word_and_no_bars(page, canvas):

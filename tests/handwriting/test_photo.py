@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -277,3 +279,37 @@ TWENTY = [
     )
     for digit in digits
 ]
+
+
+# --- dense ink ------------------------------------------------------------------------------
+
+
+def bold_eight(size: int, ink: int = 0, paper: int = 255) -> Image.Image:
+    """An 8 so large that it leaves less and less paper in 400 x 500 pixels."""
+    font = ImageFont.truetype(
+        Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf", size
+    )
+    picture = Image.new("L", (400, 500), paper)
+    ImageDraw.Draw(picture).text((200, 250), "8", fill=ink, font=font, anchor="mm")
+    return picture
+
+
+@pytest.mark.parametrize("size", [300, 380, 460, 500, 530, 560])
+@pytest.mark.parametrize("ink_and_paper", [(0, 255), (230, 30)])
+def test_ink_that_covers_up_to_nearly_half_of_it_is_read(size, ink_and_paper):
+    assert predict_image(load_reader(), bold_eight(size, *ink_and_paper)).label == 8
+
+
+def refusal(picture: Image.Image) -> str:
+    """What is said of a picture that is not read; nothing if it is."""
+    try:
+        found = predict_image(load_reader(), picture)
+    except PictureError as error:
+        return str(error)
+    return "" if found.known else str(found)
+
+
+@pytest.mark.parametrize("size", [600, 640, 700, 800])
+def test_more_ink_than_paper_is_no_digit_and_not_called_blank(size):
+    assert refusal(bold_eight(size))
+    assert "blank" not in refusal(bold_eight(size))
