@@ -309,6 +309,8 @@ def test_a_digit_drawn_with_the_mouse_is_read(page, canvas, digit):
     )
     assert 40 < ink_seen(canvas) < 400
     assert stroke_count(canvas) == len(STROKES[digit])
+    rows = canvas.locator(".bars li")
+    assert rows.evaluate_all("(rows) => new Set(rows.map((row) => row.offsetHeight)).size") == 1
 
 
 def test_the_next_cell_has_the_answer(page, canvas):

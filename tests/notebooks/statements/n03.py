@@ -1397,8 +1397,8 @@ STATEMENTS = [
         lambda out: (changes(out)["points"].abs() < 0.5).mean() > 0.5,
     ),
     Statement(
-        "Pairing the runs by seed can help to tell which of these are real: much with LeakyReLU, "
-        "not at all with dropout.",
+        "Pairing the runs by seed can help to tell which of these are real: in the ten stored runs "
+        "it does so much with LeakyReLU, and not at all with dropout.",
         lambda _: (
             alike("A leaky_relu") > 0.8
             and max(alike("A dropout 0.2"), alike("A dropout 0.5")) < 0.2

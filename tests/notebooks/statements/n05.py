@@ -501,9 +501,18 @@ STATEMENTS = [
     ),
     Statement(
         "The head ends near 97 %, nearer to the CNNs than to V0, though it makes about twice as "
-        "many errors as E's CNN without its second softmax in [`04_cnn`](04_cnn.ipynb).",
+        "many errors as E's CNN without its second softmax in [`04_cnn`](04_cnn.ipynb), which had "
+        "five times as many digits. (On all digits, in the stored runs, it makes about a third "
+        "more.)",
         lambda out: (
-            abs(out[HEAD_SCORE] - 0.97) < 0.005
+            60_000 / 12_000 == 5
+            and round(
+                (1 - stored_runs().accuracy("MobileNetV2 head").mean)
+                / (1 - stored_runs().accuracy("E CNN corrected").mean),
+                1,
+            )
+            == 1.3
+            and abs(out[HEAD_SCORE] - 0.97) < 0.005
             and 1.6
             < (1 - out[HEAD_SCORE]) / (1 - stored_runs().accuracy("E CNN corrected").mean)
             < 2.6
