@@ -133,6 +133,8 @@ class TestInABrowser:
         assert violations(page, *(["color-contrast"] if scheme == "dark" else [])) == []
         assert [url for url in self.asked if not url.startswith((book.as_uri(), "data:"))] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        cut = "(boxes) => boxes.filter((box) => box.scrollWidth > box.clientWidth).length"
+        assert page.locator(".highlight .wide").evaluate_all(cut) == 0, "code is cut"
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
         light = sum(map(int, re.findall(r"\d+", paper)[:3])) / 3
         assert light > 240 if scheme == "light" else light < 40
