@@ -20,6 +20,8 @@ with needs_package("the book", "lab"):
 _HERE = Path(__file__).parent
 _MINUTES = re.compile(r"About (\d+ minutes?) on two processor cores")
 _NUMBER = re.compile(r"[-+±]?[\d.,]+( %| s| points)?|NaN|")
+_SECTION = re.compile(r"<h2>(.*?)</h2>", re.S)
+_TAG = re.compile(r"<[^>]*>")
 _NOTHING: Mapping[str, str] = {}
 _LINK = re.compile(r"^(\d\d_\w+|GLOSSARY)\.(?:ipynb|md)(#.*)?$")
 
@@ -79,7 +81,23 @@ def _page(path: Path, after: Mapping[str, str]) -> Page:
     body = cells_to_html(notebook, known)
     for mark, html in marks.items():
         body = body.replace(f"<p>{mark}</p>", html)
-    return Page(path.stem, first.splitlines()[0].lstrip("# "), minutes[1] if minutes else "", body)
+    title, minutes = first.splitlines()[0].lstrip("# "), minutes[1] if minutes else ""
+    return Page(path.stem, title, minutes, _with_contents(body))
+
+
+def _with_contents(body: str) -> str:
+    """Put a list of a page's sections behind its title."""
+    lines = []
+
+    def mark(section: re.Match) -> str:
+        place = f"section-{len(lines) + 1}"
+        lines.append(f'<li><a href="#{place}">{_TAG.sub("", section[1])}</a></li>')
+        return f'<h2 id="{place}">{section[1]}</h2>'
+
+    body = _SECTION.sub(mark, body)
+    contents = f"<details><summary>On this page</summary><ol>{''.join(lines)}</ol></details>"
+    nav = f'<nav class="sections" aria-label="On this page">{contents}</nav>'
+    return body.replace("</h1>", f"</h1>\n{nav}", 1) if lines else body
 
 
 def _mark_places(notebook: nbformat.NotebookNode, after: Mapping[str, str]) -> dict[str, str]:

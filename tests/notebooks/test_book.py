@@ -98,6 +98,15 @@ def test_numbers_stand_to_the_right_and_words_to_the_left(soups):
     assert right == [{"['number']"}, {"None"}, {"['number']"}, {"['number']"}]
 
 
+@pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
+def test_a_page_lists_its_sections_and_leads_to_each(book, path):
+    page = BeautifulSoup((book / f"{path.stem}.html").read_text("utf-8"), "html.parser")
+    headings = {f"#{heading['id']}": heading.get_text() for heading in page.find_all("h2")}
+    links = page.select("nav.sections a")
+    assert {link["href"]: link.get_text() for link in links} == headings
+    assert len(links) == len(headings) > 4
+
+
 def test_a_notebook_that_was_not_executed_is_refused(tmp_path):
     cells = [new_markdown_cell("# 01 · New"), new_code_cell("1 + 1")]
     path = tmp_path / "01_new.ipynb"
