@@ -708,7 +708,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "E2's is the odd one. At 0.001 and below, no interval reaches 98.97 %.",
+        "E2's is the odd one. At 0.001 and below, no interval of this table reaches 98.97 %.",
         lambda out: (
             rates(out, "E2") == {"0.0003", "0.001", "0.003"}
             and all(high < 98.97 for r in ("0.0003", "0.001") for _, high in one_more(out, "E2", r))
