@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -191,7 +192,8 @@ def _in_silence_after_ctrl_c() -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
-    mine = before is signal.default_int_handler  # no other, and none outside the main thread
+    mine = before is signal.default_int_handler  # leave another, and another thread, alone
+    mine = mine and threading.current_thread() is threading.main_thread()
     if mine:
         signal.signal(signal.SIGINT, stop)
     try:

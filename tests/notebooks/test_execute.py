@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -77,6 +79,15 @@ def test_a_parameter_goes_to_the_notebooks_that_have_it(series):
 def test_the_series_is_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert notebooks.find_notebooks(["01"])[0].name == "01_data.ipynb"
+
+
+def test_a_thread_may_execute_a_notebook_and_ctrl_c_stays_as_it_was(series):
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as pool:
+        (path,) = find_notebooks(["01"])
+        found = pool.submit(notebooks.execute, path, {}, series / "out", progress=False).result()
+    assert found.failure == ""
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 # --- ranges and figures ---------------------------------------------------------------------
