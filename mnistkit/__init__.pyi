@@ -1,7 +1,7 @@
 # The public names, for editors, type checkers and mnistkit/__init__.py, which loads each
 # module when one of its names is first asked for.
 
-from . import exercises as exercises
+from . import errors as errors, exercises as exercises
 from .augmentation import (
     affine as affine,
     random_affine as random_affine,

@@ -16,6 +16,7 @@ from importlib import import_module
 
 from mnistkit.errors import UnknownNameError
 from mnistkit.exercises.exercise import EXERCISES, Exercise
+from mnistkit.utils.page import paragraph, say
 
 _ROOMS = ("n01_data", "n02_linear", "n03_tuning", "n04_convolutions", "n05_transfer",
           "n06_scoreboard", "n07_trust")  # fmt: skip
@@ -27,27 +28,36 @@ def check(number: str, answer: object, *given: object) -> None:
     answer: what the exercise asks for; `...` while it is open.
     given: what the exercise says has to come along, such as the runs that it is about.
     """
-    _say(number, lambda exercise: exercise.verdict(answer, *given))
+
+    def judged(exercise: Exercise) -> None:
+        verdict = exercise.verdict(answer, *given)
+        say(verdict, html=paragraph(verdict, strong=verdict.partition(":")[0]))
+
+    _with(number, judged)
 
 
 def hint(number: str) -> None:
     """Print what helps with an exercise, without its solution."""
-    _say(number, lambda exercise: exercise.hint)
+    _with(number, lambda exercise: say(exercise.hint, html=paragraph(exercise.hint)))
 
 
 def solution(number: str) -> None:
     """Print one way to solve an exercise: code for its cell, in place of the answer's lines."""
-    _say(number, lambda exercise: exercise.solution)
+    _with(number, _show_solution)
 
 
-def _say(number: str, words: Callable[[Exercise], str]) -> None:
-    """Print what an exercise says, or in one line that there is none of that number."""
+def _show_solution(exercise: Exercise) -> None:
+    say(exercise.solution, markdown=f"```python\n{exercise.solution}\n```")
+
+
+def _with(number: str, do: Callable[[Exercise], None]) -> None:
+    """Do something with an exercise, or say in one line that there is none of that number."""
     try:
         exercise = find(number)
     except UnknownNameError as error:
-        print(error)
+        say(str(error), html=paragraph(str(error)))
     else:
-        print(words(exercise))
+        do(exercise)
 
 
 def find(number: str) -> Exercise:

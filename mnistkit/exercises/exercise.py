@@ -70,7 +70,7 @@ class Exercise:
         if found.state == RIGHT:
             return f"{self.number} right: {found.words}"
         state = "is open" if found.state == OPEN else found.state
-        return f'{self.number} {state}: {found.words}; exercises.hint("{self.number}") helps.'
+        return f'{self.number} {state}: {found.words}; `exercises.hint("{self.number}")` helps.'
 
     def outcome(self, answer: object, *given: object) -> Outcome:
         """Judge the answer; never raise, whatever the answer is.
@@ -224,17 +224,17 @@ def same(first: Tensor, second: Tensor, within: float = 1e-4) -> bool:
 def told_apart(gap: object, said: object, least: int = 3) -> str:
     """Hold a word about a paired difference against its interval; return that in words.
 
-    gap: what `paired_difference` gives. said: "better", "worse" or "not told apart".
+    gap: what `mk.paired_difference` gives. said: "better", "worse" or "not told apart".
     """
     wrong_if(
         not isinstance(gap, Interval),
-        f"the gap is {what(gap)}; `paired_difference` gives one with its interval",
+        f"the gap is {what(gap)}; `mk.paired_difference` gives one with its interval",
     )
     wrong_if(gap.n < least, f"{gap.n} seeds show little: take {least} or more")
     wrong_if(
         abs(gap.mean) > 0.5,
         f"the gap is {gap.mean:+.2f}, more than half of all digits: hand it in as "
-        "`paired_difference` gives it, not times 100",
+        "`mk.paired_difference` gives it, not times 100",
     )
     word(said, ["better", "worse", "not told apart"])
     found = side_of(gap, "better", "worse")

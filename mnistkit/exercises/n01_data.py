@@ -25,7 +25,7 @@ from mnistkit.exercises.exercise import (
     "into indices. Show the first sixteen of them.",
     solution="""
 fours = (digits.train.labels == 4).nonzero().flatten()[:16]
-show_figure(plot_images(digits.train.images[fours], title="Fours"))
+mk.show_figure(mk.plot_images(digits.train.images[fours], title="Fours"))
 answer = digits.train.labels[fours]
 """,
 )
@@ -49,9 +49,9 @@ def one_class(answer: object) -> str:
     "1.2",
     wants="two numbers, (paper, ink)",
     hint="Before normalising, paper is 0 and ink is 1. Subtract the mean, then divide by the "
-    "standard deviation; or let `normalize(images, mean, std)` do it.",
+    "standard deviation; or let `mk.normalize(images, mean, std)` do it.",
     solution="""
-paper, ink = normalize(torch.tensor([0.0, 1.0]), 0.5, 0.5).tolist()
+paper, ink = mk.normalize(torch.tensor([0.0, 1.0]), 0.5, 0.5).tolist()
 answer = (paper, ink)
 """,
 )
@@ -172,7 +172,7 @@ def luck_of_the_best(answer: object) -> str:
     "five points by chance alone, on 5,000 by one and a half.",
     solution="""
 centres = {"mean": means, "median": torch.stack(
-    [to_float(digits.train.images[digits.train.labels == c]).median(dim=0).values[0]
+    [mk.to_float(digits.train.images[digits.train.labels == c]).median(dim=0).values[0]
      for c in range(10)]
 )}
 inputs, labels = digits.validation.inputs().flatten(1), digits.validation.labels

@@ -54,7 +54,7 @@ class MyV1(nn.Module):
         return self.layers(images)
 
 
-print(f"{count_parameters(MyV1()):,} parameters, as before")
+print(f"{mk.count_parameters(MyV1()):,} parameters, as before")
 """,
 )
 def own_v1(answer: object) -> str:
@@ -97,15 +97,15 @@ def _is_linear(model: nn.Module) -> bool:
 @exercise(
     "2.2",
     wants='{"accuracies": [...], "lottery": True or False}',
-    hint="Eight models in a list, with `torch.manual_seed(seed)` before each; `fit_stack` trains "
-    "the list as above (or `fit` one after the other), and `evaluate` measures each.",
+    hint="Eight models in a list, with `torch.manual_seed(seed)` before each; `mk.fit_stack` "
+    "trains the list as above (or `mk.fit` one after the other), and `mk.evaluate` measures each.",
     solution="""
 own_models = []
 for seed in range(8):
     torch.manual_seed(seed)
     own_models.append(MyV1())
-fit_stack(own_models, train_loader, epochs=epochs, optimizer="sgd", learning_rate=learning_rate)
-own_scores = [evaluate(model, test_loader).accuracy for model in own_models]
+mk.fit_stack(own_models, train_loader, epochs=epochs, optimizer="sgd", learning_rate=learning_rate)
+own_scores = [mk.evaluate(model, test_loader).accuracy for model in own_models]
 print(", ".join(f"{score:.1%}" for score in own_scores))
 answer = {"accuracies": own_scores, "lottery": max(own_scores) - min(own_scores) > 0.1}
 """,
@@ -149,9 +149,9 @@ class NarrowV1(nn.Module):
 for hidden_units in (1, 2, 3, 5, 10):
     torch.manual_seed(0)
     narrow = NarrowV1(hidden_units)
-    fit(narrow, train_loader, epochs=1, optimizer="sgd", learning_rate=learning_rate,
+    mk.fit(narrow, train_loader, epochs=1, optimizer="sgd", learning_rate=learning_rate,
         progress=False)
-    print(f"{hidden_units:2} units: {evaluate(narrow, validation_loader).accuracy:.1%}")
+    print(f"{hidden_units:2} units: {mk.evaluate(narrow, validation_loader).accuracy:.1%}")
 """,
 )
 def any_width(answer: object) -> str:
@@ -228,7 +228,7 @@ def chance_below(answer: object) -> str:
     '`models["V1 corrected"]` about it. Do the models differ, or only two runs?',
     solution="""
 def readers_of(name):
-    answers = [make_predictions(model, test_images).argmax(dim=1) for model in models[name]]
+    answers = [mk.make_predictions(model, test_images).argmax(dim=1) for model in models[name]]
     return (torch.stack(answers) == test_labels).float()
 
 

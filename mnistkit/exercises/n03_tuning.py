@@ -86,7 +86,7 @@ def another_activation(answer: object) -> str:
         )
     _check_dropouts(calls(shaken(model).train(), images, nn.Linear)[1:], 0.3)
     return (
-        "in training three units in ten are off, in eval mode none. `fit` it with `nll` beside "
+        "in training three units in ten are off, in eval mode none. `mk.fit` it with `nll` beside "
         "`d_deep`: does batch norm make the choice of activation matter less?"
     )
 
@@ -125,9 +125,6 @@ def _check_dropouts(layers: list[Call], share: float) -> None:
     "PyTorch does not look into a plain list. In `forward`, go through them: "
     "`x = x + block(x).relu()`. (`[block] * 20` is one block twenty times over.)",
     solution="""
-from mnistkit import fit
-
-
 class TwentyBlocks(nn.Module):
     def __init__(self, skip=True):
         super().__init__()
@@ -146,8 +143,9 @@ class TwentyBlocks(nn.Module):
 for skip in (False, True):
     torch.manual_seed(0)
     deeper = TwentyBlocks(skip)
-    fit(deeper, train_loader, epochs=1, progress=False)
-    print(f"x + f(x): {skip}; {evaluate(deeper, validation_loader).accuracy:.1%} after one epoch")
+    mk.fit(deeper, train_loader, epochs=1, progress=False)
+    reached = mk.evaluate(deeper, validation_loader).accuracy
+    print(f"x + f(x): {skip}; {reached:.1%} after one epoch")
 """,
 )
 def residual(answer: object) -> str:
@@ -242,16 +240,16 @@ def after_one_seed(answer: object, runs: pd.DataFrame) -> str:
 
 @exercise(
     "3.4",
-    wants='{"gap": what `paired_difference` gives, "batch 256": "better", "worse" or "not told '
+    wants='{"gap": what `mk.paired_difference` gives, "batch 256": "better", "worse" or "not told '
     'apart"}',
-    hint="Run `varied(batch_size=256, learning_rate=0.004)` with `run_grid` and the same seeds, "
-    "put it beside the baseline's runs with `pd.concat`, and ask `paired_difference` for it and "
+    hint="Run `varied(batch_size=256, learning_rate=0.004)` with `mk.run_grid` and the same seeds, "
+    "put it beside the baseline's runs with `pd.concat`, and ask `mk.paired_difference` for it and "
     '"cross-entropy".',
     solution="""
-large = run_grid(
+large = mk.run_grid(
     {"batch 256, rate 0.004": varied(batch_size=256, learning_rate=0.004)}, range(seeds), digits
 )
-gap = paired_difference(pd.concat([runs, large]), "batch 256, rate 0.004", "cross-entropy")
+gap = mk.paired_difference(pd.concat([runs, large]), "batch 256, rate 0.004", "cross-entropy")
 verdict = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not told apart"
 answer = {"gap": gap, "batch 256": verdict}
 """,
@@ -276,7 +274,7 @@ def seeds_needed(difference, deviation):
     return max(2, math.ceil((1.96 * deviation / difference) ** 2))
 
 
-wider = paired_difference(runs, "A wide (256, 64)", "cross-entropy")
+wider = mk.paired_difference(runs, "A wide (256, 64)", "cross-entropy")
 print(seeds_needed(0.1, 100 * wider.deviation), "seeds to see a tenth of a point")
 """,
 )
@@ -314,8 +312,8 @@ def seeds_needed(answer: object) -> str:
     "them into one `varied(...)`, and compare it, paired, with the best of them.",
     solution="""
 together = varied(options={"activation": "tanh", "dropout": 0.2})  # better on full MNIST
-sum_runs = run_grid({"together": together}, range(seeds), digits)
-gap = paired_difference(pd.concat([runs, sum_runs]), "together", "tanh")
+sum_runs = mk.run_grid({"together": together}, range(seeds), digits)
+gap = mk.paired_difference(pd.concat([runs, sum_runs]), "together", "tanh")
 verdict = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not told apart"
 answer = {"recipe": together, "gap": gap, "all together": verdict}
 """,

@@ -39,11 +39,8 @@ MOST_PARAMETERS = 200_000
     "most 200,000 parameters",
     hint="Begin with `ECNN`, without its softmax: a third `nn.Conv2d(64, 64, kernel_size=3, "
     "padding=1)` goes after the second pooling, with an activation before it. Which height and "
-    "width reach the linear layer? `layer_table(model)` says so.",
+    "width reach the linear layer? `mk.layer_table(model)` says so.",
     solution="""
-from mnistkit import evaluate, fit
-
-
 class ThreeConvolutions(nn.Module):
     def __init__(self):
         super().__init__()
@@ -58,12 +55,12 @@ class ThreeConvolutions(nn.Module):
         return self.classifier(self.features(images))
 
 
-print(layer_table(ThreeConvolutions()))
-for build in (ThreeConvolutions, lambda: CNN(softmax=False)):
+print(mk.layer_table(ThreeConvolutions()))
+for build in (ThreeConvolutions, lambda: mk.CNN(softmax=False)):
     torch.manual_seed(0)
     model = build()
-    fit(model, digits.train.loader(64, shuffle=True), epochs=1, progress=False)
-    print(type(model).__name__, f"{evaluate(model, digits.test.loader(1000)).accuracy:.2%}")
+    mk.fit(model, digits.train.loader(64, shuffle=True), epochs=1, progress=False)
+    print(type(model).__name__, f"{mk.evaluate(model, digits.test.loader(1000)).accuracy:.2%}")
 """,
 )
 def third_convolution(answer: object) -> str:
@@ -91,7 +88,7 @@ def third_convolution(answer: object) -> str:
             "it",
         )
     return (
-        f"{count} convolutions, {size:,} parameters. `fit` it for an epoch beside E's corrected "
+        f"{count} convolutions, {size:,} parameters. `mk.fit` it for an epoch beside E's corrected "
         "CNN: what is the third one worth?"
     )
 
@@ -128,7 +125,7 @@ small_resnet = nn.Sequential(
     shrink(16, 32), ResidualBlock(32),
     nn.Flatten(), nn.Linear(32 * 7 * 7, 10),
 )
-print(layer_table(small_resnet))
+print(mk.layer_table(small_resnet))
 """,
 )
 def residual_block(answer: object) -> str:
@@ -209,7 +206,7 @@ def shuffled(images):
     return images.flatten(1)[:, order].view_as(images)
 
 
-ax = plot_images(shuffled(digits.test.inputs()[:6])[:, 0], title="The same digits to an MLP")
+ax = mk.plot_images(shuffled(digits.test.inputs()[:6])[:, 0], title="The same digits to an MLP")
 """,
 )
 def shuffled_pixels(answer: object) -> str:
@@ -323,7 +320,7 @@ from torch.optim.lr_scheduler import StepLR
 constant, schedule = recipes["E CNN corrected"], partial(StepLR, step_size=1, gamma=0.3)
 falling = replace(constant, learning_rate=0.003, scheduler=schedule)
 pair = {"falling": falling, "constant": constant}
-spread = run_grid(pair, range(max(seeds, 3)), digits, test=True)
+spread = mk.run_grid(pair, range(max(seeds, 3)), digits, test=True)
 answer = {name: spread.loc[spread["name"] == name, "test_accuracy"].tolist() for name in pair}
 factor = pd.Series(answer["constant"]).std() / pd.Series(answer["falling"]).std()
 sure = {3: 6.2, 4: 3.9, 5: 3.1}.get(len(answer["falling"]), 2.7)  # square roots of F's 97.5 %

@@ -57,7 +57,7 @@ class MyHead(nn.Module):
 
 
 torch.manual_seed(0)
-long = fit(
+long = mk.fit(
     MyHead(), head_loader("train", shuffle=True), head_loader("validation"),
     epochs=20, device="cpu",
 )
@@ -125,7 +125,7 @@ def freeze_but_last(network):
 
 
 freeze_but_last(network)
-print(f"{count_parameters(network, trainable_only=True):,} parameters learn")
+print(f"{mk.count_parameters(network, trainable_only=True):,} parameters learn")
 """,
 )
 def last_block_learns(answer: object) -> str:
@@ -194,7 +194,7 @@ def _check_switches(model: nn.Module, of: str = "") -> None:
     "5.3",
     wants="a function that takes bytes, N x 28 x 28, and returns them as N x 3 x 224 x 224 in "
     "[0, 1], not normalised",
-    hint="`preprocess(images)` subtracts IMAGENET_MEAN and divides by IMAGENET_STD in each "
+    hint="`mk.preprocess(images)` subtracts IMAGENET_MEAN and divides by IMAGENET_STD in each "
     "channel; undo that, or enlarge with `torch.nn.functional.interpolate` and repeat the channel.",
     solution="""
 def enlarged_only(images):
@@ -203,8 +203,9 @@ def enlarged_only(images):
     return large.repeat(1, 3, 1, 1)
 
 
-ax = plot_images([enlarged_only(digits.test.images[:1])[0], preprocess(digits.test.images[:1])[0]
-                  .clamp(0, 1)], ["plain", "normalised, cut to [0, 1]"], title="Two ways in")
+one = digits.test.images[:1]
+ax = mk.plot_images([enlarged_only(one)[0], mk.preprocess(one)[0].clamp(0, 1)],
+                    ["plain", "normalised, cut to [0, 1]"], title="Two ways in")
 """,
 )
 def not_normalised(answer: object) -> str:
@@ -235,20 +236,18 @@ def not_normalised(answer: object) -> str:
     hint="`(first == labels) & (second != labels)` is true for these digits, and `.nonzero()"
     ".flatten()` gives their indices.",
     solution="""
-from mnistkit import train_recipe
-
-
 def only_first_right(first, second, labels):
     return ((first == labels) & (second != labels)).nonzero().flatten()
 
 
-small_cnn, _ = train_recipe(Recipe("E CNN corrected", epochs=1), digits)
-by_cnn = make_predictions(small_cnn, digits.test.inputs()).argmax(dim=1)
-by_head = make_predictions(head, features["test"]).argmax(dim=1)
+small_cnn, _ = mk.train_recipe(mk.Recipe("E CNN corrected", epochs=1), digits)
+by_cnn = mk.make_predictions(small_cnn, digits.test.inputs()).argmax(dim=1)
+by_head = mk.make_predictions(head, features["test"]).argmax(dim=1)
 places = only_first_right(by_cnn, by_head, digits.test.labels)[:12]
 if len(places):
     titles = [f"{digits.test.labels[i]}, head: {by_head[i]}" for i in places]
-    show_figure(plot_images(digits.test.images[places], titles, title="Only the CNN reads these"))
+    ax = mk.plot_images(digits.test.images[places], titles, title="Only the CNN reads these")
+    mk.show_figure(ax)
 """,
 )
 def who_errs(answer: object) -> str:
@@ -282,12 +281,12 @@ hundred = TensorDataset(features["train"][:100], parts["train"].labels[:100])
 by_head = []
 for seed in range(3):
     few_head = new_head(seed)
-    fit(few_head, make_loader(hundred, 20, shuffle=True), epochs=20, seed=seed, device="cpu")
-    by_head.append(evaluate(few_head, head_loader("test")).accuracy)
+    mk.fit(few_head, mk.make_loader(hundred, 20, shuffle=True), epochs=20, seed=seed, device="cpu")
+    by_head.append(mk.evaluate(few_head, head_loader("test")).accuracy)
 few_digits = replace(digits, train=digits.train[:100])
-few_cnn = Recipe("E CNN corrected", epochs=20, batch_size=20)
-by_cnn = run_experiment(few_cnn, range(3), few_digits, test=True).runs["test_accuracy"].tolist()
-gap = interval_of_mean([h - c for h, c in zip(by_head, by_cnn)])
+few_cnn = mk.Recipe("E CNN corrected", epochs=20, batch_size=20)
+by_cnn = mk.run_experiment(few_cnn, range(3), few_digits, test=True).runs["test_accuracy"].tolist()
+gap = mk.interval_of_mean([h - c for h, c in zip(by_head, by_cnn)])
 better = "head" if gap.low > 0 else "CNN" if gap.high < 0 else "not told apart"
 answer = {"head": by_head, "CNN": by_cnn, "better": better}
 """,

@@ -20,7 +20,7 @@ _TESTS, _LEVEL = 11, 0.05  # paired differences that the claims rest on
 from mnistkit.study.table import Runs
 
 answer = Runs(runs.frame[runs.frame["seed"] < 3])
-print(scoreboard(answer)["verdict"].value_counts())
+print(report.scoreboard(answer)["verdict"].value_counts())
 """,
 )
 def three_seeds(answer: object) -> str:
@@ -45,15 +45,16 @@ def three_seeds(answer: object) -> str:
     "6.2",
     wants="a function of accuracies that returns two numbers, the ends of the interval of one "
     "further run",
-    hint="`interval_of_mean(accuracies)` has mean, deviation and n. A further run spreads as runs "
-    "do, and the mean is uncertain, too: deviation times √(1 + 1/n), times the 0.975 quantile of "
-    "Student's t with n - 1 degrees of freedom (`scipy.stats.t.ppf(0.975, n - 1)`), to both sides.",
+    hint="`mk.interval_of_mean(accuracies)` has mean, deviation and n. A further run spreads as "
+    "runs do, and the mean is uncertain, too: deviation times √(1 + 1/n), times the 0.975 quantile "
+    "of Student's t with n - 1 degrees of freedom (`scipy.stats.t.ppf(0.975, n - 1)`), to both "
+    "sides.",
     solution="""
 from scipy import stats
 
 
 def one_more(accuracies):
-    found = interval_of_mean(accuracies)
+    found = mk.interval_of_mean(accuracies)
     t = stats.t.ppf(0.975, found.n - 1)
     reach = t * found.deviation * (1 + 1 / found.n) ** 0.5
     return found.mean - reach, found.mean + reach

@@ -65,10 +65,10 @@ def temperature(answer: object) -> str:
 
 @exercise(
     "7.2",
-    wants="the number of digits in the fullest bin, and after it the table of `reliability`",
-    hint="`reliability(...)` has a column `count`.",
+    wants="the number of digits in the fullest bin, and after it the table of `mk.reliability`",
+    hint="`mk.reliability(...)` has a column `count`.",
     solution="""
-table_of_cnn = reliability(answers["E CNN"], labels)
+table_of_cnn = mk.reliability(answers["E CNN"], labels)
 answer = int(table_of_cnn["count"].max())
 exercises.check("7.2", answer, table_of_cnn)
 """,
@@ -92,17 +92,14 @@ def fullest_bin(answer: object, table: pd.DataFrame) -> str:
 @exercise(
     "7.3",
     wants="a function that takes images, N x 1 x 28 x 28, and returns them moved by "
-    "`random_affine` and with noise of deviation 0.2",
-    hint="`random_affine(images) + 0.2 * torch.randn_like(images)`, in a function.",
+    "`mk.random_affine` and with noise of deviation 0.2",
+    hint="`mk.random_affine(images) + 0.2 * torch.randn_like(images)`, in a function.",
     solution="""
-from mnistkit import random_affine
-
-
 def noisy_affine(images):
-    return random_affine(images) + 0.2 * torch.randn_like(images)
+    return mk.random_affine(images) + 0.2 * torch.randn_like(images)
 
 
-ax = plot_images(noisy_affine(test_images[:6])[:, 0], title="What it would be trained on")
+ax = mk.plot_images(noisy_affine(test_images[:6])[:, 0], title="What it would be trained on")
 """,
 )
 def noise_in_training(answer: object) -> str:
@@ -127,7 +124,7 @@ def noise_in_training(answer: object) -> str:
     still = (block[:, 0].sum(dim=1) * torch.arange(28.0)).sum(dim=1) / block[:, 0].sum(dim=(1, 2))
     wrong_if(
         (moved.mean(dim=0) - block.mean(dim=0)).abs().max() < 0.2 or same(centre, still),
-        "the digit is not moved: call `random_affine` first",
+        "the digit is not moved: call `mk.random_affine` first",
     )
     return (
         "train CompactCNN's recipe with it, `replace(COMPACT, augment=noisy_affine)`: what "
@@ -137,17 +134,17 @@ def noise_in_training(answer: object) -> str:
 
 @exercise(
     "7.4",
-    wants='{"p": of McNemar on one seed, "gap": of `paired_difference` over five seeds or more, '
+    wants='{"p": of McNemar on one seed, "gap": of `mk.paired_difference` over five seeds or more, '
     '"V2 than E MLP": "better", "worse" or "not told apart", "believe": "mcnemar" or '
     '"paired_difference"}',
-    hint='`mcnemar(answers["V2"], answers["E MLP"], labels).p`, and `runs = read_table()` has '
+    hint='`mk.mcnemar(answers["V2"], answers["E MLP"], labels).p`, and `runs = read_table()` has '
     'ten seeds of both recipes: `runs.difference("V2", "E MLP")`. Which of the two knows that '
     "a recipe has more than one seed?",
     solution="""
 stored = read_table()
 gap = stored.difference("V2", "E MLP")
 answer = {
-    "p": mcnemar(answers["V2"], answers["E MLP"], labels).p,
+    "p": mk.mcnemar(answers["V2"], answers["E MLP"], labels).p,
     "gap": gap,
     "V2 than E MLP": "better" if gap.low > 0 else "worse" if gap.high < 0 else "not told apart",
     "believe": "paired_difference",

@@ -17,7 +17,7 @@ from mnistkit.handwriting.reader import load_reader
 from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
 from mnistkit.pictures import plot_image
 from mnistkit.utils.figures import describe, in_style, new_axes, show_figure
-from mnistkit.utils.progress import in_a_page
+from mnistkit.utils.page import in_a_page
 
 if TYPE_CHECKING:
     from mnistkit.handwriting.canvas import DigitCanvas

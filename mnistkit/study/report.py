@@ -15,8 +15,10 @@ from mnistkit.study.claims import CLAIMS, Claim, Finding, find_claims, judge
 from mnistkit.study.plan import ENSEMBLE, FEATURES, full_plan
 from mnistkit.study.rules import spread
 from mnistkit.study.table import Runs, read_table
+from mnistkit.utils.page import say, table_of_words
 from mnistkit.utils.storage import replace_between_marks
 
+_NEEDS = "needs full MNIST"
 _WIDTH = max(len(claim.statement) for claim in CLAIMS)
 
 
@@ -57,14 +59,27 @@ def verdict_lines(ids: Sequence[str], source: str, runs: Runs | None = None) -> 
     """
     claims = find_claims(ids)
     if source == "sample":
-        return [f"{c.id}  {c.statement:{_WIDTH}}  needs full MNIST" for c in claims]
+        return [f"{c.id}  {c.statement:{_WIDTH}}  {_NEEDS}" for c in claims]
     found = findings(read_table() if runs is None else runs, claims)
     return [_line(finding) for finding in found]
 
 
+def verdict_table(ids: Sequence[str], source: str, runs: Runs | None = None) -> pd.DataFrame:
+    """The same as a table: a row a claim, with columns claim, measured and verdict."""
+    claims = find_claims(ids)
+    if source == "sample":
+        cells = [("", _NEEDS) for _ in claims]
+    else:
+        found = findings(read_table() if runs is None else runs, claims)
+        cells = [(f"{finding.here}{_runs(finding)}", finding.verdict) for finding in found]
+    rows = [(c.id, c.statement, *cell) for c, cell in zip(claims, cells, strict=True)]
+    return pd.DataFrame(rows, columns=["", "claim", "measured", "verdict"])
+
+
 def print_verdicts(ids: Sequence[str], source: str) -> None:
-    """Print the verdicts of the published scoreboard; see `verdict_lines`."""
-    print("\n".join(verdict_lines(ids, source)))
+    """Show the verdicts of the published scoreboard; see `verdict_lines`."""
+    table = verdict_table(ids, source)
+    say("\n".join(verdict_lines(ids, source)), html=table_of_words(table))
 
 
 def to_text(runs: Runs) -> str:
@@ -159,5 +174,9 @@ def update_pages(root: str | os.PathLike, runs: Runs) -> bool:
 
 def _line(finding: Finding) -> str:
     claim = finding.claim
-    runs = f" (n = {finding.n}, {finding.data})" if finding.n else ""
-    return f"{claim.id}  {claim.statement:{_WIDTH}}  {finding.here}{runs}  {finding.verdict}"
+    here = f"{finding.here}{_runs(finding)}"
+    return f"{claim.id}  {claim.statement:{_WIDTH}}  {here}  {finding.verdict}"
+
+
+def _runs(finding: Finding) -> str:
+    return f" (n = {finding.n}, {finding.data})" if finding.n else ""

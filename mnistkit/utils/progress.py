@@ -7,6 +7,8 @@ import sys
 
 from tqdm import tqdm
 
+from mnistkit.utils.page import in_a_page
+
 
 def progress_bar(
     total: int, description: str, unit: str, *, done: int = 0, shown: bool = True
@@ -26,18 +28,3 @@ def progress_bar(
     hidden = hidden or not (place is sys.stdout or place.isatty())
     return tqdm(total=total, initial=done, desc=description, unit=unit, leave=False,
                 file=place, disable=hidden)  # fmt: skip
-
-
-def in_a_page() -> bool:
-    """Whether a page that can show bars and widgets sent the cell that is running.
-
-    JupyterLab, Notebook and VS Code send the id of the cell along; papermill, nbconvert,
-    nbval and consoles do not. The request is asked, not the environment: that is inherited,
-    also by a papermill that was started from a notebook.
-    """
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    request = getattr(get_ipython(), "get_parent", dict)()
-    return "cellId" in request.get("metadata", {})

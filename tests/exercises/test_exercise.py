@@ -21,7 +21,7 @@ from tests.exercises.verdicts import NUMBERS, said
 def test_without_an_answer_it_is_open(number):
     text = said(number, ...)
     assert text == (f"{number} is open: hand in {EXERCISES[number].wants}; "
-                    f'exercises.hint("{number}") helps.')  # fmt: skip
+                    f'`exercises.hint("{number}")` helps.')  # fmt: skip
 
 
 def test_a_number_may_be_given_without_quotes(capsys):

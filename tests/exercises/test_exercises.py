@@ -21,6 +21,7 @@ from mnistkit.study.table import Runs, read_table
 from mnistkit.transfer import preprocess
 from tests.exercises.networks import NETWORKS
 from tests.exercises.verdicts import NUMBERS, said
+from tests.notebooks.statements.outputs import printed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -163,7 +164,7 @@ ANSWERS = {
         ({"gap": gap(-0.01), "batch 256": "worse"}, "right"),
         ({"gap": gap(-0.0001), "batch 256": "worse"}, "do not tell the two apart"),
         ({"gap": gap(0.01), "batch 256": "not told apart"}, "one side of zero: better"),
-        ({"gap": 0.01, "batch 256": "better"}, "`paired_difference` gives one"),
+        ({"gap": 0.01, "batch 256": "better"}, "`mk.paired_difference` gives one"),
         ({"gap": gap(-0.01), "batch 256": "behind"}, "is none of"),
     ],
     "3.5": [
@@ -358,7 +359,7 @@ def test_each_exercise_stands_in_its_notebook_open(number):
     ]
     assert len(found) == 1
     assert "..." in found[0].source
-    assert "".join(o.text for o in found[0].outputs).startswith(f"{number} is open: ")
+    assert printed(found[0]).startswith(f"{number} is open: ")
 
 
 @pytest.mark.parametrize("notebook", sorted({number[0] for number in NUMBERS}))

@@ -15,6 +15,7 @@ from mnistkit.notebooks.execute import parameter_defaults
 from mnistkit.notebooks.normalize import normalize
 from mnistkit.notebooks.records import read_records
 from mnistkit.study.report import verdict_lines
+from tests.notebooks.statements.outputs import printed
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -60,7 +61,7 @@ def test_was_executed_from_top_to_bottom(path):
     counts = [cell.execution_count for cell in code_cells(path)]
     assert counts == list(range(1, len(counts) + 1))
     for cell in code_cells(path):
-        if re.search(r"^(print|show_figure|record)\(", cell.source, flags=re.M):
+        if re.search(r"^(print|mk\.show_figure|mk\.record)\(", cell.source, flags=re.M):
             assert cell.outputs, cell.source
 
 
@@ -125,19 +126,19 @@ def test_every_figure_has_words(path):
 
 def test_claims_at_the_top_get_their_verdicts_at_the_end(path):
     announced = re.findall(r"^\| ([A-E]\d) \|", read(path).cells[0].source, flags=re.M)
-    calls = [c for c in code_cells(path) if c.source.startswith("print_verdicts(")]
+    calls = [c for c in code_cells(path) if c.source.startswith("mk.print_verdicts(")]
     assert len(calls) == bool(announced)
     for cell in calls:
         assert cell.metadata.tags == ["nbval-check-output"]
-        printed = [line[:2] for line in cell.outputs[0].text.splitlines()]
-        assert printed == sorted(printed)
-        assert set(printed) == set(announced)
+        ids = [line[:2] for line in printed(cell).splitlines()]
+        assert ids == sorted(ids)
+        assert set(ids) == set(announced)
 
 
 def test_committed_verdicts_are_the_scoreboards(path):
     for cell in code_cells(path):
-        if cell.source.startswith("print_verdicts("):
-            lines = cell.outputs[0].text.splitlines()
+        if cell.source.startswith("mk.print_verdicts("):
+            lines = printed(cell).splitlines()
             assert verdict_lines([line[:2] for line in lines], "mnist") == lines
 
 

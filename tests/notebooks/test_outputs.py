@@ -39,6 +39,11 @@ print("loss 0.2", flush=True)"""
 LINE = f"A1  {'V0 reaches 91.94 %':48}91.8 +- 0.3 %  reproduced"
 VERDICT = f"print('Verdicts:')\nprint({LINE!r})"
 VERDICT_AS_DATA = f'display({{"text/plain": {LINE!r}}}, raw=True)'
+VERDICT_IN_HTML = """\
+from mnistkit.utils.page import say, table_of_words
+row = ["A1", "V0 reaches 91.94 %", "91.8 +- 0.3 %", "reproduced"]
+table = pd.DataFrame([row], columns=["", "claim", "measured", "verdict"])
+say("A1", html=table_of_words(table))"""
 JSON = 'display({"application/json": {"n": 1}}, raw=True)'
 DATA = 'display({"text/latex": "$n$", "image/svg+xml": "<g/>"}, raw=True)'
 WIDGET = 'display({"application/vnd.jupyter.widget-view+json": {"model_id": "a"}}, raw=True)'
@@ -154,6 +159,7 @@ FOUND = {
     "an id that no claim has": Case(VERDICT, change("A1", "A9")),
     "a statement out of its column": Case(VERDICT, change("A1  V0", "A1 V0")),
     "a line above a verdict": Case(VERDICT, change("Verdicts", "verdicts")),
+    "a claim in a table": Case(VERDICT_IN_HTML, change("reaches", "misses", "text/html")),
     "a verdict more": Case(VERDICT, add(name="stdout", text=LINE.replace("A1", "A2") + "\n")),
     "a claim's statement as data": Case(VERDICT_AS_DATA, change("V0", "V1", "text/plain")),
     "a source that prints something else": Case(LINES, cell_gets(source="print('Images: 6')")),
@@ -191,6 +197,7 @@ MISSED = {
     "a verdict, which depends on the data": Case(VERDICT, change("reproduced", "undecided")),
     "a verdict's number": Case(VERDICT, change("91.8", "81.8")),
     "a verdict's length": Case(VERDICT, change("91.8 +- 0.3 %  repro", "repro")),
+    "a verdict in a table": Case(VERDICT_IN_HTML, change("91.8 +- 0.3 %", "81.8", "text/html")),
     "a verdict as data": Case(VERDICT_AS_DATA, change("91.8", "81.8", "text/plain")),
     "a figure's picture": Case(FIGURE, put("data.image/png", "iVBORw0KGgo=")),
     "a figure without its picture": Case(FIGURE, drop("image/png")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -62,23 +61,6 @@ def test_in_a_page_it_is_on_standard_output(streams, monkeypatch):
     out, err = map(said, streams)
     assert "2/4" in out
     assert err == ""
-
-
-@pytest.mark.parametrize(
-    ("request_of_cell", "page"),
-    [({"metadata": {"cellId": "a1"}}, True), ({"metadata": {}}, False), ({}, False)],
-)
-def test_a_page_sends_the_id_of_the_cell_and_papermill_does_not(request_of_cell, page, monkeypatch):
-    shell = SimpleNamespace(get_parent=lambda: request_of_cell)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    assert progress.in_a_page() is page
-
-
-def test_without_ipython_there_is_no_page(monkeypatch):
-    monkeypatch.delitem(sys.modules, "IPython", raising=False)
-    assert progress.in_a_page() is False
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
-    assert progress.in_a_page() is False
 
 
 def test_what_was_there_before_counts_as_done(streams):

@@ -325,7 +325,7 @@ def stored_gap():
 def scoreboard_verdicts():
     """The verdict on each claim, as 06 shows it."""
     (path,) = find_notebooks(["06"])
-    return Outputs(path).table("board = scoreboard(runs)")["verdict"].to_dict()
+    return Outputs(path).table("board = report.scoreboard(runs)")["verdict"].to_dict()
 
 
 def stored_differences(*pairs):

@@ -633,7 +633,7 @@ STATEMENTS = [
     ),
     Statement(
         "the second and third are two draws of the same thing",
-        does(CONTROL, 'if weights != RANDOM else "random features, another draw"'),
+        does(CONTROL, 'if weights != transfer.RANDOM else "random features, another draw"'),
     ),
     # --- E5: against the CNN
     Statement(
@@ -644,7 +644,7 @@ STATEMENTS = [
     Statement(
         "without its softmax, trained here on all training digits for a single epoch",
         lambda out: (
-            does(TABLE, '"E CNN corrected", epochs=cnn_epochs)', " digits, test=True)")(out)
+            does(TABLE, '"E CNN corrected", epochs=cnn_epochs)', "digits, test=True")(out)
             and does("cnn_epochs = 1 ", "seeds = 3 ")(out)
             and layers(build_model("E CNN corrected"), nn.Softmax) == 0
         ),

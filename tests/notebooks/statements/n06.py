@@ -27,8 +27,8 @@ from tests.notebooks.statements.evidence import does
 from tests.notebooks.statements.outputs import to_number
 
 V2, HAND, DRAWN = "v2 = runs.of(", "published, accuracies = 0.9194", "draw_published(rows"
-TESTED, BOTH, TRIED = "tested = judge_runs", "both = pd.DataFrame", "tried = []"
-BOARD, WHY, COUNTS = "board = scoreboard(runs)", 'board[["measured"', "rename_axis(None)"
+TESTED, BOTH, TRIED = "tested = rules.judge_runs", "both = pd.DataFrame", "tried = []"
+BOARD, WHY, COUNTS = "board = report.scoreboard(runs)", 'board[["measured"', "rename_axis(None)"
 DIRECTIONS, SPREAD, PICKED = "pairs = {", "runs.split_spread(", "on_test = runs.by_epoch("
 TRADEOFF, BITS, AGAIN = "plot_tradeoff(table", 'for name in ("V2", "FastCNN")', "again = run_grid("
 BY_PREDICTION = "runs found reproduced by the prediction interval"
@@ -364,7 +364,7 @@ STATEMENTS = [
         "one line for each run, with a checksum, a number that no longer fits if a digit of the "
         "line is changed; reading the table verifies every line",
         lambda out: (
-            out.number("print(describe(runs))", r"^(\d+) runs")
+            out.number("print(report.describe(runs))", r"^(\d+) runs")
             == len(TABLE.read_text().splitlines()) - 1
             and changed_digits_are_noticed()
         ),
@@ -515,8 +515,8 @@ STATEMENTS = [
     Statement(
         "is judged by the 95 % confidence interval of the difference, paired by seed",
         lambda out: (
-            "95 % intervals" in out.text("print(describe(runs))")
-            and "after a difference, of its mean" in out.text("print(describe(runs))")
+            "95 % intervals" in out.text("print(report.describe(runs))")
+            and "after a difference, of its mean" in out.text("print(report.describe(runs))")
             and differs_as_stored(out, "A5: SGD - Adam, at best rates", "A SGD", "A Adam")
         ),
     ),
@@ -600,7 +600,7 @@ STATEMENTS = [
         "each run does what it says, but for two things: A's runs have MNIST's digits, and E3's "
         "ImageNet weights were once rounded to 8 bits.",
         lambda out: (
-            out.text("print(describe(runs))").split()[:4][2:] == ["on", "mnist;"]
+            out.text("print(report.describe(runs))").split()[:4][2:] == ["on", "mnist;"]
             and [recipe(name).epochs for name in ("V2", "D deep", "B CNN")] == [3, 25, 10]
             and recipe("E CNN").normalized
         ),
@@ -1018,7 +1018,7 @@ STATEMENTS = [
     ),
     Statement(
         "these runs were made on more than one",
-        lambda out: " and " in re.search(r"Measured on (.*?),", out.text("print(desc"))[1],
+        lambda out: " and " in re.search(r"Measured on (.*?),", out.text("print(report.desc"))[1],
     ),
     Statement(
         "a processor core did up to a hundred and fifty billion operations a second in them, and "
@@ -1286,7 +1286,7 @@ def runs_repeat(out):
 
 
 def runs_are_those_that_come_with_the_library(out):
-    cell = "print(describe(runs))"
+    cell = "print(report.describe(runs))"
     return bool(out.numbers(cell)) and out.text(cell).strip() == describe(stored_runs())
 
 

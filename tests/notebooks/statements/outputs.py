@@ -44,11 +44,14 @@ class Outputs:
 
     Each method takes a piece of source that one code cell alone holds, and raises LookupError
     if none or several hold it, or if what is asked for is not among the cell's outputs.
+    Sources and sentences are without `mk.`, as the library itself writes its names.
     """
 
     def __init__(self, path: Path):
         self.name = path.stem
         self.cells = nbformat.read(path, as_version=4).cells
+        for cell in self.cells:
+            cell.source = re.sub(r"\bmk\.", "", cell.source)
         self.records = read_records(path)
         self.read: set[tuple[str, int]] = set()  # cell and offset of each printed number asked for
 
@@ -115,7 +118,16 @@ def only_first(found: Iterator, complaint: str):
 
 
 def printed(cell: NotebookNode) -> str:
-    return "".join(o.text for o in cell.outputs if o.get("name") == "stdout")
+    """What a cell printed, or showed as words in place of it."""
+    return "".join(map(_words, cell.outputs))
+
+
+def _words(output: NotebookNode) -> str:
+    data = output.get("data", {})
+    displayed = output.output_type == "display_data" and set(data) == {"text/plain", "text/html"}
+    if displayed and "<style" not in data["text/html"]:  # which is pandas' own
+        return data["text/plain"] + "\n"
+    return output.text if output.get("name") == "stdout" else ""
 
 
 def to_number(text: str) -> float:
