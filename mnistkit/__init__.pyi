@@ -119,7 +119,7 @@ from .trust.plots import (
 from .notebooks.records import record as record
 from .study.report import print_verdicts as print_verdicts
 from .experiments.stack import fit_stack as fit_stack
-from .utils.storage import output_folder as output_folder
+from .utils.storage import models_folder as models_folder, output_folder as output_folder
 from .experiments.sweep import combine as combine, read_sweep as read_sweep
 from .study.trained import trained_model as trained_model
 from .training import (

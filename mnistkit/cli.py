@@ -306,8 +306,8 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
     """Say which digit a photo or a scan shows, with a bar for each class.
 
     The reader that comes with mnistkit answers at once. Another model is trained first, if
-    notebook 04 has not yet done so, and kept in runs/models. Exit code 1 if a picture could not
-    be read or does not show one digit.
+    notebook 04 has not yet done so, and kept in a cache folder. Exit code 1 if a picture could
+    not be read or does not show one digit.
     """
     from mnistkit.handwriting.predict import predict_image
     from mnistkit.handwriting.reader import load_reader

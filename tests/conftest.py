@@ -33,8 +33,9 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
-def _quiet_and_alone(monkeypatch):
+def _quiet_and_alone(monkeypatch, tmp_path_factory):
     """No test depends on what the machine has: not on data, weights or settings."""
+    monkeypatch.setenv("MNISTKIT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     for name in ("MNISTKIT_DATA", "MNISTKIT_DEVICE", "MNISTKIT_SOURCE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MNISTKIT_MOBILENET", "random")

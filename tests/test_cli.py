@@ -306,6 +306,7 @@ def test_adding_and_measuring_everything_exclude_each_other():
 
 def test_the_command_answers_with_bars_and_names_what_it_cannot_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNISTKIT_CACHE", str(tmp_path / "cache"))
     digit, blank = tmp_path / "digit.png", tmp_path / "blank.png"
     Image.fromarray(on_paper(draw_mask(0))).save(digit)
     Image.fromarray(on_paper(draw_mask(0) * 0)).save(blank)
@@ -315,8 +316,10 @@ def test_the_command_answers_with_bars_and_names_what_it_cannot_read(tmp_path, m
     assert re.search(rf"{digit}: \D*\d \(\d+\.\d%\)", result.output)
     assert len(re.findall(r"^  \d  █* +\d+\.\d%$", result.output, flags=re.M)) == 10
     assert "nothing is drawn on it" in result.output
-    kept = sorted(path.suffix for path in (tmp_path / "runs" / "models").iterdir())
+    kept = sorted(path.suffix for path in (tmp_path / "cache" / "models").iterdir())
     assert kept == [".json", ".md", ".pt"]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"digit.png", "blank.png", "cache"}, "nothing lies among the photos"
 
 
 def test_the_reader_answers_without_training_and_refuses_a_letter(tmp_path, monkeypatch):

@@ -232,8 +232,7 @@ def _parameters(submission: Submission, source: str, full: bool, folder: str) ->
     except (SyntaxError, ValueError):
         return {}
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
-    project = find_notebooks()[0].parents[1]
-    models = project / "runs" / "models" if full else Path(folder) / "models"
+    models = "" if full else Path(folder) / "models"
     values = {} if full else FIRST_LOOK | OWN.get(submission.number, {})
     values |= {"source": source, "save_figures": False, "output_dir": f"{folder}/own",
                "models_dir": str(models)}  # fmt: skip

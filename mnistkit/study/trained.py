@@ -20,9 +20,8 @@ from mnistkit.metrics import interval_of_mean, interval_of_share, negative_log_l
 from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
 from mnistkit.study.table import published_accuracy
-from mnistkit.utils.storage import output_folder, write_text
+from mnistkit.utils.storage import models_folder, write_text
 
-FOLDER = Path("runs") / "models"
 _LIMITS = """\
 - It knows MNIST's form only: one digit, ink bright on dark, 20 pixels high or wide, centred by
   mass in 28 x 28. `predict_image` brings a photo into that form; other pictures mislead it.
@@ -70,10 +69,10 @@ def trained_model(
 ) -> Trained:
     """Find the model of this recipe, seed and data, or train it and keep it.
 
-    folder: where; by default `runs/models` in the project. Three files: the weights (a
-    state dict), the card as in `results`, and the card in words (Markdown). Raises
-    CheckpointError or ResultError if weights or card are damaged. progress: show a bar
-    while it trains.
+    folder: where; by default `models` in the user's cache (`storage.cache_folder`). Three
+    files: the weights (a state dict), the card as in `results`, and the card in words
+    (Markdown). progress: show a bar while it trains. Raises CheckpointError or ResultError if
+    weights or card are damaged.
     """
     run = identify(recipe, seed, digits)
     weights, card = model_files(recipe, digits, seed=seed, folder=folder)
@@ -99,8 +98,7 @@ def model_files(
     recipe: Recipe, digits: Digits, *, seed: int = 0, folder: str | os.PathLike | None = None
 ) -> tuple[Path, Path]:
     """Name the files of weights and card, which are there once the model has been trained."""
-    folder = output_folder(FOLDER) if folder is None else Path(folder)
-    card = Path(folder) / identify(recipe, seed, digits).file_name
+    card = models_folder(folder or "") / identify(recipe, seed, digits).file_name
     return card.with_suffix(".pt"), card
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from mnistkit.errors import StorageError
 
 UNFINISHED = "unfinished-"  # in the name of what is being written
@@ -39,12 +41,32 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     """The torchvision root: `root`, else `MNISTKIT_DATA`, else `data/` in the project.
 
     A relative path counts from the current folder where it exists there, else from
-    the project, so that one setting serves JupyterLab and the command line alike.
+    the project, so that one setting serves JupyterLab and the command line alike. Without a
+    project, and without a `data/` here, it is in the user's cache.
     """
     chosen = Path(root or os.environ.get("MNISTKIT_DATA") or "data").expanduser()
-    if not chosen.is_absolute() and not chosen.exists():
-        return project_root() / chosen
-    return chosen
+    if chosen.is_absolute() or chosen.exists():
+        return chosen
+    at_home = chosen == Path("data") and not holds_series(project_root())
+    return (cache_folder() if at_home else project_root()) / chosen
+
+
+def cache_folder() -> Path:
+    """The folder of this user's that keeps what can be had again: `MNISTKIT_CACHE`, or the usual.
+
+    On Linux that is `~/.cache/mnistkit`. It need not be there yet.
+    """
+    chosen = os.environ.get("MNISTKIT_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("mnistkit", appauthor=False)
+
+
+def models_folder(path: str | os.PathLike = "") -> Path:
+    """Create the folder for trained models: by default that of the user's cache.
+
+    There they are found again from wherever mnistkit is asked. A relative path counts from the
+    project. Raises StorageError if nothing can be written to it.
+    """
+    return output_folder(path or cache_folder() / "models")
 
 
 def output_folder(path: str | os.PathLike) -> Path:

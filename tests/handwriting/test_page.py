@@ -184,7 +184,8 @@ def test_in_the_page_of_04_one_draws_where_the_canvas_stands(browser, book, sche
     path = book / "04_cnn.html"
     assert path.stat().st_size < 1_500_000
     with on_a_phone(browser, path.as_uri(), scheme) as page:
-        before = page.locator("div.jp-CodeCell, div.cell").filter(has_text="canvas = draw_digit(")
+        cells = page.locator("div.jp-CodeCell, div.cell")
+        before = cells.filter(has_text="canvas = mk.draw_digit(")
         below = page.locator(".paper").bounding_box()["y"] - before.first.bounding_box()["y"]
         assert 0 < below < 1500, "behind the cell, not at the end of the page"
         page.locator(".paper").focus()

@@ -6,12 +6,21 @@ import errno
 import os
 import threading
 from contextlib import suppress
+from pathlib import Path
 
+import platformdirs
 import pytest
 
 from mnistkit.errors import StorageError
 from mnistkit.utils import storage
-from mnistkit.utils.storage import output_folder, remove_leftovers, write_atomically
+from mnistkit.utils.storage import (
+    cache_folder,
+    data_root,
+    models_folder,
+    output_folder,
+    remove_leftovers,
+    write_atomically,
+)
 
 needs_unix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules for it")
 
@@ -157,3 +166,38 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match=r"nothing can be written to .*file[\\/]out"):
         output_folder(tmp_path / "file" / "out")
+
+
+def test_models_are_kept_in_the_users_cache_wherever_one_works(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNISTKIT_CACHE", str(tmp_path / "cache"))
+    for place in ("photos", "elsewhere"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        assert models_folder() == tmp_path / "cache" / "models"
+        assert models_folder("own") == tmp_path / place / "own", "named, it is where one works"
+        assert not (tmp_path / place / "runs").exists()
+
+
+def test_the_cache_is_the_usual_one_of_the_system(monkeypatch):
+    monkeypatch.delenv("MNISTKIT_CACHE")
+    assert cache_folder() == platformdirs.user_cache_path("mnistkit", appauthor=False)
+    monkeypatch.setenv("MNISTKIT_CACHE", "~/kept")
+    assert cache_folder() == Path.home() / "kept"
+
+
+def test_digits_are_in_the_project_or_where_one_says_or_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNISTKIT_CACHE", str(tmp_path / "cache"))
+    photos, project = tmp_path / "photos", tmp_path / "project"
+    photos.mkdir()
+    (project / "notebooks").mkdir(parents=True)
+    (project / "notebooks" / "01_data.ipynb").touch()
+    monkeypatch.chdir(project / "notebooks")
+    assert data_root() == project / "data"
+    monkeypatch.chdir(photos)
+    assert data_root() == tmp_path / "cache" / "data"
+    assert data_root("own") == photos / "own"
+    monkeypatch.setenv("MNISTKIT_DATA", "named")
+    assert data_root() == photos / "named"
+    monkeypatch.delenv("MNISTKIT_DATA")
+    (photos / "data").mkdir()
+    assert data_root() == Path("data"), "what is here is taken"
