@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -118,8 +119,10 @@ def number(answer: object, name: str = "the answer") -> float:
     """Read one finite number; a tensor or an array of one will do."""
     if answer is ...:
         raise NoAnswerError
-    if isinstance(answer, bool | str) or answer is None:
+    if isinstance(answer, bool | str | bytes) or answer is None:
         raise AnswerError(f"{name} is {answer!r}, and a number is asked for")
+    if isinstance(answer, Tensor):
+        answer = answer.detach()
     try:
         value = float(answer)
     except (TypeError, ValueError, RuntimeError):
@@ -185,10 +188,14 @@ def share(answer: object, name: str = "the answer") -> float:
 
 
 def call(function: object, *inputs: object) -> object:
-    """Call the learner's function; one that returns `...` is open."""
+    """Call the learner's function; one that returns `...` is open.
+
+    One that changes what it is given is wrong: its caller goes on with the same images.
+    """
     wrong_if(
         not callable(function), "hand in the function itself, by its name and without brackets"
     )
+    before = copy.deepcopy(inputs)
     try:
         result = function(*inputs)
     except Exception as error:
@@ -200,7 +207,20 @@ def call(function: object, *inputs: object) -> object:
     wrong_if(result is None, "your function returns nothing: is `return` missing?")
     if result is ...:
         raise NoAnswerError
+    wrong_if(
+        not all(map(_equal, before, inputs)),
+        "your function changes what it is given, which its caller still needs: work on a copy, "
+        "as `images.clone()` is one",
+    )
     return result
+
+
+def _equal(before: object, after: object) -> bool:
+    if isinstance(before, nn.Module):  # to change one may be what is asked for
+        return True
+    if isinstance(before, Tensor):
+        return torch.equal(before, after)
+    return np.array_equal(before, after)
 
 
 def images_like(answer: object, expected: tuple[int, ...]) -> Tensor:
@@ -213,7 +233,9 @@ def images_like(answer: object, expected: tuple[int, ...]) -> Tensor:
         tuple(answer.shape) != expected,
         f"your images have shape {tuple(answer.shape)}, expected {expected}",
     )
-    return answer.detach().float()
+    images = answer.detach().float()
+    wrong_if(not images.isfinite().all(), "your images hold something that is no number")
+    return images
 
 
 def same(first: Tensor, second: Tensor, within: float = 1e-4) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mnistkit.exercises.exercise import (
     AnswerError,
@@ -95,23 +96,31 @@ print(closest(means))
 """,
 )
 def closest_means(answer: object) -> str:
-    """The right pair for means made for it, in either order."""
-    generator = torch.Generator().manual_seed(0)
-    means = 0.2 * torch.rand(10, 28, 28, generator=generator)
-    means[8] = means[3] + 0.01
-    means[5, :14], means[6, 14:] = 1.0, 1.0
-    pair = sorted(numbers(call(answer, means.clone()), "what your function returns"))
-    wrong_if(len(pair) != 2, f"your function returns {len(pair)} numbers, and a pair is asked for")
-    wrong_if(
-        pair[0] == pair[1],
-        "a class with itself: every mean is nearest to itself, so leave the diagonal out",
-    )
-    wrong_if(pair == [5, 6], "those are the two that lie furthest apart")
-    wrong_if(
-        pair != [3, 8],
-        f"of the means of this check, 3 and 8 are closest; yours says {pair[0]:g} and {pair[1]:g}",
-    )
+    """The right pairs for means made for it, in either order."""
+    for close, far in ([3, 8], [5, 6]), ([0, 1], [2, 9]):
+        pair = sorted(numbers(call(answer, _means(close, far)), "what your function returns"))
+        wrong_if(
+            len(pair) != 2, f"your function returns {len(pair)} numbers, and a pair is asked for"
+        )
+        wrong_if(
+            pair[0] == pair[1],
+            "a class with itself: every mean is nearest to itself, so leave the diagonal out",
+        )
+        wrong_if(pair == far, "those are the two that lie furthest apart")
+        wrong_if(
+            pair != close,
+            f"of the means of this check, {close[0]} and {close[1]} are closest; yours says "
+            f"{pair[0]:g} and {pair[1]:g}",
+        )
     return "in MNIST they are the 4 and the 9, then the 7 and the 9. Which models confuse them?"
+
+
+def _means(close: list[int], far: list[int]) -> Tensor:
+    """Ten means, of which two lie close together and two far apart."""
+    means = 0.2 * torch.rand(10, 28, 28, generator=torch.Generator().manual_seed(0))
+    means[close[1]] = means[close[0]] + 0.01
+    means[far[0], :14], means[far[1], 14:] = 1.0, 1.0
+    return means
 
 
 @exercise(

@@ -187,15 +187,9 @@ print(f"{chance_below(accuracies['V1'], accuracies['V0']):.0%}")
 """,
 )
 def chance_below(answer: object) -> str:
-    """All pairs, as of runs made up for it: 7 of 12."""
-    v1, v0 = np.array([0.5, 0.9, 0.95]), np.array([0.92, 0.91, 0.93, 0.6])
-    try:
-        found = number(call(answer, v1, v0), "what your function returns")
-    except AnswerError as error:  # it may be written for lists
-        try:
-            found = number(call(answer, v1.tolist(), v0.tolist()), "what your function returns")
-        except AnswerError:
-            raise error from None
+    """All pairs, of runs made up for it: 7 of 12, and 1 of 4."""
+    v1, v0 = [0.5, 0.9, 0.95], [0.92, 0.91, 0.93, 0.6]
+    found = _share_of_pairs(answer, v1, v0)
     wrong_if(np.isclose(found, 100 * 7 / 12), "say it as a share, 0.58 and not 58")
     wrong_if(np.isclose(found, 5 / 12), "that is the chance of V1 being above; below is asked for")
     wrong_if(
@@ -209,14 +203,32 @@ def chance_below(answer: object) -> str:
         np.isclose(found, 1 / 3),
         "that compares each V1 with the mean of the V0s; you draw one V0, not their mean",
     )
-    wrong_if(
-        not np.isclose(found, 7 / 12),
-        f"of V1s 0.5, 0.9, 0.95 and V0s 0.92, 0.91, 0.93, 0.6, seven of twelve pairs have V1 "
-        f"below; yours says {found:.3f}",
-    )
+    _expect_share(found, 7 / 12, v1, v0)
+    v1, v0 = [0.7, 0.9], [0.8, 0.6]
+    _expect_share(_share_of_pairs(answer, v1, v0), 1 / 4, v1, v0)
     return (
         "the nearer such a share is to a half, the less one run each, as in the README, says about "
         "which model is worse."
+    )
+
+
+def _share_of_pairs(answer: object, v1: list[float], v0: list[float]) -> float:
+    """What the function says of these runs, be it written for arrays or for lists."""
+    try:
+        return number(call(answer, np.array(v1), np.array(v0)), "what your function returns")
+    except AnswerError as error:
+        try:
+            return number(call(answer, list(v1), list(v0)), "what your function returns")
+        except AnswerError:
+            raise error from None
+
+
+def _expect_share(found: float, right: float, v1: list[float], v0: list[float]) -> None:
+    pairs = len(v1) * len(v0)
+    wrong_if(
+        not np.isclose(found, right),
+        f"of V1s {v1} and V0s {v0}, {right * pairs:.0f} of {pairs} pairs have V1 below, a share of "
+        f"{right:.3f}; yours says {found:.3f}",
     )
 
 
@@ -248,6 +260,7 @@ def one_run_again(answer: object) -> str:
         f"place is {place:g}, and test has at most 10,000 digits, counted from 0",
     )
     wrong_if(count < 8, f"{count:.0f} of each is one run again; ask eight or more")
+    wrong_if(count > 10_000 or count != round(count), f"n is {count:g}: how many of each model?")
     first, second = (share(given[name], name) for name in ("V0", "V1 corrected"))
     for value in (first, second):
         wrong_if(

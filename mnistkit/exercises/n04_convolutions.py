@@ -215,6 +215,7 @@ def shuffled_pixels(answer: object) -> str:
     images[1] = images[0]
     once = images_like(call(answer, images.clone()), tuple(images.shape))
     again = images_like(call(answer, images.clone()), tuple(images.shape))
+    others = images_like(call(answer, 1 - images), tuple(images.shape))
     kept = same(once.flatten(1).sort().values, images.flatten(1).sort().values)
     rows = same(
         once.flatten(1).sum(dim=1).sort().values, images.flatten(1).sum(dim=1).sort().values
@@ -235,6 +236,7 @@ def shuffled_pixels(answer: object) -> str:
         "each call has another order, so what was learned in one batch "
         "is useless in the next; fix the order once",
     )
+    wrong_if(not same(others, 1 - once), "other images have to be shuffled in the same way")
     moved = (once != images).float().mean().item()
     wrong_if(moved < 0.9, "most pixels are where they were; shuffle all 784, not rows or columns")
     wrong_if(
@@ -276,7 +278,13 @@ print({name: f"{value:.1%}" for name, value in moved.items()})
 )
 def shift_right(answer: object) -> str:
     """What leaves at the right is gone, what comes in at the left is paper."""
-    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    for count in (3, 5):
+        _check_shift(answer, torch.rand(count, 1, 28, 28, generator=generator))
+    return "a person would not notice. Which model lost least, and why?"
+
+
+def _check_shift(answer: object, images: Tensor) -> None:
     found = images_like(call(answer, images.clone()), tuple(images.shape))
 
     def moved(image: Tensor, right: int, down: int) -> Tensor:
@@ -299,7 +307,6 @@ def shift_right(answer: object) -> str:
         not same(found, expected, within=1e-3),
         "the ink is not two pixels further right, with paper (0) to its left",
     )
-    return "a person would not notice. Which model lost least, and why?"
 
 
 SPREADING = "falling", "constant"

@@ -210,14 +210,22 @@ ax = mk.plot_images([enlarged_only(one)[0], mk.preprocess(one)[0].clamp(0, 1)],
 )
 def not_normalised(answer: object) -> str:
     """Large, three equal channels, from 0 to 1."""
-    coarse = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    coarse = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.interpolate(coarse, size=(28, 28), mode="bilinear")
-    images = (255 * smooth[:, 0]).to(torch.uint8)
+    for images in (255 * smooth[:, 0]).to(torch.uint8).split(2):  # two, two, one
+        _check_enlarged(answer, images)
+    return "these have other features. Train a head on them: how much had the constants helped?"
+
+
+def _check_enlarged(answer: object, images: Tensor) -> None:
+    count = len(images)
     result = call(answer, images.clone())
     shape = tuple(getattr(result, "shape", ()))
-    wrong_if(shape == (2, 1, 224, 224), "one channel; the network wants three, so repeat the grey")
-    wrong_if(shape == (2, 3, 28, 28), "still 28 x 28; enlarge to 224 x 224")
-    found = images_like(result, (2, 3, 224, 224))
+    wrong_if(
+        shape == (count, 1, 224, 224), "one channel; the network wants three, so repeat the grey"
+    )
+    wrong_if(shape == (count, 3, 28, 28), "still 28 x 28; enlarge to 224 x 224")
+    found = images_like(result, (count, 3, 224, 224))
     wrong_if(same(found, preprocess(images)), "ImageNet's constants are still taken out")
     wrong_if(found.max() > 1.01, "from 0 to 255; divide by 255 as `to_float` does")
     wrong_if(
@@ -226,7 +234,6 @@ def not_normalised(answer: object) -> str:
     )
     small = torch.nn.functional.avg_pool2d(found[:, 0], 8)
     wrong_if((small - images / 255).abs().mean() > 0.1, "these are not the same digits enlarged")
-    return "these have other features. Train a head on them: how much had the constants helped?"
 
 
 @exercise(
@@ -252,20 +259,29 @@ if len(places):
 )
 def who_errs(answer: object) -> str:
     """Indices, for answers made up for it."""
-    labels = torch.tensor([0, 1, 2, 3, 4, 5])
-    first = torch.tensor([0, 1, 9, 3, 9, 5])
-    second = torch.tensor([0, 9, 2, 3, 8, 9])
-    result = call(answer, first, second, labels)
+    labels = torch.tensor([4, 0, 7, 7, 2, 8])
+    first = torch.tensor([4, 0, 9, 7, 9, 8])
+    second = torch.tensor([4, 9, 7, 7, 8, 9])
+    found = _indices(answer, first, second, labels)
+    wrong_if(found == [2], "that is what only the *second* reads right")
+    wrong_if(found == [1, 2, 4, 5], "that is where the two differ; the first must be right, too")
+    wrong_if(found == [0, 1, 3, 5], "that is all that the first reads right, alone or not")
+    wrong_if(found == [0, 8], "those are the labels of these digits; their indices are asked for")
+    wrong_if(found != [1, 5], f"of the answers of this check, indices 1 and 5; yours says {found}")
+    found = _indices(answer, second, first, labels)
+    wrong_if(found != [2], f"with the two exchanged it is index 2; yours says {found}")
+    found = _indices(answer, labels, labels.clone(), labels)
+    wrong_if(found, f"of two that are always right it is none; yours says {found}")
+    return "look at the digits themselves: are they thin, slanted, cut off?"
+
+
+def _indices(answer: object, *given: torch.Tensor) -> list[float]:
+    result = call(answer, *(each.clone() for each in given))
     wrong_if(
         isinstance(result, torch.Tensor) and result.dtype == torch.bool,
         "that says yes or no for each digit; `.nonzero().flatten()` gives the indices",
     )
-    found = sorted(numbers(result, "what your function returns"))
-    wrong_if(found == [2], "that is what only the *second* reads right")
-    wrong_if(found == [1, 2, 4, 5], "that is where the two differ; the first must be right, too")
-    wrong_if(found == [0, 1, 3, 5], "that is all that the first reads right, alone or not")
-    wrong_if(found != [1, 5], f"of the answers of this check, indices 1 and 5; yours says {found}")
-    return "look at the digits themselves: are they thin, slanted, cut off?"
+    return sorted(numbers(result, "what your function returns"))
 
 
 @exercise(

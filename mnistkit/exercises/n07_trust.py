@@ -120,6 +120,15 @@ def noise_in_training(answer: object) -> str:
         not 0.1 < spread < 0.25,
         f"the noise has a standard deviation of {spread:.2f}, and 0.2 was asked for",
     )
+    wrong_if(
+        abs(noise.mean().item()) > 0.05,
+        f"blank paper comes out at {noise.mean().item():.2f} on average; noise leaves it at 0",
+    )
+    left = (moved.sum() / block.sum()).item()
+    wrong_if(
+        not 0.7 < left < 1.4,
+        f"{left:.0%} of the ink is left; noise and moving leave about as much as there was",
+    )
     centre = (moved[:, 0].sum(dim=1) * torch.arange(28.0)).sum(dim=1) / moved[:, 0].sum(dim=(1, 2))
     still = (block[:, 0].sum(dim=1) * torch.arange(28.0)).sum(dim=1) / block[:, 0].sum(dim=(1, 2))
     wrong_if(

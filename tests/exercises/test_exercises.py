@@ -105,7 +105,9 @@ ANSWERS = {
         (-1, "several numbers"),
     ],
     "1.3": [
-        (lambda m: (8, 3), "right"),
+        (lambda m: divmod((torch.cdist(m.flatten(1), m.flatten(1)) + 1e9 * torch.eye(10))
+                          .argmin().item(), 10), "right"),
+        (lambda m: (8, 3), "0 and 1 are closest; yours says 3 and 8"),
         (lambda m: divmod(torch.cdist(m.flatten(1), m.flatten(1)).argmin().item(), 10), "itself"),
         (lambda m: divmod(torch.cdist(m.flatten(1), m.flatten(1)).argmax().item(), 10), "furthest"),
         (lambda m: np.array([0.0, 1.0]), "3 and 8 are closest; yours says 0 and 1"),
@@ -233,6 +235,8 @@ ANSWERS = {
         (lambda a, b, y: ((b == y) & (a != y)).nonzero().flatten(), "only the \\*second\\*"),
         (lambda a, b, y: (a != b).nonzero().flatten(), "where the two differ"),
         (lambda a, b, y: (a == y).nonzero().flatten(), "alone or not"),
+        (lambda a, b, y: y[(a == y) & (b != y)], "the labels of these digits"),
+        (lambda a, b, y: [1, 5], "with the two exchanged"),
     ],
     "5.5": [
         (FEW, "right: head minus CNN"),
