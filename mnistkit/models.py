@@ -335,16 +335,27 @@ def build_model(name: str, *, seed: int | None = None, **options) -> nn.Module:
         number of 0 or more.
     options: replace those of the registry: `build_model("A baseline", dropout=0.2)`.
     Raises UnknownNameError (a ValueError), with the nearest right name, for a model or an
-    option that does not exist.
+    option that does not exist; ValueError for a model that is too large for the memory.
     """
     build = MODELS[check_choice("model", name, MODELS)].build
     for option in options:
         check_choice(f"option of {name}", option, inspect.signature(build).parameters)
-    if seed is None:
+    if seed is not None:
+        check_whole("seed", seed, least=0)
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        return _build(name, build, options)
+
+
+def _build(name: str, build: Callable[..., nn.Module], options: dict) -> nn.Module:
+    try:
         return build(**options)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(check_whole("seed", seed, least=0))
-        return build(**options)
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):
+            raise
+        given = ", ".join(f"{option}={value}" for option, value in options.items())
+        raise ValueError(f"{name} with {given} does not fit into the memory") from error
 
 
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:

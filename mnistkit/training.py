@@ -190,32 +190,32 @@ def fit(
     check_loader("train_loader", train_loader)
     if validation_loader is not None:
         check_loader("validation_loader", validation_loader)
-    device = choose_device(device)
-    _move(model, device)
-    train_loader, validation_loader = (_moved(part, device)
-                                       for part in (train_loader, validation_loader))  # fmt: skip
-    optimizer = choose_optimizer(optimizer)(
-        model.parameters(), lr=learning_rate, weight_decay=weight_decay
-    )
-    batches = epochs * len(train_loader)
-    steps = batches if scheduler_step == "batch" else epochs
-    schedule = make_schedule(scheduler, optimizer, steps) if scheduler is not None else None
-    averaged = AveragedModel(model, avg_fn=_moving_average(averaging)) if averaging else None
-    measured = averaged.module if averaged else model
-    threads = choose_threads(model) if threads == "auto" else threads
-    training_loss = smooth_labels(loss, label_smoothing)
-    history = History(threads=threads)
-    with (
-        progress_bar(batches, "training", "batch", shown=progress) as bar,
-        thread_count(threads),
-        _seeded(train_loader, seed, device),
-    ):
-        after_batch = [bar.update]
-        if schedule and scheduler_step == "batch":
-            after_batch.append(schedule.step)
-        if averaged:
-            after_batch.append(partial(averaged.update_parameters, model))
-        try:
+    history, averaged = History(), None
+    try:  # from here on, for making an optimiser may take seconds
+        device = choose_device(device)
+        _move(model, device)
+        parts = train_loader, validation_loader
+        train_loader, validation_loader = (_moved(part, device) for part in parts)
+        optimizer = choose_optimizer(optimizer)(
+            model.parameters(), lr=learning_rate, weight_decay=weight_decay
+        )
+        batches = epochs * len(train_loader)
+        steps = batches if scheduler_step == "batch" else epochs
+        schedule = make_schedule(scheduler, optimizer, steps) if scheduler is not None else None
+        averaged = AveragedModel(model, avg_fn=_moving_average(averaging)) if averaging else None
+        measured = averaged.module if averaged else model
+        history.threads = choose_threads(model) if threads == "auto" else threads
+        training_loss = smooth_labels(loss, label_smoothing)
+        with (
+            progress_bar(batches, "training", "batch", shown=progress) as bar,
+            thread_count(history.threads),
+            _seeded(train_loader, seed, device),
+        ):
+            after_batch = [bar.update]
+            if schedule and scheduler_step == "batch":
+                after_batch.append(schedule.step)
+            if averaged:
+                after_batch.append(partial(averaged.update_parameters, model))
             for epoch in range(1, epochs + 1):
                 started, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
                 row = {"epoch": epoch}
@@ -233,9 +233,9 @@ def fit(
                     history.rows[-1] |= after_epoch(measured)
                 if schedule and scheduler_step == "epoch":
                     schedule.step()
-        except KeyboardInterrupt:
-            history.interrupted = True
-            print(f"interrupted: {len(history.rows)} of {epochs} epochs are in the history")
+    except KeyboardInterrupt:
+        history.interrupted = True
+        print(f"interrupted: {len(history.rows)} of {epochs} epochs are in the history")
     if averaged:
         model.load_state_dict(averaged.module.state_dict())
     return history

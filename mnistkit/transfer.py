@@ -7,6 +7,7 @@ are computed once and kept; only the head, a linear layer, is trained on them.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from dataclasses import replace
 from http.client import HTTPException
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from mnistkit.data import Digits, Split
-from mnistkit.errors import WeightsError
+from mnistkit.errors import StorageError, WeightsError
 from mnistkit.models import FEATURES, mobilenet
 from mnistkit.utils.devices import choose_device, supports_bfloat16
 from mnistkit.utils.fusion import fold_batch_norm, fuse_relu6
@@ -87,7 +88,8 @@ def extract_features(
         images: uint8, N x 28 x 28; see `preprocess`.
         batch_size: images at a time: 8 to 13 fit in the processor's cache and were fastest.
         bfloat16: compute in bfloat16; None to do so where the machine has it.
-        folder: keep the features there, and read them from there the next time.
+        folder: keep the features there, and read them from there the next time, if they are
+            what was written; without room for them, a line says so.
         progress: show a bar.
 
     Returns float16, N x 1280, after global average pooling.
@@ -99,8 +101,7 @@ def extract_features(
     extractor = build_extractor(model.features, bfloat16)
     features = _compute_features(extractor, images, batch_size, progress)
     if path:
-        with write_atomically(path) as temporary:
-            torch.save(features, temporary)
+        _keep_features(features, path)
     return features
 
 
@@ -290,16 +291,35 @@ def features_path(
     return Path(folder) / f"mobilenet-v2-{digest.hexdigest()[:16]}.pt"
 
 
+def _keep_features(features: Tensor, path: Path) -> None:
+    """Write them with their SHA-256; a disk that is full costs the file and not the features."""
+    content = io.BytesIO()  # torch.save into a file raises no OSError that would say why
+    torch.save({"features": features, "sha256": _sha256(features)}, content)
+    try:
+        with write_atomically(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
+    except StorageError as error:
+        print(f"the features are not kept: {str(error).splitlines()[0]}")
+
+
 def _read_features(path: Path, count: int) -> Tensor | None:
-    """Read kept features; a file that is damaged is computed again."""
+    """Read kept features; a file that is not what was written is computed again."""
     if not path.is_file():
         return None
     try:
-        features = torch.load(path, weights_only=True)
+        kept = torch.load(path, weights_only=True)
+        features, claimed = kept["features"], kept["sha256"]
+        if features.dtype != torch.float16 or features.shape != (count, FEATURES):
+            raise ValueError("features of another kind")
+        if _sha256(features) != claimed:
+            raise ValueError("its SHA-256 does not fit")
     except Exception as error:  # torch.load raises whatever the unpickler met
         print(
             f"kept features {path.name} are damaged ({type(error).__name__}): computing them again"
         )
         return None
-    usable = isinstance(features, Tensor) and features.shape == (count, FEATURES)
-    return features if usable else None
+    return features
+
+
+def _sha256(features: Tensor) -> str:
+    return hashlib.sha256(features.numpy().tobytes()).hexdigest()

@@ -152,6 +152,16 @@ def test_interrupting_returns_the_history_so_far(easy_digits, capsys):
     assert "2 of 5 epochs are in the history" in capsys.readouterr().out
 
 
+def test_interrupting_before_the_first_batch_returns_an_empty_history(easy_digits, capsys):
+    def stop(*_, **__):  # making an optimiser imports more of PyTorch, which takes seconds
+        raise KeyboardInterrupt
+
+    _, history = fit_once(easy_digits, epochs=5, optimizer=stop)
+    assert history.interrupted
+    assert history.rows == []
+    assert "0 of 5 epochs are in the history" in capsys.readouterr().out
+
+
 def test_evaluate_restores_the_mode_and_changes_nothing(easy_digits):
     model = build_model("D deep", seed=0).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

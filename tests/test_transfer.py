@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+
 import pytest
 import torch
 
@@ -33,11 +36,17 @@ def test_bfloat16_features_are_close(mobilenet):
     assert torch.nn.functional.cosine_similarity(features, expected).min() > 0.99
 
 
+def keep(kept, path, **changes):
+    content = kept.numpy().tobytes()
+    whole = {"features": kept, "sha256": hashlib.sha256(content).hexdigest()}
+    torch.save(whole | changes, path)
+
+
 def test_features_are_kept_and_read_again(mobilenet, tmp_path):
     first = extract_features(mobilenet, IMAGES, folder=tmp_path)
     (kept,) = tmp_path.iterdir()
-    assert torch.equal(torch.load(kept), first)
-    torch.save(-first, kept)
+    assert torch.equal(torch.load(kept)["features"], first)
+    keep(-first, kept)
     assert torch.equal(extract_features(mobilenet, IMAGES, folder=tmp_path), -first), "read"
 
 
@@ -52,9 +61,32 @@ def test_other_images_or_weights_are_not_mixed_up(mobilenet, tmp_path):
 def test_damaged_kept_features_are_computed_again(mobilenet, tmp_path, capsys):
     first = extract_features(mobilenet, IMAGES, folder=tmp_path)
     (kept,) = tmp_path.iterdir()
-    kept.write_bytes(b"half a file")
+    whole = kept.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0x40  # of a feature, in the middle of the file
+    for damage in (b"half a file", whole[:-100], bytes(flipped), b"\xff" * len(whole)):
+        kept.write_bytes(damage)
+        assert torch.equal(extract_features(mobilenet, IMAGES, folder=tmp_path), first)
+        assert "are damaged" in capsys.readouterr().out
+    for other in (first.float(), first.bfloat16(), first[:3], first[:, :9], first.short()):
+        keep(first, kept, features=other)
+        assert torch.equal(extract_features(mobilenet, IMAGES, folder=tmp_path), first)
+        assert "are damaged" in capsys.readouterr().out
+    torch.save(first, kept)  # as an earlier version kept them
     assert torch.equal(extract_features(mobilenet, IMAGES, folder=tmp_path), first)
-    assert "are damaged" in capsys.readouterr().out
+    extract_features(mobilenet, IMAGES, folder=tmp_path)
+    assert "damaged" not in capsys.readouterr().out.partition("again")[2], "whole once more"
+
+
+def test_a_full_disk_costs_the_file_and_not_the_features(mobilenet, tmp_path, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    first = extract_features(mobilenet, IMAGES)
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    assert torch.equal(extract_features(mobilenet, IMAGES, folder=tmp_path), first)
+    assert "the features are not kept: " in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
 
 
 def test_freezing_leaves_the_head():

@@ -26,7 +26,8 @@ def importance(
 
     runs: one row a run, with a column a factor, every combination equally often.
     Returns columns share (they sum to 1) and p, the probability of so much by the seeds
-    alone (NaN with one seed); the largest share first, "seeds" last.
+    alone; the largest share first, "seeds" last. With one seed its share is NaN, as is every p:
+    what was not measured is not zero.
 
     Raises ValueError for an unknown column, runs without a value, a grid with holes.
     """
@@ -55,7 +56,7 @@ def importance(
             name: {"share": max(squares, 0.0) / total, "p": _p(squares, degrees, noise, freedom)}
             for name, squares, degrees in rows
         }
-        | {_NOISE: {"share": noise / total, "p": np.nan}}
+        | {_NOISE: {"share": noise / total if freedom else np.nan, "p": np.nan}}
     ).T
     return table.rename_axis("effect")
 

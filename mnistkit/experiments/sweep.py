@@ -22,6 +22,8 @@ from mnistkit.utils.validation import check_choice
 
 _FIELDS = tuple(field.name for field in fields(Recipe))
 _MOST = 100_000  # combinations
+_MOST_VALUES = 100_000  # in a file, with its aliases written out
+_MERGE = "tag:yaml.org,2002:merge"  # of `<<`
 _PARTS = ("base", "grid", "recipes")
 _EXAMPLE = "a file looks like `{base: {model: A baseline}, grid: {optimizer: [sgd, adam]}}`"
 
@@ -233,11 +235,12 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node, deep=False):
         """Build a mapping whose keys all differ."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        own = [key for key, _ in node.value if key.tag != _MERGE]
+        keys = [self.construct_object(key, deep=True) for key in own]
         for place, key in enumerate(keys):
             if key in keys[:place]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} stands here twice", node.value[place][0].start_mark
+                    None, None, f"{key!r} stands here twice", own[place].start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -257,7 +260,26 @@ def _read_yaml(path: Path) -> dict:
         raise SweepError(f"{path.name} is not YAML: {words}", where=path, do=_EXAMPLE) from error
     if not content:
         raise SweepError(f"{path.name} is empty", where=path, do=_EXAMPLE)
+    if not _is_small(content):
+        raise SweepError(
+            f"{path.name} holds more than {_MOST_VALUES:,} values, written out",
+            where=path,
+            do="look for `*` names that stand for each other again and again",
+        )
     return dict(_mapping(content, path.name, path))
+
+
+def _is_small(content: object) -> bool:
+    """Whether all that is in there, with each alias written out, is not too much to handle."""
+    waiting, seen = [content], 0
+    while waiting and seen <= _MOST_VALUES:
+        value = waiting.pop()
+        seen += 1
+        if isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value
+    return seen <= _MOST_VALUES
 
 
 def _in_file(path: object, error: Exception) -> SweepError:

@@ -68,6 +68,12 @@ def _read_pixels(source) -> np.ndarray:
 
 def _open(source) -> Image.Image:
     if isinstance(source, Image.Image):
+        try:
+            source.load()
+        except (OSError, ValueError, AssertionError) as error:  # the last where it is closed
+            raise PictureError(
+                f"the Pillow image cannot be read ({error})", do="give one that is still open"
+            ) from error
         return source
     if isinstance(source, np.ndarray | Tensor):
         return _from_array(np.asarray(source))

@@ -215,6 +215,11 @@ def _read_lines(path: Path) -> pd.DataFrame:
                 f"line {line} of {path.name} has been changed: its checksum does not fit",
                 do=f"restore it, or measure anew with `{COMMAND}`",
             )
+    if text.duplicated().any():
+        raise ResultError(
+            f"line {text.duplicated().idxmax() + 2} of {path.name} stands there twice",
+            do="leave one of the two out",
+        )
     frame = _with_numbers(text[_COLUMNS])
     for column in _LISTS:
         frame[column] = frame[column].map(lambda words: [float(word) for word in words.split()])

@@ -12,7 +12,7 @@ from torch import nn
 
 from mnistkit.checkpoints import load_state, save_state
 from mnistkit.data import Digits
-from mnistkit.errors import CheckpointError
+from mnistkit.errors import CheckpointError, ResultError
 from mnistkit.experiments.recipe import Recipe, recipe_digest
 from mnistkit.experiments.results import Result, identify, read_result, write_result
 from mnistkit.experiments.run import train_recipe
@@ -22,6 +22,7 @@ from mnistkit.prediction import make_predictions
 from mnistkit.study.table import published_accuracy
 from mnistkit.utils.storage import models_folder, write_text
 
+_MEASURED = ("test_accuracy", "test_loss", "parameters", "seconds", "weights")
 _LIMITS = """\
 - It knows MNIST's form only: one digit, ink bright on dark, 20 pixels high or wide, centred by
   mass in 28 x 28. `predict_image` brings a photo into that form; other pictures mislead it.
@@ -84,6 +85,12 @@ def trained_model(
         write_result(card.parent, Result(run, measured))
     model = load_state(build_model(recipe.model, seed=0, **recipe.options), weights)
     result = read_result(card, run)
+    if missing := [name for name in _MEASURED if name not in result.measured]:
+        raise ResultError(
+            f"{card.name} lacks {' and '.join(missing)}",
+            where=card.parent,
+            do="delete that file: the model is then trained again",
+        )
     if result.measured["weights"] != _digest(weights):
         raise CheckpointError(
             f"{weights.name} holds other weights than its card says",
@@ -153,7 +160,7 @@ def card_in_words(result: Result, weights: str) -> str:
 def _write_in_words(result: Result, weights: Path) -> None:
     """Keep the card in words up to date: published runs may have joined since."""
     path, words = weights.with_suffix(".md"), card_in_words(result, weights.name)
-    if not path.exists() or path.read_text(encoding="utf-8") != words:
+    if not path.exists() or path.read_bytes() != words.encode():
         write_text(path, words)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import socket
 import tempfile
 import threading
@@ -318,7 +319,8 @@ def _read_bytes(folder: Path, file: IdxFile) -> tuple[Path, bytes]:
             return path, content
         if file.gz_md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() != file.gz_md5:
             raise _damaged(path, "its MD5 is not that of the published archive")
-        return path, gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as archive:
+            return path, archive.read(file.size + 1)  # enough to see that it is too long
     except OSError as error:  # BadGzipFile is one, too
         raise _damaged(path, f"it cannot be read ({error.strerror or error})") from error
     except (EOFError, zlib.error) as error:

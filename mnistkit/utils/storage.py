@@ -44,7 +44,7 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     the project, so that one setting serves JupyterLab and the command line alike. Without a
     project, and without a `data/` here, it is in the user's cache.
     """
-    chosen = Path(root or os.environ.get("MNISTKIT_DATA") or "data").expanduser()
+    chosen = _at_home(root or os.environ.get("MNISTKIT_DATA") or "data")
     if chosen.is_absolute() or chosen.exists():
         return chosen
     at_home = chosen == Path("data") and not holds_series(project_root())
@@ -57,7 +57,7 @@ def cache_folder() -> Path:
     On Linux that is `~/.cache/mnistkit`. It need not be there yet.
     """
     chosen = os.environ.get("MNISTKIT_CACHE")
-    return Path(chosen).expanduser() if chosen else user_cache_path("mnistkit", appauthor=False)
+    return _at_home(chosen) if chosen else user_cache_path("mnistkit", appauthor=False)
 
 
 def models_folder(path: str | os.PathLike = "") -> Path:
@@ -74,7 +74,7 @@ def output_folder(path: str | os.PathLike) -> Path:
 
     Raises StorageError if it cannot be made, or nothing can be written to it.
     """
-    folder = project_root() / Path(path).expanduser()
+    folder = project_root() / _at_home(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -84,6 +84,16 @@ def output_folder(path: str | os.PathLike) -> Path:
             f"nothing can be written to {folder}: {error.strerror}", do="name another folder"
         ) from error
     return folder
+
+
+def _at_home(path: str | os.PathLike) -> Path:
+    """With `~` written out."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise StorageError(
+            f"{path} begins with no user of this machine", do="write the folder out"
+        ) from error
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
@@ -97,6 +98,12 @@ recipes:
     assert sweep.levels["recipe"].tolist() == ["linear", "deep"]
 
 
+def test_recipes_may_share_what_one_of_them_says(tmp_path):
+    text = "recipes:\n  a: &a {model: V0, epochs: 1}\n  b:\n    <<: *a\n    epochs: 2\n"
+    recipes = read_sweep(write(tmp_path, text)).recipes
+    assert [(r.model, r.epochs) for r in recipes.values()] == [("V0", 1), ("V0", 2)]
+
+
 def test_runs_are_labelled_with_their_levels():
     sweep = combine(BASE, {"dropout": [0, 0.2]})
     runs = pd.DataFrame({"name": ["dropout 0.2", "dropout 0"], "seed": [0, 0], "x": [1.0, 2.0]})
@@ -105,6 +112,11 @@ def test_runs_are_labelled_with_their_levels():
     assert table["dropout"].tolist() == ["0.2", "0"]
 
 
+# 9 to the power of 9 values, if written out: an alias bomb.
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in itertools.pairwise("abcdefghi")
+)
 BAD_FILES = {
     "empty": ("", "plan.yaml is empty"),
     "only a comment": ("# nothing yet", "plan.yaml is empty"),
@@ -155,6 +167,20 @@ BAD_FILES = {
         "base: {model: V0}\ngrid: {scheduler: [{name: StepLR, gama: 1}]}", "argument 'gama'"
     ),
     "a recipe of words": ("recipes: {a: V0}", "a is 'V0', expected names with values"),
+    "aliases of aliases": (BOMB, "holds more than 100,000 values, written out"),
+    "aliases of aliases among options": (
+        "recipes:\n  a:\n    model: V0\n    options:\n"
+        + "".join(f"      {line}\n" for line in BOMB.splitlines()),
+        "holds more than 100,000 values, written out",
+    ),
+    "a recipe of itself": ("recipes: &r\n  a: *r", "holds more than 100,000 values, written out"),
+    "options in options": (
+        "recipes: {a: {model: A wide, options: {hidden: {a: {b: 1}}}}}", "hidden is {'a': {'b': 1}}"
+    ),
+    "a model without end": (
+        "recipes: {a: {model: A wide, hidden: [100000000000]}}", "does not fit into the memory"
+    ),
+    "a merge of a list": ("<<: [1, 2]", "is not YAML: .*expected a mapping for merging"),
     "more than can be run": (
         "base: {model: V0}\ngrid:\n"
         + "".join(f"  {name}: {list(range(1, 60))}\n" for name in ("epochs", "width", "depth")),

@@ -196,6 +196,14 @@ def test_a_large_photo_is_read():
     assert_as_in_mnist(find_digit(large))
 
 
+def test_a_pillow_image_that_was_closed_is_named(tmp_path):
+    Image.fromarray(photo(5)).save(tmp_path / "five.png")
+    with Image.open(tmp_path / "five.png") as image:
+        pass
+    with pytest.raises(PictureError, match="the Pillow image cannot be read"):
+        find_digit(image)
+
+
 def test_what_is_no_picture_is_named(tmp_path):
     path = tmp_path / "letter.png"
     with pytest.raises(PictureError, match=r"there is no file letter\.png"):

@@ -109,6 +109,16 @@ def test_a_changed_line_of_the_table_is_named(study_runs, tmp_path, old, new):
         table.read_table(path)
 
 
+def test_a_line_that_stands_there_twice_is_named(study_runs, tmp_path):
+    path = tmp_path / "table.csv"
+    table.write_table(study_runs, path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[7]]))
+    where = f"line {len(lines) + 1} of table.csv stands there twice"
+    with pytest.raises(ResultError, match=where):
+        table.read_table(path)
+
+
 def test_a_line_that_is_gone_is_missed(study_runs, tmp_path):
     path = tmp_path / "table.csv"
     table.write_table(study_runs, path)

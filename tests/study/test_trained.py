@@ -12,6 +12,7 @@ import torch
 from mnistkit.augmentation import random_affine
 from mnistkit.errors import CheckpointError, ResultError
 from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.results import read_result, write_result
 from mnistkit.models import build_model
 from mnistkit.prediction import make_predictions
 from mnistkit.study.plan import FAST
@@ -49,6 +50,24 @@ def test_it_is_trained_once(easy_digits, tmp_path):
     assert torch.equal(weights_of(again), weights_of(kept))
     assert again.card == kept.card
     assert not again.model.training
+
+
+def test_a_card_in_words_that_is_damaged_is_written_anew(kept, easy_digits, tmp_path):
+    (words,) = tmp_path.glob("*.md")
+    true = words.read_bytes()
+    words.write_bytes(b"\xff\xfe no UTF-8 \x80")
+    trained_model(RECIPE, easy_digits, folder=tmp_path)
+    assert words.read_bytes() == true
+
+
+@pytest.mark.parametrize("name", ["weights", "test_accuracy", "seconds"])
+def test_a_card_that_lacks_something_is_named(kept, name, easy_digits, tmp_path):
+    (card,) = tmp_path.glob("*.json")
+    result = read_result(card)
+    measured = {key: value for key, value in result.measured.items() if key != name}
+    write_result(tmp_path, replace(result, measured=measured))
+    with pytest.raises(ResultError, match=f"json lacks {name}"):
+        trained_model(RECIPE, easy_digits, folder=tmp_path)
 
 
 def test_its_card_says_what_it_is(kept):

@@ -12,6 +12,7 @@ import socket
 import tempfile
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,22 @@ def test_compressed_files_are_read_too(data_folder):
     path.unlink()
     train, _ = sources.read_mnist(data_folder)
     assert train.labels[:3].tolist() == [0, 1, 2]
+
+
+def test_an_archive_is_not_read_beyond_what_its_file_may_hold(data_folder):
+    path = data_folder / TRAIN_LABELS
+    path.unlink()
+    with gzip.open(path.parent / f"{path.name}.gz", "wb", compresslevel=1) as archive:
+        for _ in range(50):
+            archive.write(bytes(1_000_000))
+    tracemalloc.start()
+    with pytest.raises(
+        DataError, match=r"labels-idx1-ubyte.gz is damaged: 309 bytes, expected 308"
+    ):
+        sources.read_mnist(data_folder)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 5_000_000
 
 
 def test_qmnist_has_class_writer_and_series(data_folder):

@@ -185,6 +185,12 @@ def test_the_cache_is_the_usual_one_of_the_system(monkeypatch):
     assert cache_folder() == Path.home() / "kept"
 
 
+@pytest.mark.parametrize("ask", [data_root, output_folder, models_folder])
+def test_a_home_of_nobody_is_named(ask):
+    with pytest.raises(StorageError, match="~nobody-of-this-name/x begins with no user"):
+        ask("~nobody-of-this-name/x")
+
+
 def test_digits_are_in_the_project_or_where_one_says_or_in_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MNISTKIT_CACHE", str(tmp_path / "cache"))
     photos, project = tmp_path / "photos", tmp_path / "project"
