@@ -17,7 +17,7 @@ from torch import nn
 from mnistkit.errors import PictureError
 from mnistkit.handwriting.page import network_for_page
 from mnistkit.handwriting.predict import ImagePrediction, predict_image
-from mnistkit.handwriting.strokes import PEN, Stroke, draw_strokes, read_strokes
+from mnistkit.handwriting.strokes import PEN, Stroke, draw_strokes, read_pen, read_strokes
 
 _HERE = Path(__file__).parent
 _LONGEST = 200  # letters of an error that the page has room for
@@ -42,9 +42,8 @@ class DigitCanvas(anywidget.AnyWidget):
     _esm = "\n".join((_HERE / name).read_text("utf-8") for name in ("reader.js", "draw.js"))
     _css = _HERE / "draw.css"
 
-    pen = traitlets.Int(PEN).tag(sync=True)
-    # From the page: {"number": of this state, "strokes": all of them}. Any, since a wrong
-    # type must get an answer, too, and no echo, since the page knows what it sent.
+    # From the page: {"number": of this state, "pen": its width, "strokes": all of them}. Any,
+    # since a wrong type must get an answer, too, and no echo, since the page knows what it sent.
     drawing = traitlets.Any().tag(sync=True, echo_update=False)
     # To the page: what answers there, or None where only Python can; see `network_for_page`.
     network = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
@@ -56,7 +55,7 @@ class DigitCanvas(anywidget.AnyWidget):
         self._network = copy.deepcopy(model).eval()
         self._normalized = normalized
         network = None if normalized else network_for_page(self._network)
-        super().__init__(drawing={"number": 0, "strokes": []}, network=network)
+        super().__init__(drawing={"number": 0, "pen": PEN, "strokes": []}, network=network)
 
     @traitlets.observe("drawing")
     def _reply(self, change) -> None:
@@ -66,7 +65,8 @@ class DigitCanvas(anywidget.AnyWidget):
         failure: Exception | None = None
         try:
             strokes = read_strokes(drawing.get("strokes"))
-            prediction = self._predict(strokes) if strokes else None
+            pen = read_pen(drawing.get("pen"))
+            prediction = self._predict(strokes, pen) if strokes else None
             answer = _answer(prediction)
         except PictureError as refusal:
             answer = _words("refusal", str(refusal))
@@ -77,9 +77,9 @@ class DigitCanvas(anywidget.AnyWidget):
         number = drawing.get("number")
         self.answer = answer | {"number": number if type(number) is int else -1}
 
-    def _predict(self, strokes: list[Stroke]) -> ImagePrediction:
-        picture = draw_strokes(strokes)
-        return predict_image(self._network, picture, normalized=self._normalized)
+    def _predict(self, strokes: list[Stroke], pen: int) -> ImagePrediction:
+        picture = draw_strokes(strokes, pen=pen)
+        return predict_image(self._network, picture, normalized=self._normalized, white_paper=True)
 
     def __repr__(self) -> str:
         """Words for a page that cannot show widgets: anywidget puts them in its place."""

@@ -10,6 +10,9 @@ const PATIENCE = 3000; // milliseconds without an answer until the page says so
 const CLASSES = 10;
 const SIDE = 28;
 
+const PENS = { thin: 45, medium: 75, thick: 120 }; // widths; the whole drawing has one
+const USUAL = "medium";
+
 const KEY_HELP =
   "Arrow keys move the pen, Home, End, Page Up and Page Down move it aslant, Space sets it down " +
   "or lifts it, Control+Z takes the last stroke back, Delete clears.";
@@ -38,6 +41,7 @@ function makePage() {
   const hint = make("p", { class: "hint", "aria-hidden": "true" }, KEY_HELP);
   const clear = make("button", { type: "button", class: "clear" }, "Clear");
   const undo = make("button", { type: "button", class: "undo" }, "Undo");
+  const pens = makePens();
   const words = make("p", { class: "words", "aria-hidden": "true" });
   const spoken = make("p", { class: "spoken", role: "status", "aria-live": "polite" });
   const picture = make("canvas", { width: SIDE, height: SIDE, class: "picture", role: "img" });
@@ -51,11 +55,32 @@ function makePage() {
     "div",
     { class: "mnistkit-draw" },
     make("div", { class: "drawn" },
-      paper, hint, make("div", { class: "below" }, undo, clear, words), spoken),
+      paper, hint, make("div", { class: "tools" }, pens, undo, clear),
+      make("div", { class: "below" }, words), spoken),
     make("div", { class: "read" },
       make("figure", {}, picture, make("figcaption", {}, "what the network sees")), bars),
   );
-  return { root, paper, undo, clear, words, spoken, picture, bars };
+  return { root, paper, pens, undo, clear, words, spoken, picture, bars };
+}
+
+function makePens() {
+  const group = `pen-${Math.random().toString(36).slice(2)}`; // a page may hold several canvases
+  const choices = Object.entries(PENS).map(([name, width]) => {
+    const choice = make("input", { type: "radio", name: group, value: width });
+    choice.checked = name === USUAL;
+    const dot = make("span", { class: "dot", "aria-hidden": "true" });
+    dot.style.width = dot.style.height = `${width / 6}px`;
+    return make("label", { title: `${name} pen` }, choice, dot, make("span", { class: "name" }, name));
+  });
+  return make("fieldset", { class: "pens" }, make("legend", {}, "Pen"), ...choices);
+}
+
+function penOf(pens) {
+  return Number(pens.querySelector("input:checked").value);
+}
+
+function choosePen(pens, width) {
+  for (const choice of pens.querySelectorAll("input")) choice.checked = Number(choice.value) === width;
 }
 
 function showStrokes(paper, strokes, pen) {
@@ -198,11 +223,12 @@ function render({ model, el }) {
     frame = null;
     if (!here) waiting ??= setTimeout(complain, PATIENCE);
     const number = model.get("drawing").number + 1;
-    model.set("drawing", { number, strokes: strokes.map((stroke) => [...stroke]) });
+    const pen = penOf(page.pens);
+    model.set("drawing", { number, pen, strokes: strokes.map((stroke) => [...stroke]) });
     model.save_changes(); // one message at a time is under way; of what waits the last is sent
   };
   const changed = () => {
-    showStrokes(page.paper, strokes, model.get("pen"));
+    showStrokes(page.paper, strokes, penOf(page.pens));
     frame ??= requestAnimationFrame(send);
   };
   const complain = () => {
@@ -262,19 +288,21 @@ function render({ model, el }) {
   const redraw = () => {
     const state = model.get("drawing");
     if (here) {
-      show({ number: state.number, ...here.answer(state.strokes) });
+      show({ number: state.number, ...here.answer(state.strokes, state.pen) });
     } else if (!state.strokes.length) {
       shown = state.number; // answers under way are about a drawing that is gone
       showAnswer(page, { kind: "empty", words: "", picture: [], probabilities: [] });
     }
     if (drawing || frame !== null) return;
     strokes = state.strokes.map((stroke) => [...stroke]);
-    showStrokes(page.paper, strokes, model.get("pen"));
+    choosePen(page.pens, state.pen);
+    showStrokes(page.paper, strokes, state.pen);
   };
 
   listenToPointers(page.paper, pen);
   listenToKeys(page.paper, pen);
   keepKeys(page.root, pen.undo);
+  page.pens.addEventListener("change", changed);
   page.undo.addEventListener("click", pen.undo);
   page.clear.addEventListener("click", pen.clear);
   model.on("change:drawing", redraw);

@@ -51,7 +51,9 @@ def draw_digit(
     if not isinstance(interactive, bool) and interactive != "auto":
         raise unknown_name("value of interactive", interactive, ["auto", "True", "False"])
     model = load_reader() if model is None else model
-    prediction = predict_image(model, draw_strokes(EXAMPLE), normalized=normalized)
+    prediction = predict_image(
+        model, draw_strokes(EXAMPLE), normalized=normalized, white_paper=True
+    )
     if interactive is True or (interactive == "auto" and _has_anywidget() and in_a_page()):
         return _canvas(model, normalized)
     show_figure(plot_drawing(draw_strokes(EXAMPLE, side=_FINE), prediction))

@@ -4,7 +4,7 @@ const CANVASES_OF = [0, 1]; // layers whose maps are shown
 
 // As much of anywidget's model as draw.js uses: a state, and who is told when it changes.
 function makeModel(read) {
-  const state = { pen: 75, drawing: { number: 0, strokes: [] }, answer: { number: 0, ...read([]) } };
+  const state = { drawing: { number: 0, pen: PENS[USUAL], strokes: [] }, answer: { number: 0, ...read([]) } };
   const listeners = [];
   const tell = (name) => listeners.filter(([event]) => event === `change:${name}`).forEach(([, call]) => call());
   return {
@@ -13,7 +13,7 @@ function makeModel(read) {
     on: (event, call) => { listeners.push([event, call]); },
     off: () => {},
     save_changes: () => {
-      state.answer = { number: state.drawing.number, ...read(state.drawing.strokes) };
+      state.answer = { number: state.drawing.number, ...read(state.drawing.strokes, state.drawing.pen) };
       tell("answer");
       showMaps(state.answer.maps);
     },
@@ -52,5 +52,5 @@ const canvas = document.getElementById("canvas"), dark = matchMedia("(prefers-co
 const follow = () => { canvas.dataset.jpThemeLight = String(!dark.matches); };
 dark.addEventListener("change", follow);
 follow();
-render({ model: makeModel((strokes) => reader.answer(strokes)), el: canvas });
+render({ model: makeModel((strokes, pen) => reader.answer(strokes, pen)), el: canvas });
 showMaps([]);

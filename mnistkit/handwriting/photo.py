@@ -32,22 +32,22 @@ _TOO_MUCH = "there is more ink than paper: show the digit with some space around
 _EIGHT = np.ones((3, 3), dtype=bool)  # neighbours that touch at a corner belong together
 
 
-def find_digit(source: str | os.PathLike | Image.Image | np.ndarray | Tensor) -> Tensor:
+def find_digit(
+    source: str | os.PathLike | Image.Image | np.ndarray | Tensor, *, white_paper: bool = False
+) -> Tensor:
     """Find the one digit in a picture, and give it MNIST's form.
 
     source: a file that Pillow can read, a Pillow image of any mode, or an array, H x W,
         H x W x 3 or H x W x 4, of bytes or of floats in [0, 1]. Dark ink on light paper or
         the reverse, any colours, uneven light.
+    white_paper: the paper is known to be white, as that of the canvas is; otherwise it is looked
+        for, which bold ink may mislead.
 
     Returns float32, 28 x 28, 0 (paper) to 1 (ink).
     Raises PictureError, with what was seen instead, if there is no digit or more than one.
     """
     pixels = _read_pixels(source)
-    ink, noise = _ink(pixels)
-    if noise > _SWAMPED:  # ink was taken for paper: a bold digit that fills the picture
-        ink, noise = _ink(pixels, _larger_half(pixels))
-    if noise > _SWAMPED:
-        raise PictureError(_TOO_MUCH)
+    ink, noise = (1 - pixels.mean(axis=2), 0.0) if white_paper else _find_ink(pixels)
     mask = _strokes(ink, noise)
     return torch.from_numpy(_as_in_mnist(ink, mask, noise))
 
@@ -133,6 +133,16 @@ def _on_paper(image: Image.Image) -> Image.Image:
 
 
 # --- ink and paper --------------------------------------------------------------------
+
+
+def _find_ink(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """Tell ink from paper; raises PictureError where ink leaves too little paper for that."""
+    ink, noise = _ink(pixels)
+    if noise > _SWAMPED:  # ink was taken for paper: a bold digit that fills the picture
+        ink, noise = _ink(pixels, _larger_half(pixels))
+    if noise > _SWAMPED:
+        raise PictureError(_TOO_MUCH)
+    return ink, noise
 
 
 def _ink(pixels: np.ndarray, paper: np.ndarray | None = None) -> tuple[np.ndarray, float]:

@@ -68,7 +68,9 @@ class ImagePrediction:
         )
 
 
-def predict_image(model: nn.Module, source, *, normalized: bool = False) -> ImagePrediction:
+def predict_image(
+    model: nn.Module, source, *, normalized: bool = False, white_paper: bool = False
+) -> ImagePrediction:
     """Read a photo or a scan of one digit and say which it is.
 
     Args:
@@ -76,11 +78,12 @@ def predict_image(model: nn.Module, source, *, normalized: bool = False) -> Imag
             says what is no digit, by its attribute `least_probability`.
         source: a file, a Pillow image or an array; see `photo.find_digit`.
         normalized: whether the model was trained on normalised images.
+        white_paper: see `photo.find_digit`.
 
     Raises PictureError for a file that is no picture, and for a picture that does not show
     one digit: blank, several shapes, noise.
     """
-    picture = find_digit(source)
+    picture = find_digit(source, white_paper=white_paper)
     inputs = normalize(picture) if normalized else picture
     least = getattr(model, "least_probability", 0.0)
     return ImagePrediction(make_predictions(model, [inputs])[0], picture, least)

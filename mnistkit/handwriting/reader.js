@@ -5,6 +5,7 @@
 function makeReader(network) {
   const UNITS = 1000, PEN = 75, DRAWN = 84, FINER = 4;
   const BOX = 20, SIDE = 28, MIDDLE = 14, TIE = 1e-3;
+  const THIN = 0.07, NORMAL = 0.1; // stroke width by the digit's longer side
   const FAINTEST = 0.08, SMALLEST = 8, WIDEST = 1.8, MOST_HOLES = 4;
   const BINS = 128;
 
@@ -13,8 +14,8 @@ function makeReader(network) {
   // --- the drawing: strokes.draw_strokes ---------------------------------------------
 
   // Ink of each pixel, 0 to 1: DRAWN x DRAWN, row by row.
-  function drawStrokes(strokes) {
-    const side = FINER * DRAWN, scale = side / UNITS, radius = scale * PEN / 2;
+  function drawStrokes(strokes, pen = PEN) {
+    const side = FINER * DRAWN, scale = side / UNITS, radius = scale * pen / 2;
     const fine = new Uint8Array(side * side);
     for (const stroke of strokes) {
       const points = stroke.map(([x, y]) => [scale * x, scale * y]);
@@ -236,10 +237,50 @@ function makeReader(network) {
       if (row > 0.1) rows.push(i);
       if (column > 0.1) columns.push(i);
     }
-    // Thin strokes of photos are thickened in Python; this pen is wide beside any digit.
-    const cut = image(rows.at(-1) - rows[0] + 1, columns.at(-1) - columns[0] + 1,
-      (row, column) => values[(row + rows[0]) * side + column + columns[0]]);
-    return centred(scaled(cut));
+    const cut = (from) => image(rows.at(-1) - rows[0] + 1, columns.at(-1) - columns[0] + 1,
+      (row, column) => from[(row + rows[0]) * side + column + columns[0]]);
+    return centred(scaled(thickened(cut(values), cut(mask))));
+  }
+
+  // Strokes that would vanish when the digit is made small, made thicker.
+  function thickened(digit, mask) {
+    const inside = depths(mask).filter((depth) => depth > 0);
+    const width = 4 * sum(inside) / inside.length; // of a straight stroke
+    const longer = Math.max(digit.rows, digit.columns);
+    if (width >= THIN * longer) return digit;
+    const radius = Math.max(1, roundHalfEven((NORMAL * longer - width) / 2));
+    return image(digit.rows + 2 * radius, digit.columns + 2 * radius, (row, column) => {
+      let most = 0;
+      for (let dy = -radius; dy <= radius; dy++) {
+        for (let dx = -radius; dx <= radius; dx++) {
+          const y = row - radius + dy, x = column - radius + dx;
+          if (dx * dx + dy * dy > radius * radius) continue;
+          if (y < 0 || y >= digit.rows || x < 0 || x >= digit.columns) continue;
+          most = Math.max(most, digit.data[y * digit.columns + x]);
+        }
+      }
+      return most;
+    });
+  }
+
+  // How far each pixel of a mask is from the nearest that is none.
+  function depths({ rows, columns, data }) {
+    const along = new Float64Array(data.length); // within its column
+    for (let column = 0; column < columns; column++) {
+      for (let row = 0; row < rows; row++) {
+        let least = Infinity;
+        for (let y = 0; y < rows; y++) {
+          if (!data[y * columns + column]) least = Math.min(least, Math.abs(y - row));
+        }
+        along[row * columns + column] = least;
+      }
+    }
+    return along.map((_, i) => {
+      const row = Math.floor(i / columns), column = i % columns;
+      let least = Infinity;
+      for (let x = 0; x < columns; x++) least = Math.min(least, Math.hypot(x - column, along[row * columns + x]));
+      return least;
+    });
   }
 
   function image(rows, columns, value) {
@@ -402,11 +443,11 @@ function makeReader(network) {
 
   // --- an answer, as canvas.py gives it ----------------------------------------------
 
-  function answer(strokes) {
+  function answer(strokes, pen = PEN) {
     const none = { picture: [], probabilities: [], maps: [] };
     if (!strokes.length) return { ...none, kind: "empty", words: "Nothing is drawn yet: write a digit from 0 to 9." };
     try {
-      const picture = findDigit(drawStrokes(strokes));
+      const picture = findDigit(drawStrokes(strokes, pen));
       const { probabilities, maps } = predict(picture);
       const shades = Array.from(picture, (value) => Math.round(255 * value));
       return { kind: "answer", words: inWords(probabilities), picture: shades, probabilities, maps };

@@ -12,6 +12,7 @@ Stroke = Sequence[tuple[float, float]]
 
 UNITS = 1000  # points count thousandths of the paper's side, from its top left corner
 PEN = 75  # width of the pen in the same unit: near MNIST's, in a digit of half the paper
+PENS = (45, PEN, 120)  # those of the canvas: the thin one for small digits
 SIDE = 84  # pixels of the picture: three for each of MNIST's 28
 _MOST_POINTS = 20_000  # ink for some hundred digits: who draws more is not writing one
 _FINER = 4  # drawn that much larger and made small again, for soft edges
@@ -40,6 +41,15 @@ def read_strokes(value: object) -> list[Stroke]:
     return [stroke for stroke in strokes if stroke]
 
 
+def read_pen(value: object) -> int:
+    """Check a pen that came from a page; without one it is the usual. Raises PictureError."""
+    if value is None:
+        return PEN
+    if isinstance(value, bool) or value not in PENS:
+        raise PictureError(f"the pens are {', '.join(map(str, PENS))} wide, and this one is not")
+    return int(value)
+
+
 def _read_stroke(value: object) -> Stroke:
     if not isinstance(value, list | tuple):
         raise PictureError(f"a stroke is a list of points, not {type(value).__name__}")
@@ -57,11 +67,11 @@ def _is_place(value: object) -> bool:
     return number and 0 <= value <= UNITS  # NaN is not
 
 
-def draw_strokes(strokes: Sequence[Stroke], side: int = SIDE) -> np.ndarray:
+def draw_strokes(strokes: Sequence[Stroke], side: int = SIDE, *, pen: int = PEN) -> np.ndarray:
     """Draw strokes with the round pen of the canvas: black ink on white paper.
 
-    strokes: in thousandths of the paper's side. Returns uint8, side x side. `reader.js` draws
-    the same, pixel by pixel.
+    strokes: in thousandths of the paper's side. pen: its width in the same unit. Returns
+    uint8, side x side. `reader.js` draws the same, pixel by pixel.
     """
     fine, scale = _FINER * side, _FINER * side / UNITS
     ink = np.zeros((fine, fine), dtype=bool)
@@ -69,7 +79,7 @@ def draw_strokes(strokes: Sequence[Stroke], side: int = SIDE) -> np.ndarray:
         points = scale * np.array(stroke, dtype=float)
         ends = points[1:] if len(points) > 1 else points  # a dot, too, is ink
         for start, end in zip(points, ends, strict=False):
-            _draw_segment(ink, start, end, scale * PEN / 2)
+            _draw_segment(ink, start, end, scale * pen / 2)
     share = ink.reshape(side, _FINER, side, _FINER).mean(axis=(1, 3))
     return np.round(255 * (1 - share)).astype(np.uint8)
 

@@ -16,7 +16,7 @@ from mnistkit.handwriting.page import network_for_page
 from mnistkit.handwriting.photographs import STROKES
 from mnistkit.handwriting.predict import ImagePrediction
 from mnistkit.handwriting.reader import load_reader
-from mnistkit.handwriting.strokes import PEN, UNITS
+from mnistkit.handwriting.strokes import PEN, PENS, UNITS
 from mnistkit.models import build_model
 from tests.handwriting.models import Four
 
@@ -61,6 +61,18 @@ def test_a_digit_is_answered_with_what_the_network_saw(canvas):
     assert torch.equal(shades, (255 * canvas.prediction.picture).round().int())
     assert shades.max() > 200
     assert len(canvas.strokes) == 2
+
+
+def test_the_pen_that_is_sent_is_the_pen_that_draws(canvas):
+    ink = []
+    for pen in PENS:
+        state = {"number": 1, "pen": pen, "strokes": strokes_of(4, height=250)}
+        canvas.set_state({"drawing": state})
+        ink.append(float(canvas.prediction.picture.sum()))
+    assert ink[0] < ink[1] < ink[2]
+    canvas.set_state({"drawing": state | {"pen": 400}})
+    assert canvas.answer["kind"] == "refusal"
+    assert canvas.answer["words"].startswith("the pens are 45, 75, 120 wide")
 
 
 def test_a_compact_cnn_answers_in_the_page_too_and_no_other_model_does():
@@ -180,4 +192,7 @@ def test_a_page_without_widgets_gets_words(canvas):
 def test_both_sides_count_alike():
     page = (ROOT / "mnistkit" / "handwriting" / "draw.js").read_text()
     assert f"const UNITS = {UNITS};" in page
-    assert DigitCanvas(Four()).pen == PEN
+    assert DigitCanvas(Four()).drawing["pen"] == PEN
+    thin, medium, thick = PENS
+    assert f"const PENS = {{ thin: {thin}, medium: {medium}, thick: {thick} }};" in page
+    assert medium == PEN

@@ -21,7 +21,7 @@ from mnistkit.handwriting.page import (
 )
 from mnistkit.handwriting.photo import find_digit
 from mnistkit.handwriting.reader import load_reader
-from mnistkit.handwriting.strokes import EXAMPLE, draw_strokes
+from mnistkit.handwriting.strokes import EXAMPLE, PEN, PENS, draw_strokes
 from mnistkit.notebooks.book import Page, write_book
 from mnistkit.notebooks.execute import find_notebooks
 from mnistkit.prediction import make_predictions
@@ -29,8 +29,9 @@ from tests.browser import NEEDS_BROWSER, on_a_phone, violations
 
 NEAR = 1e-4
 # Numbers travel as JSON: one by one, as Playwright sends them, they take most of the time.
-ALL = """(drawings) => JSON.stringify(JSON.parse(drawings).map((strokes) => {
-  const ink = reader.drawStrokes(strokes), { kind, words, probabilities } = reader.answer(strokes);
+ALL = """(drawings) => JSON.stringify(JSON.parse(drawings).map(([strokes, pen]) => {
+  const ink = reader.drawStrokes(strokes, pen);
+  const { kind, words, probabilities } = reader.answer(strokes, pen);
   let picture = [];
   try { picture = Array.from(reader.findDigit(ink)); } catch (refusal) { /* told by kind */ }
   return { ink: Array.from(ink), kind, words, probabilities, picture };
@@ -51,11 +52,11 @@ def random_drawing(number: int) -> list[list[list[int]]]:
     return strokes
 
 
-def in_python(strokes) -> tuple[np.ndarray, torch.Tensor | None, str]:
+def in_python(strokes, pen=PEN) -> tuple[np.ndarray, torch.Tensor | None, str]:
     """The drawing, the picture that the network sees, and why there is none."""
-    drawn = draw_strokes(strokes)
+    drawn = draw_strokes(strokes, pen=pen)
     try:
-        return drawn, find_digit(drawn), ""
+        return drawn, find_digit(drawn, white_paper=True), ""
     except PictureError as refusal:
         return drawn, None, str(refusal).splitlines()[0]
 
@@ -91,9 +92,10 @@ class TestTheSame:
             [[[40, 40], [960, 40], [960, 960], [40, 960], [40, 40]]],
         ]
         model, kinds = load_reader(), []
+        drawings = [(each, PENS[number % 3]) for number, each in enumerate(drawings, start=1)]
         answers = json.loads(engine.evaluate(ALL, json.dumps(drawings)))
-        for strokes, found in zip(drawings, answers, strict=True):
-            drawn, picture, refusal = in_python(strokes)
+        for (strokes, pen), found in zip(drawings, answers, strict=True):
+            drawn, picture, refusal = in_python(strokes, pen)
             ink = np.reshape(found["ink"], drawn.shape)
             np.testing.assert_allclose(ink, 1 - drawn / 255, atol=1e-12)
             kinds.append(found["kind"])
@@ -160,6 +162,28 @@ class TestThePage:
         assert painted > 40
         page.locator(".clear").click()
         page.wait_for_function("document.querySelector('.words').innerText.startsWith('Nothing')")
+
+    def test_a_pen_is_chosen_for_the_whole_drawing(self, page, scheme):
+        pens = page.locator(".pens input")
+        assert [pens.nth(k).get_attribute("value") for k in range(3)] == [str(p) for p in PENS]
+        assert page.locator(".pens label").all_text_contents() == ["thin", "medium", "thick"]
+        box = page.locator(".paper").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 4)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
+        page.mouse.up()
+        ink = "(place) => document.querySelector('.paper path').getAttribute('stroke-width')"
+        assert page.evaluate(ink) == "75"
+        seen = [page.locator(".picture").evaluate("(picture) => picture.toDataURL()")]
+        for place, width in ((0, "45"), (2, "120")):
+            pens.nth(place).check(force=True)
+            assert page.evaluate(ink) == width
+            page.wait_for_timeout(100)
+            seen.append(page.locator(".picture").evaluate("(picture) => picture.toDataURL()"))
+        assert len(set(seen)) == 3, "the network sees other ink"
+        pens.nth(2).focus()
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate(ink) == "75"
 
     def test_it_is_drawn_on_with_keys(self, page, scheme):
         page.locator(".paper").focus()

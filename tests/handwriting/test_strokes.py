@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistkit.errors import PictureError
-from mnistkit.handwriting.strokes import EXAMPLE, PEN, SIDE, UNITS, draw_strokes, read_strokes
+from mnistkit.handwriting.strokes import (
+    EXAMPLE,
+    PEN,
+    PENS,
+    SIDE,
+    UNITS,
+    draw_strokes,
+    read_pen,
+    read_strokes,
+)
 
 
 def test_strokes_of_a_page_are_read_without_the_empty_ones():
@@ -73,3 +82,16 @@ def test_the_example_is_a_digit_of_two_strokes_drawn_the_same_each_time():
     assert len(EXAMPLE) == 2
     assert read_strokes(EXAMPLE)
     assert np.array_equal(draw_strokes(EXAMPLE), draw_strokes(EXAMPLE))
+
+
+@pytest.mark.parametrize("pen", PENS)
+def test_a_pen_is_as_wide_as_it_says(pen):
+    drawn = draw_strokes([[(200, 500), (800, 500)]], side=UNITS, pen=pen)
+    assert (drawn < 128).any(axis=1).sum() == pytest.approx(pen, abs=2)
+
+
+def test_a_pen_from_a_page_is_one_of_three():
+    assert [read_pen(pen) for pen in (*PENS, None)] == [*PENS, PEN]
+    for strange in (0, 76, -45, True, "75", [75], 1e9, float("nan")):
+        with pytest.raises(PictureError, match="the pens are 45, 75, 120 wide"):
+            read_pen(strange)
