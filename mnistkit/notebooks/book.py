@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from mnistkit.errors import NotebookError, needs_package
@@ -22,18 +23,28 @@ _MINUTES = re.compile(r"About (\d+ minutes?) on two processor cores")
 _NUMBER = re.compile(r"[-+±]?[\d.,]+( %| s| points)?|NaN|")
 _SECTION = re.compile(r"<h2>(.*?)</h2>", re.S)
 _TAG = re.compile(r"<[^>]*>")
+_GOAL = re.compile(r"After this notebook you can\n- (.*)")
+_IMPORTS = re.compile(r"^import mnistkit as mk$", re.M)
+_CAPTION = re.compile(r"^Figure: ")
+_ACTIVE = ["style", "script", "iframe", "object", "embed", "form", "base", "link", "meta"]
+_ACTING_ADDRESSES = ("javascript:", "vbscript:", "data:text/html", "data:image/svg")
 _NOTHING: Mapping[str, str] = {}
 _LINK = re.compile(r"^(\d\d_\w+|GLOSSARY)\.(?:ipynb|md)(#.*)?$")
 
 
 @dataclass(frozen=True)
 class Page:
-    """One notebook as a page: its file's stem, title, minutes, and the HTML of its cells."""
+    """One notebook as a page: its file's stem, title, minutes, and the HTML of its cells.
+
+    goal: what one can do after it. cover: the picture of its cell tagged "cover", as HTML.
+    """
 
     stem: str
     title: str
     minutes: str
     body: str
+    goal: str = ""
+    cover: str = ""
 
 
 def write_book(
@@ -82,7 +93,19 @@ def _page(path: Path, after: Mapping[str, str]) -> Page:
     for mark, html in marks.items():
         body = body.replace(f"<p>{mark}</p>", html)
     title, minutes = first.splitlines()[0].lstrip("# "), minutes[1] if minutes else ""
-    return Page(path.stem, title, minutes, _with_contents(body))
+    goal = _GOAL.search(first)
+    goal = goal[1].rstrip(";.").replace("`", "").replace("*", "") if goal else ""
+    return Page(path.stem, title, minutes, _with_contents(body), goal, _cover(notebook))
+
+
+def _cover(notebook: nbformat.NotebookNode) -> str:
+    """The first picture of the cell that is tagged "cover"; empty without one."""
+    tagged = [cell for cell in notebook.cells if "cover" in cell.metadata.get("tags", [])]
+    for output in (output for cell in tagged for output in cell.get("outputs", [])):
+        if png := output.get("data", {}).get("image/png"):
+            words = output.metadata.get("image/png", {}).get("alt", "")
+            return f'<img src="data:image/png;base64,{"".join(png.split())}" alt="{escape(words)}">'
+    return ""
 
 
 def _with_contents(body: str) -> str:
@@ -134,9 +157,32 @@ def cells_to_html(notebook: nbformat.NotebookNode, known: set[str]) -> str:
         stem, place = _LINK.match(link["href"]).groups()
         if stem in known | {"GLOSSARY"}:
             link["href"] = f"{stem.lower()}.html{place or ''}"
-    for style in soup.find_all(["style", "script"]):
-        style.decompose()
+    _fold_imports(soup)
+    _remove_what_acts(soup)
+    for caption in soup.find_all("em", string=_CAPTION):
+        caption["aria-hidden"] = "true"  # the picture above says the same to a screen reader
     return str(soup)
+
+
+def _fold_imports(soup) -> None:
+    """Close the cell that imports mnistkit: it is long, and says little to readers."""
+    for code in soup.select(".highlight"):
+        if _IMPORTS.search(code.get_text()):
+            details, summary = soup.new_tag("details"), soup.new_tag("summary")
+            summary.string = "What this notebook imports"
+            code.wrap(details)
+            details.insert(0, summary)
+
+
+def _remove_what_acts(soup) -> None:
+    """Take out all that a notebook of somebody else's could make this page do."""
+    for tag in soup.find_all(_ACTIVE):
+        tag.decompose()
+    for tag in soup.find_all(True):
+        for name, value in list(tag.attrs.items()):
+            address = re.sub(r"[\s\x00-\x1f]", "", str(value)).lower()
+            if name.startswith("on") or address.startswith(_ACTING_ADDRESSES):
+                del tag[name]
 
 
 def _mend_tables(soup) -> None:

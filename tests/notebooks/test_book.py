@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mnistkit.errors import NotebookError
 from mnistkit.notebooks.book import write_book
@@ -41,6 +41,50 @@ def test_the_index_says_how_long_each_takes(soups):
     words = [item.get_text() for item in soups["index"].select(".contents li")]
     assert len(words) == len(STEMS)
     assert all(re.search(r"\d+ minutes? to run on two processor cores", each) for each in words)
+
+
+def test_the_index_shows_a_picture_of_each_and_says_what_it_is_good_for(soups):
+    items = soups["index"].select(".contents li")
+    pictures = [item.select_one(".cover img") for item in items]
+    assert len({picture["src"] for picture in pictures}) == len(STEMS)
+    assert all(len(picture["alt"]) > 20 for picture in pictures)
+    assert all(re.search(r"After it you can \w[^`*]+[a-z]\.\n", item.get_text()) for item in items)
+
+
+@pytest.mark.parametrize("name", STEMS)
+def test_imports_are_folded_and_a_picture_is_described_once(soups, name):
+    (folded,) = (d for d in soups[name].find_all("details") if "imports" in d.summary.get_text())
+    assert "import mnistkit as mk" in folded.get_text()
+    captions = soups[name].find_all("em", string=re.compile("^Figure: "))
+    assert len(captions) >= 3
+    assert all(caption["aria-hidden"] == "true" for caption in captions)
+    spoken = [img["alt"] for img in soups[name].select("main img")]
+    assert all(any(c.get_text() == f"Figure: {alt}" for alt in spoken) for c in captions)
+
+
+def test_a_strangers_notebook_makes_the_page_do_nothing(tmp_path):
+    bad = (
+        '<img src="x" onerror="alert(1)"><iframe src="https://a.b"></iframe>'
+        '<a href="java\tscript:alert(1)">x</a><a href=" JavaScript:alert(1)">y</a>'
+        '<object data="a"></object><form action="https://a.b"><input></form>'
+        '<svg onload="alert(1)"><a xlink:href="javascript:alert(1)">z</a></svg>'
+        '<meta http-equiv="refresh" content="0"><base href="https://a.b/"><script>1</script>'
+        '<a href="data:text/html,<script>1</script>">w</a><embed src="a"><b>kept</b>'
+    )
+    shown = new_output("display_data", {"text/html": bad, "text/plain": "bad"})
+    cells = [new_markdown_cell(f"# 01 · New\n\n{bad}"), new_code_cell("1", outputs=[shown])]
+    path = tmp_path / "01_new.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    write_book(tmp_path / "book", [path])
+    page = BeautifulSoup((tmp_path / "book" / "01_new.html").read_text("utf-8"), "html.parser").main
+    active = ["script", "iframe", "object", "embed", "form", "base", "meta"]
+    assert page.find_all(active) == []
+    for tag in page.find_all(True):
+        for key, value in tag.attrs.items():
+            assert not key.startswith("on"), tag
+            assert "script:" not in "".join(str(value).split()).lower(), tag
+            assert "data:text" not in str(value), tag
+    assert len(page.find_all("b", string="kept")) == 2
 
 
 def test_the_glossary_leads_to_where_a_term_is_introduced(soups):

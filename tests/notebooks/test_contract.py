@@ -177,6 +177,12 @@ def test_some_outputs_are_exact(path):
         assert cell.outputs, "nbval checks only what is there"
 
 
+def test_one_picture_stands_for_the_notebook_in_the_book(path):
+    covers = [c for c in code_cells(path) if "cover" in c.metadata.get("tags", [])]
+    assert len(covers) == 1
+    assert any("image/png" in output.get("data", {}) for output in covers[0].outputs)
+
+
 def test_nothing_is_defined_in_two_notebooks(path):
     mine = set(definitions(path))
     for other in NOTEBOOKS:
