@@ -146,7 +146,7 @@ def test_ends_with_what_we_saw_exercises_and_where_next(path):
     words = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
     headings = [line for source in words for line in source.splitlines() if line[:3] == "## "]
     assert headings[-2:] == ["## What we saw", "## Exercises"]
-    assert re.search(r"\*\*(Next|Back to):\*\* \[`\d\d_", words[-1])
+    assert re.search(r"\*\*(Next|Back to):\*\* \[\d\d_", words[-1])
 
 
 def test_other_notebooks_are_linked_to(path):

@@ -113,7 +113,7 @@ def test_sentence_states_something(sentence):
     "sentence",
     [
         "V1 is a lottery.", "MobileNetV2 reads C2 in bfloat16.", "Is it twice as fast?",
-        "(Which is best?)", "So call `fit(model, 5)` again.", "[`01_data`](01_data.ipynb) tells.",
+        "(Which is best?)", "So call `fit(model, 5)` again.", "[01_data](01_data.ipynb) tells.",
         "Draw a digit rather than a letter.", "It did not move at all.", "The almost small.",
     ],
 )  # fmt: skip

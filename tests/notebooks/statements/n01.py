@@ -242,7 +242,7 @@ STATEMENTS = [
         lambda out: 0.27 < spoiled(first_share(out)) < 0.34,
     ),
     Statement(
-        "The best network of this series gets beyond 99.7 % ([`04_cnn`](04_cnn.ipynb)), and learns "
+        "The best network of this series gets beyond 99.7 % ([04_cnn](04_cnn.ipynb)), and learns "
         "in a loop much like this one.",
         lambda out: stored_runs().of("CompactCNN")["test_accuracy"].mean() > 0.997,
     ),
@@ -266,9 +266,9 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "What happened in the loop is for [`02_linear_vs_relu`](02_linear_vs_relu.ipynb); only "
+        "What happened in the loop is for [02_linear_vs_relu](02_linear_vs_relu.ipynb); only "
         "`Adam`, here at its usual rate of 0.001, has to wait until "
-        "[`03_mlp_tuning_qmnist`](03_mlp_tuning_qmnist.ipynb).",
+        "[03_mlp_tuning_qmnist](03_mlp_tuning_qmnist.ipynb).",
         lambda out: (
             inspect.signature(torch.optim.Adam).parameters["lr"].default == 0.001
             and does(NETWORK, "torch.optim.Adam(", "loss.backward()", "nn.Linear", "nn.ReLU")(out)
@@ -666,7 +666,7 @@ STATEMENTS = [
         lambda out: out.numbers(APART, r": (\d+) writers, (\d+) also") == [539, 539, 45, 0],
     ),
     Statement(
-        "as [`04_cnn`](04_cnn.ipynb) does for its best network",
+        "as [04_cnn](04_cnn.ipynb) does for its best network",
         source="04_cnn: CompactCNN was tuned on 10,361 validation digits by other writers.",
     ),
     Statement(

@@ -739,7 +739,7 @@ STATEMENTS = [
     ),
     Statement(
         "Above 90 % on validation after one epoch: even a linear model reads most digits, and "
-        "scores nearly ten percentage points more than the nearest mean digit of [`01_data`]",
+        "scores nearly ten percentage points more than the nearest mean digit of [01_data]",
         lambda out: (
             out.table(TRAIN)["validation_accuracy"].iloc[0] > 0.9
             and 0.09 < out["V0 test accuracy"] - NEAREST_MEAN < 0.1

@@ -390,7 +390,7 @@ STATEMENTS = [
     ),
     Statement(
         "Write two of them out, with `nn.Sequential` as in "
-        "[`02_linear_vs_relu`](02_linear_vs_relu.ipynb). README A's baseline is all linear layers "
+        "[02_linear_vs_relu](02_linear_vs_relu.ipynb). README A's baseline is all linear layers "
         "and ReLUs.",
         lambda out: (
             out.cell(BY_HAND).source.count("= nn.Sequential(") == 2
@@ -1291,7 +1291,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "[`06_scoreboard`](06_scoreboard.ipynb) lists them all.",
+        "[06_scoreboard](06_scoreboard.ipynb) lists them all.",
         lambda out: (
             all(
                 scoreboard_verdicts()[id] == verdict(out, id)[1]

@@ -558,7 +558,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The loop of [`02_linear_vs_relu`](02_linear_vs_relu.ipynb) trains this network as it "
+        "The loop of [02_linear_vs_relu](02_linear_vs_relu.ipynb) trains this network as it "
         "stands, and `fit` is that loop.",
         source="02_linear_vs_relu, in which a cell compares the two.",
     ),
@@ -879,7 +879,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "We can see that, as we saw it for V1 in [`02_linear_vs_relu`](02_linear_vs_relu.ipynb): "
+        "We can see that, as we saw it for V1 in [02_linear_vs_relu](02_linear_vs_relu.ipynb): "
         "take a fresh network, push the bias of class 5 so far down that it is never the answer, "
         "and push class 3 up, so that all 5s are surely 3s. How strong is the gradient that five "
         "hundred 5s then send",
@@ -1449,7 +1449,7 @@ STATEMENTS = [
         source="A network of ten outputs gives one of ten answers.",
     ),
     Statement(
-        "asks another network, the *reader* of [`07_trust`](07_trust.ipynb), which refuses most "
+        "asks another network, the *reader* of [07_trust](07_trust.ipynb), which refuses most "
         "letters as well",
         lambda out: all(run["refused_letters"] > 0.8 for run in read_card()["runs"]),
     ),
@@ -1524,7 +1524,7 @@ STATEMENTS = [
     Statement(
         "Without the softmax we have four runs, and none of them reaches the published number. It "
         "lies inside their interval, but with so few runs that is wide: the same four seeds with "
-        "the softmax let the number in as well ([`06_scoreboard`](06_scoreboard.ipynb) shows all "
+        "the softmax let the number in as well ([06_scoreboard](06_scoreboard.ipynb) shows all "
         "of them).",
         lambda out: (
             (stored_runs().of("E CNN corrected")["test_accuracy"] < 0.9897).tolist() == [True] * 4
@@ -1555,7 +1555,7 @@ STATEMENTS = [
     ),
     Statement(
         "Four layers of ten kernels do better than A's, B's and E's MLPs of "
-        "[`03_mlp_tuning_qmnist`](03_mlp_tuning_qmnist.ipynb), with a tenth of their parameters or "
+        "[03_mlp_tuning_qmnist](03_mlp_tuning_qmnist.ipynb), with a tenth of their parameters or "
         "less.",
         lambda out: all(
             stored_runs().accuracy("V2").mean > stored_runs().accuracy(name).mean

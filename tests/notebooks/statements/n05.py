@@ -501,7 +501,7 @@ STATEMENTS = [
     ),
     Statement(
         "The head ends near 97 %, nearer to the CNNs than to V0, though it makes about twice as "
-        "many errors as E's CNN without its second softmax in [`04_cnn`](04_cnn.ipynb), which had "
+        "many errors as E's CNN without its second softmax in [04_cnn](04_cnn.ipynb), which had "
         "five times as many digits. (On all digits, in the stored runs, it makes about a third "
         "more.)",
         lambda out: (
@@ -732,7 +732,7 @@ STATEMENTS = [
     ),
     Statement(
         "At a third of that rate it is, in the four runs that are stored, by about three tenths "
-        "of a point (the head still at 0.001; [`06_scoreboard`](06_scoreboard.ipynb)), and README "
+        "of a point (the head still at 0.001; [06_scoreboard](06_scoreboard.ipynb)), and README "
         "E names no rate.",
         lambda _: (
             len(stored_runs().of("E CNN 0.0003")) == 4

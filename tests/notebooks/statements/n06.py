@@ -715,7 +715,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "At 0.003 one run of four lost a class ([`04_cnn`](04_cnn.ipynb) shows which), so single "
+        "At 0.003 one run of four lost a class ([04_cnn](04_cnn.ipynb) shows which), so single "
         "runs lie nine points apart, and an interval from 79 % to beyond 100 excludes hardly any "
         "number: it holds the published one, but says little for it.",
         lambda out: (
@@ -813,7 +813,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "The second softmax seems to cost some tenths of a point ([`04_cnn`](04_cnn.ipynb) shows "
+        "The second softmax seems to cost some tenths of a point ([04_cnn](04_cnn.ipynb) shows "
         "what may be why). Without it the published number lies inside the interval of four runs, "
         "though none of them reaches it. But the interval of so few is wide, and that of the same "
         "four seeds with the softmax holds the number, too, as `why` says.",

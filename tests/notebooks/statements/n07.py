@@ -513,7 +513,7 @@ STATEMENTS = [
     ),
     Statement(
         "McNemar compares two *trained models*, seed and all. Whether a *recipe* is better is a "
-        "question for several seeds, as in [`03_mlp_tuning_qmnist`](03_mlp_tuning_qmnist.ipynb).",
+        "question for several seeds, as in [03_mlp_tuning_qmnist](03_mlp_tuning_qmnist.ipynb).",
         source="The test does not see how training varies: Dietterich, Neural Computation, 1998.",
     ),
     Statement(
@@ -596,7 +596,7 @@ STATEMENTS = [
     ),
     Statement(
         "Of CompactCNN's errors, about a quarter are on disputed labels: over ten seeds "
-        "[`04_cnn`](04_cnn.ipynb) finds 27 errors on average in ten thousand, and twenty without "
+        "[04_cnn](04_cnn.ipynb) finds 27 errors on average in ten thousand, and twenty without "
         "the disputed ones.",
         lambda out: (
             0.15 < misread(out)[2] / misread(out)[0] < 0.4

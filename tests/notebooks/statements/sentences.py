@@ -13,6 +13,7 @@ LEFT_OUT = re.compile(r"\s*(?:#|\||<!--)")  # headings and tables
 MARKER = re.compile(r"^\s*(?:[-*+]|\d+\.)\s+")
 COMPARES_NOTHING = r"\b(?:at all|after all|rather than|other than)\b"
 CODE, TARGET, MATH = r"`[^`]+`", r"(?<=\])\([^)]*\)", r"\$[^$]+\$"
+NOTEBOOK = r"\[\d\d_\w+\]"  # its number counts nothing
 CLOSING = r"""["'\u201d\u2019)*_\]]*"""
 END = re.compile(rf"""[.!?]{CLOSING}\s+(?=["'\u201c\u2018(*_\[`$]*[A-Z0-9±])""")
 # These end no sentence: an abbreviation, one before a number, an initial (A to E are the READMEs).
@@ -72,7 +73,7 @@ def mask(text: str, *patterns: str, by: str = "X") -> str:
 
 def states_something(sentence: str) -> bool:
     """Whether a sentence holds a number, a comparison or an order, and asks nothing."""
-    bare = mask(sentence, CODE, TARGET, COMPARES_NOTHING, by=" ")
+    bare = mask(sentence, CODE, TARGET, NOTEBOOK, COMPARES_NOTHING, by=" ")
     return not QUESTION.search(sentence) and bool(STATES.search(bare))
 
 
