@@ -14,7 +14,7 @@ CONSTRAINTS ?= constraints.txt
 INSTALL := $(PYTHON) install.py --venv $(VENV) $(if $(CPU_ONLY),--cpu) $(if $(CUDA),--cuda) \
            $(if $(CONSTRAINTS),--constraints $(CONSTRAINTS),--newest)
 
-.PHONY: setup run test test-full lab book slides reader bench figures notebooks lint clean
+.PHONY: setup run test test-full lab book slides reader bench figures notebooks mutants lint clean
 
 setup:
 	@$(INSTALL)
@@ -56,6 +56,10 @@ notebooks figures: setup
 	$(BIN)/mnistkit run -p save_figures True
 	$(BIN)/mnistkit normalize --into notebooks runs/*.ipynb
 	cp runs/figures/*.png figures/
+
+# Tries 600 mutants of the library and lists those that no test notices: half an hour.
+mutants: setup
+	$(BIN)/python -m tests.mutants
 
 lint: setup
 	$(BIN)/ruff format .
