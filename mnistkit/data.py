@@ -55,14 +55,21 @@ class Split:
         return len(self.labels)
 
     def __getitem__(self, index) -> Split:
-        """Select digits by a slice, an index tensor or a mask, with all that is known."""
+        """Select digits by a slice, an index tensor or a mask, with all that is known.
+
+        An index alone gives a split of that one digit. Raises IndexError beyond the last.
+        """
+        if isinstance(index, int | np.integer):
+            place = range(len(self))[index]
+            index = slice(place, place + 1)
         return type(self)(*(None if part is None else part[index] for part in self._parts))
 
     def __repr__(self) -> str:
         """One line: how many digits, of how many classes, and what is known of them."""
         known = "" if self.writers is None else f", by {len(self.writers.unique())} writers"
         shape = " x ".join(map(str, self.images.shape[1:]))
-        return f"<Split of {len(self):,} digits of {shape}{known}>"
+        digits = "digit" if len(self) == 1 else "digits"
+        return f"<Split of {len(self):,} {digits} of {shape}{known}>"
 
     def _repr_html_(self) -> str:
         """The first digits as a picture, if they are pictures, and what they are."""

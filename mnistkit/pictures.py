@@ -22,7 +22,7 @@ def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None 
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.ndim not in (2, 3):
         raise ValueError(f"expected one image of 2 or 3 axes, got shape {np.shape(image)}")
-    ax.imshow(pixels)
+    ax.imshow(pixels, cmap=None if pixels.ndim == 3 else "gray_r")
     ax.set_title(title, color=color, fontsize=11)
     ax.set_axis_off()
     return describe(ax, f"Image{f': {title}' if title else ''}.")

@@ -68,6 +68,10 @@ class Evaluation:
     accuracy: float
     count: int
 
+    def __repr__(self) -> str:
+        """One line, with as many digits as are known."""
+        return f"<Evaluation: {self.accuracy:.2%} of {self.count:,}, loss {self.loss:.4f}>"
+
     def named(self, split: str) -> dict[str, float]:
         """Loss and accuracy as a row of a history has them: "train_loss" and so on."""
         return {f"{split}_loss": self.loss, f"{split}_accuracy": self.accuracy}
@@ -235,7 +239,10 @@ def fit(
                     schedule.step()
     except KeyboardInterrupt:
         history.interrupted = True
-        print(f"interrupted: {len(history.rows)} of {epochs} epochs are in the history")
+        print(
+            f"interrupted: {len(history.rows)} of {epochs} epochs are in the history, and what "
+            "follows goes on with a model that has seen no more"
+        )
     if averaged:
         model.load_state_dict(averaged.module.state_dict())
     return history

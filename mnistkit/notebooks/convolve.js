@@ -6,9 +6,10 @@ const KERNELS = {
   "level edge": [-1, -1, -1, 0, 0, 0, 1, 1, 1],
   "slanted stroke": [-1, -1, 2, -1, 2, -1, 2, -1, -1],
   "as it is": [0, 0, 0, 0, 1, 0, 0, 0, 0],
-  "mean of nine": [0.11, 0.11, 0.11, 0.11, 0.11, 0.11, 0.11, 0.11, 0.11],
+  "mean of nine": Array(9).fill(1 / 9),
   outline: [-1, -1, -1, -1, 8, -1, -1, -1, -1],
 };
+const OWN = "your own";
 const BLUE = [0, 114, 178], ORANGE = [213, 94, 0];
 
 const at = (id) => document.getElementById(id);
@@ -76,7 +77,7 @@ function table(id, cell) {
 }
 
 function showKernel() {
-  at("weights").querySelectorAll("input").forEach((input, i) => { input.value = kernel[i]; });
+  at("weights").querySelectorAll("input").forEach((input, i) => { input.value = Number(kernel[i].toFixed(3)); });
 }
 
 function choices(id, names, chosen) {
@@ -88,15 +89,23 @@ table("products", () => "");
 table("weights", (i) => {
   const input = document.createElement("input");
   Object.assign(input, { type: "number", step: "0.5", ariaLabel: `row ${Math.floor(i / SIZE) + 1}, column ${i % SIZE + 1}` });
-  input.addEventListener("input", () => { kernel[i] = Number(input.value) || 0; show(); });
+  input.addEventListener("input", () => {
+    kernel[i] = Number(input.value) || 0;
+    at("kernel").value = OWN;
+    show();
+  });
+  input.addEventListener("change", showKernel); // what was left empty counts as 0
   return input;
 });
 choices("digit", Object.keys(DIGITS), (name) => { pixels = read(DIGITS[name]); });
-choices("kernel", Object.keys(KERNELS), (name) => { kernel = [...KERNELS[name]]; showKernel(); });
+choices("kernel", [...Object.keys(KERNELS), OWN], (name) => {
+  if (name !== OWN) kernel = [...KERNELS[name]];
+  showKernel();
+});
 for (const id of ["row", "column"]) at(id).addEventListener("input", show);
 for (const [id, side, offset] of [["picture", SIDE, 1], ["map", MAP, 0]]) {
   const move = (event) => {
-    if (event.type === "pointermove" && event.pointerType !== "mouse" && !event.buttons) return;
+    if (event.type === "pointermove" && !event.buttons) return; // it stays where it was put
     const box = at(id).getBoundingClientRect();
     const place = (value, length) => Math.min(MAP - 1, Math.max(0, Math.floor(side * value / length) - offset));
     at("column").value = place(event.clientX - box.left, box.width);

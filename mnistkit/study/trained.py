@@ -73,12 +73,15 @@ def trained_model(
     folder: where; by default `models` in the user's cache (`storage.cache_folder`). Three
     files: the weights (a state dict), the card as in `results`, and the card in words
     (Markdown). progress: show a bar while it trains. Raises CheckpointError or ResultError if
-    weights or card are damaged.
+    weights or card are damaged; KeyboardInterrupt where training was
+    interrupted, and then keeps nothing.
     """
     run = identify(recipe, seed, digits)
     weights, card = model_files(recipe, digits, seed=seed, folder=folder)
     if not (card.exists() and weights.exists()):
         model, history = train_recipe(recipe, digits, seed, progress=progress)
+        if history.interrupted:
+            raise KeyboardInterrupt  # half a training is kept for nobody
         save_state(model, weights)
         measured = measure_on_test(model, recipe, digits) | {"seconds": history.seconds}
         measured |= {"weights": _digest(weights)}

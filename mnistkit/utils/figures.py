@@ -33,11 +33,13 @@ _words: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
 
 def use_style() -> None:
     """Give matplotlib the look of the series until the end of the session."""
+    plt.draw_if_interactive()
     plt.style.use(_STYLE)
 
 
 def in_style() -> AbstractContextManager:
     """Give matplotlib the look of the series for the length of a `with` block."""
+    plt.draw_if_interactive()  # loads the backend: in there a notebook's would forget to show plots
     return plt.style.context(_STYLE)
 
 

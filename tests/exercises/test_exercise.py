@@ -57,8 +57,9 @@ def test_hints_and_solutions_are_printed(capsys):
 
 @pytest.mark.parametrize(
     ("number", "nearest"),
-    [("1.6", "1.5"), ("1.9", "2.1"), (3, "3.1"), ("0", "1.1"), ("99", "7.4"), ("two", "1.1"),
-     ("nan", "1.1"), (None, "1.1")],
+    [("1.6", "notebook 1 has 1.1 to 1.5"), ("1.9", "notebook 1 has 1.1 to 1.5"),
+     (3, "notebook 3 has 3.1 to 3.6"), ("0", "the nearest is 1.1"), ("99", "the nearest is 7.4"),
+     ("two", "the nearest is 1.1"), ("nan", "the nearest is 1.1"), (None, "the nearest is 1.1")],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "ask", [exercises.hint, exercises.solution, lambda n: exercises.check(n, 0)]
@@ -66,6 +67,20 @@ def test_hints_and_solutions_are_printed(capsys):
 def test_an_unknown_number_is_answered_in_one_line_with_the_nearest(number, nearest, ask, capsys):
     ask(number)
     said = capsys.readouterr().out
-    assert said == f"there is no exercise {str(number)!r}; the nearest is {nearest}\n"
-    with pytest.raises(UnknownNameError, match=f"the nearest is {nearest}"):
+    assert said == f"there is no exercise {str(number)!r}; {nearest}\n"
+    with pytest.raises(UnknownNameError, match=nearest):
         exercises.find(number)
+
+
+def test_without_a_number_or_an_answer_it_is_said_what_is_missing(capsys):
+    for ask in (exercises.check, exercises.hint, exercises.solution):
+        ask()
+        assert capsys.readouterr().out == 'which exercise? Say its number, such as "1.2"\n'
+    exercises.check("1.2")
+    assert capsys.readouterr().out.startswith("1.2 is open: hand in two numbers")
+
+
+def test_a_question_needs_no_semicolon():
+    text = said("1.4", lambda n: 0.05)
+    assert "`dim=1`? `exercises.hint" in text
+    assert ";" not in text[-30:]

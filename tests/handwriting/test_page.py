@@ -185,6 +185,25 @@ class TestThePage:
         page.keyboard.press("ArrowLeft")
         assert page.evaluate(ink) == "75"
 
+    def test_the_mouse_lifts_the_pen_of_the_keys(self, page, scheme):
+        page.locator(".paper").focus()
+        page.keyboard.press(" ")
+        page.keyboard.press("ArrowDown")
+        box = page.locator(".paper").bounding_box()
+        page.mouse.move(box["x"] + 250, box["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 250, box["y"] + 200, steps=4)
+        page.mouse.up()
+        page.keyboard.press("ArrowDown")
+        assert page.locator(".paper path").count() == 2
+        for left in (1, 0):
+            page.keyboard.press("Control+z")
+            assert page.locator(".paper path").count() == left
+        page.keyboard.press(" ")  # with the pen down it takes back what the pen has begun
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Control+z")
+        assert page.locator(".paper path").count() == 0
+
     def test_it_is_drawn_on_with_keys(self, page, scheme):
         page.locator(".paper").focus()
         page.keyboard.press(" ")

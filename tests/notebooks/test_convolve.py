@@ -62,17 +62,27 @@ def test_another_kernel_another_digit_and_ones_own(page):
     middle = page.locator("#weights input").nth(4)
     middle.fill("-2")
     assert shown_sum(page) == pytest.approx(-2 * zero[10, 14].item(), abs=0.0051)
+    assert page.locator("#kernel").input_value() == "your own"
     middle.fill("")
     assert shown_sum(page) == 0
+    middle.blur()
+    assert middle.input_value() == "0"
+    page.locator("#kernel").select_option("as it is")
+    assert middle.input_value() == "1"
 
 
 def test_the_mouse_moves_the_window_and_it_stays_inside(page):
     box = page.locator("#picture").bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.25 * box["height"])
+    assert page.locator("#column").input_value() == "12", "only looked at"
+    page.mouse.down()
     assert page.locator("#column").input_value() == "13"
     assert page.locator("#row").input_value() == "6"
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2)
     assert page.locator("#row").input_value() == page.locator("#column").input_value() == "25"
+    page.mouse.up()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    assert page.locator("#row").input_value() == "25", "it stays where it was put"
 
 
 def test_it_shuts_nobody_out_and_fits_a_phone(page):

@@ -40,6 +40,12 @@ def count(images: torch.Tensor) -> torch.Tensor:
     return images
 
 
+def stop_in_the_second_epoch(images: torch.Tensor) -> torch.Tensor:
+    if sum(BATCHES) > 700:
+        raise KeyboardInterrupt
+    return count(images)
+
+
 def test_it_is_trained_once(easy_digits, tmp_path):
     recipe = replace(RECIPE, augment=count)
     BATCHES.clear()
@@ -68,6 +74,14 @@ def test_a_card_that_lacks_something_is_named(kept, name, easy_digits, tmp_path)
     write_result(tmp_path, replace(result, measured=measured))
     with pytest.raises(ResultError, match=f"json lacks {name}"):
         trained_model(RECIPE, easy_digits, folder=tmp_path)
+
+
+def test_a_training_that_was_stopped_is_kept_for_nobody(easy_digits, tmp_path):
+    BATCHES.clear()
+    recipe = replace(RECIPE, epochs=3, augment=stop_in_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        trained_model(recipe, easy_digits, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_its_card_says_what_it_is(kept):

@@ -7,6 +7,8 @@ import io
 
 import pytest
 from matplotlib import pyplot as plt
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from mnistkit import charts
@@ -58,3 +60,17 @@ def test_a_figure_goes_where_the_run_says(tmp_path, monkeypatch):
     monkeypatch.setenv("MNISTKIT_FIGURES", str(tmp_path / "out" / "figures"))
     figures.show_figure(figures.describe(figures.new_axes(None), "A line."), "01_line.png")
     assert [path.name for path in (tmp_path / "out" / "figures").iterdir()] == ["01_line.png"]
+
+
+def test_in_a_notebook_plots_of_ones_own_show_as_ever(tmp_path):
+    """Begun in the series' style, a kernel's backend would forget to show what is plotted."""
+    plot = "import matplotlib.pyplot as plt\nplt.plot([1, 2])"
+    begin = "import mnistkit as mk\ndigits = mk.load_digits('sample', limit=50)"
+    draw = "mk.plot_images(digits.train.images[:2])"
+    show = "mk.show_figure(mk.plot_images(digits.train.images[:2]))"
+    cells = [new_code_cell(source) for source in (begin, show, plot, draw, draw, plot)]
+    notebook = new_notebook(cells=cells)
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    for cell in notebook.cells[1:]:
+        kinds = [kind for output in cell.outputs for kind in output.get("data", {})]
+        assert kinds.count("image/png") == 1, cell.source
