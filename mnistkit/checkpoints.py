@@ -17,7 +17,7 @@ from torch import nn
 from mnistkit.errors import CheckpointError, StorageError
 from mnistkit.models import MODELS, build_model
 from mnistkit.utils.storage import write_atomically
-from mnistkit.utils.validation import check_choice
+from mnistkit.utils.validation import check_choice, check_number
 
 _KEYS = ("model_state_dict", "model_architecture", "test_accuracy")
 
@@ -72,11 +72,43 @@ def save_checkpoint(
     architecture: the model's name in `models.MODELS`; test_accuracy: a fraction; extra:
     further entries of plain types, such as `source="mnist"` or `options={...}`, the
     options that `build_model` was given.
-    Raises UnknownNameError for another architecture: `load_checkpoint` could not build it.
+    Raises UnknownNameError for another architecture, ValueError for one or options that the
+    weights do not fit, a share above 1 and an entry of another type: `load_checkpoint` would
+    refuse the file.
     """
     check_choice("architecture", architecture, MODELS)
-    values = (model.state_dict(), architecture, float(test_accuracy))
-    return _save(dict(zip(_KEYS, values, strict=True)) | extra, path)
+    accuracy = check_number("test_accuracy", float(test_accuracy), least=0)
+    if accuracy > 1:
+        raise ValueError(f"test_accuracy is {test_accuracy}, expected a fraction, 0.98 and not 98")
+    for name, value in extra.items():
+        if not _is_plain(value):
+            raise ValueError(f"{name} is a {type(value).__name__}, expected a plain type")
+    state = model.state_dict()
+    _check_fits(state, architecture, extra.get("options") or {})
+    return _save(dict(zip(_KEYS, (state, architecture, accuracy), strict=True)) | extra, path)
+
+
+def _check_fits(state: dict, architecture: str, options: dict) -> None:
+    wanted = build_model(architecture, seed=0, **options).state_dict()
+    wrong = [n for n in wanted | state if _shape_in(wanted, n) != _shape_in(state, n)]
+    if wrong:
+        raise ValueError(
+            f"these are not the weights of {architecture} with options={options}: {wrong[0]} is "
+            f"{_shape(_shape_in(state, wrong[0]))}, expected {_shape(_shape_in(wanted, wrong[0]))}"
+        )
+
+
+def _shape_in(state: dict, name: str) -> object:
+    return getattr(state.get(name), "shape", None)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a file that is read as weights may hold it."""
+    if isinstance(value, dict):
+        return all(_is_plain(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bool | int | float | torch.Tensor)
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:

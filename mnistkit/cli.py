@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import math
 import os
 import shutil
 import subprocess
@@ -19,11 +21,26 @@ from mnistkit.errors import (
     NotebookError,
     PictureError,
     ResultError,
+    StorageError,
 )
 
 SOURCES = ("auto", "mnist", "qmnist", "sample")
 RUNS = Path("runs") / "scoreboard"
 MODELS = ("reader", "CompactCNN", "FastCNN")
+
+
+class _Duration(click.FloatRange):
+    """A time above 0, and not for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value, param, ctx):
+        """Read it; refuse what never ends, or is no number."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no time", param, ctx)
+        return found
 
 
 class _Commands(click.Group):
@@ -35,6 +52,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except MnistkitError as error:
             raise _refusal(error) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise _refusal(StorageError("there is no room left to write to")) from error
         except KeyboardInterrupt:
             click.echo(f"\nstopped; `mnistkit {ctx.invoked_subcommand}` did not finish", err=True)
             sys.exit(130)
@@ -60,7 +81,7 @@ def main() -> None:
 @click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
               help="Where executed notebooks and their files go [default: runs; for a first "
                    "look runs/first-look].")  # fmt: skip
-@click.option("--cell-limit", type=click.FloatRange(min=0, min_open=True), default=60,
+@click.option("--cell-limit", type=_Duration(), default=60,
               show_default=True, metavar="MINUTES",
               help="Stop a notebook of which a cell takes longer.")  # fmt: skip
 def run(names: Sequence[str], parameters, source: str, first_look: bool,
@@ -145,7 +166,7 @@ def lab() -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Also write the table to this file.")  # fmt: skip
-@click.option("--limit", type=click.FloatRange(min=0, min_open=True), default=600,
+@click.option("--limit", type=_Duration(), default=600,
               show_default=True, metavar="SECONDS",
               help="Stop a notebook that takes longer.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N",
@@ -183,7 +204,7 @@ def grade(paths: Sequence[Path], table: Path | None, limit: float, jobs: int | N
     grades, stopped = _grade_all(submissions, jobs=jobs, **options)
     grades = in_order(grades)
     click.echo(to_text(grades))
-    if table:
+    if table and (grades or not stopped):  # else an earlier table stays
         write_csv(table, grades)
     sys.exit(130 if stopped else int(any(row.state == "error" for row in grades)))
 
@@ -389,10 +410,12 @@ def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int |
     from mnistkit.data import load_digits
     from mnistkit.experiments.experiment import count_stored, run_grid
     from mnistkit.experiments.sweep import parse_seeds, read_sweep
+    from mnistkit.utils.storage import output_folder
 
     folder = folder or Path("runs") / "sweeps" / file.stem
     try:
         plan, numbers = read_sweep(file), parse_seeds(seeds)
+        folder = output_folder(folder.resolve())
         digits = load_digits(source, limit=limit)
         there = count_stored(plan.recipes, numbers, digits, folder)
         total = len(plan.recipes) * len(numbers)
@@ -415,19 +438,20 @@ def _report_sweep(plan, runs, folder: Path, value: str) -> None:
     from mnistkit.utils.storage import write_atomically
 
     summary = summarize(runs, value).sort_values("mean", ascending=False)
-    click.echo(f"\n{value.replace('_', ' ')} in %, the best of {len(summary)}")
     shown = summary.head(15)
+    click.echo(f"\n{value.replace('_', ' ')} in %, the best {len(shown)} of {len(summary)}")
     columns = ["mean", "low", "high", "deviation", "worst"]
-    click.echo((100 * shown[columns]).round(2).assign(n=shown["n"]).to_string())
+    shares = shown[columns].clip(0, 1)  # few runs leave an interval that goes beyond
+    click.echo((100 * shares).round(2).assign(n=shown["n"]).to_string())
     table = plan.label(runs)
     factors = list(plan.levels)
     if factors != ["recipe"]:
         click.echo("\nshare of the variance in %")
         try:
-            shares = importance(table, factors, value)
-            click.echo(
-                (100 * shares[["share"]]).round(1).assign(p=shares["p"].round(4)).to_string()
-            )
+            found = importance(table, factors, value)
+            if found["p"].isna().all():
+                raise ValueError("it takes two seeds to tell an effect from luck")
+            click.echo((100 * found[["share"]]).round(1).assign(p=found["p"].round(4)).to_string())
         except ValueError as error:
             click.echo(f"not to be had: {error}")
     with write_atomically(folder / "runs.csv") as path:

@@ -20,7 +20,7 @@ from mnistkit.errors import DataError, DownloadError
 from mnistkit.utils import sources
 from mnistkit.utils.devices import announce_device
 from mnistkit.utils.storage import data_root
-from mnistkit.utils.validation import check_choice, check_whole
+from mnistkit.utils.validation import check_choice, check_number, check_whole
 
 MNIST_MEAN = 0.1307  # of the 60,000 training images, with pixels in [0, 1]
 MNIST_STD = 0.3081
@@ -426,6 +426,7 @@ def normalize(images: Tensor, mean: float = MNIST_MEAN, std: float = MNIST_STD) 
     """Shift and scale float images so that MNIST's pixels have mean 0 and deviation 1."""
     if not images.is_floating_point():
         raise ValueError(f"expected float images in [0, 1], got {images.dtype}; use to_float first")
+    check_number("std", std, above=0)
     return (images - mean) / std
 
 

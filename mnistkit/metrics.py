@@ -53,7 +53,7 @@ def most_confused(matrix: Tensor, top: int = 5) -> pd.DataFrame:
 
     matrix: 10 x 10 counts, as `confusion_matrix` gives. Pairs that never occur are left out.
     """
-    matrix = torch.as_tensor(matrix)
+    matrix = torch.as_tensor(np.asarray(matrix))
     if matrix.ndim != 2 or len(matrix) != matrix.shape[1]:
         raise ValueError(f"the matrix is {describe(matrix)}, expected a row and a column a class")
     check_whole("top", top)
@@ -142,6 +142,8 @@ def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:
     """Summarise one number measured over several seeds. Raises ValueError for none."""
     check_number("level", level, above=0, below=1)
     values = np.asarray(list(values), dtype=float)
+    if values.ndim != 1:
+        raise ValueError(f"values have {values.ndim} axes, expected one number a run")
     if values.size == 0:
         raise ValueError("no values were given: there is no mean of nothing")
     mean, n = float(values.mean()), int(values.size)

@@ -19,7 +19,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from mnistkit.utils.validation import check_choice, check_number, check_whole, explaining
+from mnistkit.utils.validation import (
+    check_choice,
+    check_model,
+    check_number,
+    check_whole,
+    explaining,
+    in_short,
+)
 
 PIXELS, CLASSES = 28 * 28, 10
 FEATURES = 1280  # of MobileNetV2, before its last layer
@@ -360,7 +367,14 @@ def _build(name: str, build: Callable[..., nn.Module], options: dict) -> nn.Modu
 
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     """Count the numbers that a model learns, or with `trainable_only` those not frozen."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+    parameters = _check_module(model).parameters()
+    return sum(p.numel() for p in parameters if p.requires_grad or not trainable_only)
+
+
+def _check_module(model: object) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model is {in_short(model)}, expected a torch.nn.Module, not its class")
+    return model
 
 
 def count_operations(
@@ -372,19 +386,35 @@ def count_operations(
     one image, without the batch axis. training: backward, too, as far as parameters are
     not frozen. It is the same on every machine; seconds are not.
     """
+    check_model(model)
     from torch.utils.flop_counter import FlopCounterMode  # slow to import
 
     parameter = next(model.parameters())
     image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
     gradients = [p.grad for p in model.parameters()]
     counter = FlopCounterMode(display=False)
-    with eval_mode(model), torch.set_grad_enabled(training), counter:
+    with (
+        eval_mode(model), torch.set_grad_enabled(training), explaining(model, image),
+        _step_by_step(), counter,
+    ):  # fmt: skip
         outputs = model(image)
         if training:
             outputs.sum().backward()
     for p, gradient in zip(model.parameters(), gradients, strict=True):
         p.grad = gradient
     return counter.get_total_flops()
+
+
+@contextmanager
+def _step_by_step() -> Iterator[None]:
+    """Let PyTorch compute attention and LSTMs by products that its counter sees."""
+    quick = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(quick)
 
 
 def model_table(names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -411,7 +441,7 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
         count = sum(p.numel() for p in layer.parameters())
         rows.append({"layer": type(layer).__name__, "output": shape, "parameters": count})
 
-    leaves = [layer for layer in model.modules() if not list(layer.children())]
+    leaves = [layer for layer in check_model(model).modules() if not list(layer.children())]
     hooks = [layer.register_forward_hook(note) for layer in leaves]
     parameter = next(model.parameters())
     image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.models import eval_mode
-from mnistkit.utils.validation import check_inputs, check_model, explaining
+from mnistkit.utils.validation import check_inputs, check_model, explaining, in_short
 
 _BATCH = 256  # a CNN's activations stay small: quicker than 1,024 at once, with less memory
 
@@ -40,7 +40,12 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
 def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
     first = data[0] if isinstance(data, list | tuple) and data else data
     if isinstance(first, str | PathLike) or not hasattr(data, "__len__"):
-        raise ValueError(f"data is {data!r}, expected samples; for a photo use predict_image")
+        given = in_short(data)
+        raise ValueError(f"data is {given}, expected samples; for a photo use predict_image")
+    if not hasattr(data, "__getitem__"):
+        raise ValueError(
+            f"data is a {type(data).__name__}, expected samples: loop over its batches"
+        )
     if len(data) == 0:
         raise ValueError("no samples were given to make_predictions")
     if not isinstance(data, Tensor):

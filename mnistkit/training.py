@@ -37,6 +37,7 @@ from mnistkit.utils.validation import (
     check_loader,
     check_model,
     check_number,
+    check_tensor,
     check_whole,
     explaining,
 )
@@ -200,9 +201,7 @@ def fit(
         _move(model, device)
         parts = train_loader, validation_loader
         train_loader, validation_loader = (_moved(part, device) for part in parts)
-        optimizer = choose_optimizer(optimizer)(
-            model.parameters(), lr=learning_rate, weight_decay=weight_decay
-        )
+        optimizer = make_optimizer(optimizer, model, learning_rate, weight_decay)
         batches = epochs * len(train_loader)
         steps = batches if scheduler_step == "batch" else epochs
         schedule = make_schedule(scheduler, optimizer, steps) if scheduler is not None else None
@@ -234,7 +233,7 @@ def fit(
                 seconds = time.perf_counter() - started
                 history.rows.append(row | {"learning_rate": rate, "seconds": seconds})
                 if after_epoch:
-                    history.rows[-1] |= after_epoch(measured)
+                    history.rows[-1] |= after_epoch(measured) or {}
                 if schedule and scheduler_step == "epoch":
                     schedule.step()
     except KeyboardInterrupt:
@@ -270,13 +269,16 @@ def train_one_epoch(
     """
     device = next(check_model(model).parameters()).device
     autocast, mean = choose_autocast(model, precision), RunningMean()
+    loss_fn = choose_loss(loss_fn)
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"optimizer is {optimizer!r}, expected one that has the parameters")
     model.train()
     for number, batch in enumerate(loader, start=1):
         inputs, labels = check_batch(batch, model) if number == 1 else batch
         inputs, labels = inputs.to(device), labels.to(device)
         others = outliers(inputs, labels) if outliers else None
         if augment:
-            inputs = augment(inputs)
+            inputs = check_tensor("augment gives", augment(inputs))
         with explaining(model, inputs, labels):
             outputs, loss = train_step(model, inputs, labels, loss_fn, optimizer, autocast, others)
         mean.add(outputs, labels, loss)
@@ -300,13 +302,14 @@ def train_step(
     """
     with autocast:
         outputs = model(inputs if outliers is None else torch.cat([inputs, outliers]))
-    outputs = outputs.float()
+    outputs = check_tensor("the model gives", outputs).float()
     if outliers is None:
         total = loss = loss_fn(outputs, labels)
     else:
         outputs, others = outputs.split([len(inputs), len(outliers)])
         loss = loss_fn(outputs, labels)
         total = loss + OUTLIER_WEIGHT * _undecided(others)
+    check_tensor("the loss gives", total)
     optimizer.zero_grad()
     total.backward()
     optimizer.step()
@@ -419,6 +422,8 @@ def choose_loss(loss: str | LossFunction) -> LossFunction:
     """Return the loss by its name in `LOSSES`; a callable is returned as it is."""
     if inspect.isclass(loss):
         raise ValueError(f"loss is the class {loss.__name__}; give one of it: {loss.__name__}()")
+    if getattr(loss, "reduction", "mean") != "mean":
+        raise ValueError(f"loss has reduction={loss.reduction!r}, expected the mean of a batch")
     return loss if callable(loss) else LOSSES[check_choice("loss", loss, LOSSES)]
 
 
@@ -448,6 +453,27 @@ def choose_optimizer(optimizer: str | Callable[..., Optimizer]) -> Callable[...,
     return OPTIMIZERS[check_choice("optimizer", optimizer, OPTIMIZERS)]
 
 
+def make_optimizer(
+    optimizer: str | Callable[..., Optimizer],
+    model: nn.Module,
+    learning_rate: float,
+    weight_decay: float,
+) -> Optimizer:
+    """Build the optimizer of a model's parameters; raise ValueError where that cannot be."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"all parameters of {type(model).__name__} are frozen: nothing can learn")
+    build = choose_optimizer(optimizer)
+    try:
+        return build(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    except TypeError as error:
+        raise ValueError(
+            f"the optimizer cannot be built with lr and weight_decay: {error}"
+        ) from error
+
+
+_NO_PLATEAU = "ReduceLROnPlateau waits for a loss, and `fit` gives it none"
+
+
 def make_schedule(
     scheduler: Callable[[Optimizer], LRScheduler], optimizer: Optimizer, steps: int
 ) -> LRScheduler:
@@ -464,15 +490,22 @@ def make_schedule(
     if not callable(kind):
         raise ValueError(f"scheduler is {scheduler!r}, expected a class of torch.optim's")
     if kind is ReduceLROnPlateau:
-        raise ValueError("ReduceLROnPlateau waits for a loss, and `fit` gives it none")
+        raise ValueError(_NO_PLATEAU)
     settings = inspect.signature(scheduler).parameters
     lasting = [settings[name].default for name in ("total_steps", "epochs") if name in settings]
     if len(lasting) == 2 and lasting == [None, None]:
         scheduler = partial(scheduler, total_steps=steps)
     try:
-        return scheduler(optimizer)
+        schedule = scheduler(optimizer)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the scheduler cannot be built: {error}") from error
+    if isinstance(schedule, ReduceLROnPlateau):
+        raise ValueError(_NO_PLATEAU)
+    if not isinstance(schedule, LRScheduler):
+        raise ValueError(f"scheduler gives {schedule!r}, expected a scheduler of torch.optim's")
+    if getattr(schedule, "total_steps", steps) < steps:
+        raise ValueError(f"the scheduler ends after {schedule.total_steps} of {steps} steps")
+    return schedule
 
 
 def check_settings(**settings: object) -> None:

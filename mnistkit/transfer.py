@@ -25,6 +25,7 @@ from mnistkit.utils.fusion import fold_batch_norm, fuse_relu6
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.sources import DOWNLOAD_TIMEOUT, socket_timeout
 from mnistkit.utils.storage import write_atomically
+from mnistkit.utils.validation import check_tensor, check_whole
 
 RANDOM = "random weights"
 IMAGE_SIZE = 224
@@ -54,8 +55,9 @@ def load_mobilenet(
     Returns the model, nothing frozen, and the name of its weights. Raises WeightsError
     for a file that is missing, damaged or of another architecture.
     """
+    check_whole("classes", classes)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(check_whole("seed", seed, least=0))
         model = mobilenet(classes)
     wanted = os.environ.get("MNISTKIT_MOBILENET") or "auto" if weights == "auto" else weights
     if str(wanted) == "random":
@@ -94,6 +96,10 @@ def extract_features(
 
     Returns float16, N x 1280, after global average pooling.
     """
+    if not hasattr(model, "features"):
+        raise ValueError(f"{type(model).__name__} has no features; give what load_mobilenet gives")
+    check_tensor("images are", images)
+    check_whole("batch_size", batch_size)
     bfloat16 = _choose_bfloat16(bfloat16)
     path = folder and features_path(model, images, folder, bfloat16=bfloat16)
     if path and (kept := _read_features(path, len(images))) is not None:

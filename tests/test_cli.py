@@ -343,7 +343,7 @@ def test_nothing_is_trained_for_what_cannot_be_read(tmp_path, monkeypatch):
         result = run_cli("predict", photo, "--source", "sample", "--model", "FastCNN")
         assert result.exit_code == 1
         assert "training" not in result.output
-    assert f"{tmp_path.name} is no picture that can be read" in result.output
+    assert f"{tmp_path.name} is a folder, expected a picture" in result.output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -212,3 +212,30 @@ def test_counting_operations_leaves_gradients_mode_and_chance_alone():
     assert count_operations(frozen, training=True) < count_operations(
         build_model("V0"), training=True
     )
+
+
+def test_attention_and_lstms_are_counted_too():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows = nn.LSTM(28, 10, batch_first=True)
+
+        def forward(self, images):
+            return self.rows(images.flatten(1, 2))[0]
+
+    # Per row four gates, from 28 pixels and 10 states, a product and a sum each.
+    assert count_operations(Last()) == 28 * 2 * 4 * 10 * (28 + 10)
+    before = torch.backends.mha.get_fastpath_enabled()
+
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(28, 4, batch_first=True)
+
+        def forward(self, images):
+            rows = images.flatten(1, 2)
+            return self.attention(rows, rows, rows, need_weights=False)[0]
+
+    # Three projections and the last one, 28 x 28 each on 28 rows, and two products of heads.
+    assert count_operations(Attention().eval()) == 2 * 28 * 28 * 28 * 4 + 2 * 2 * 28 * 28 * 28
+    assert torch.backends.mha.get_fastpath_enabled() == before

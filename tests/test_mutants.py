@@ -49,7 +49,7 @@ def test_one_thing_is_changed_at_a_time(source, expected):
 def test_a_mutant_is_another_program_and_has_tests(module):
     found = find_mutants(module)
     own = ast.unparse(ast.parse((mutants.ROOT / source_of(module)).read_text("utf-8")))
-    for mutant in random.Random(0).sample(found, min(3, len(found))):
+    for mutant in random.Random(module).sample(found, 1):
         assert mutated(mutant) != own
         compile(mutated(mutant), module, "exec")
         assert 0 < mutant.line <= len(own.splitlines()) * 3
@@ -70,7 +70,7 @@ def test_what_tests_notice_is_killed_and_what_changes_nothing_survives(tmp_path,
         "from mnistkit.own import rest\n\n\ndef test_rest():\n    assert rest(20) == 2\n"
     )
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
-    monkeypatch.setattr(mutants, "LONGEST", 15.0)
+    monkeypatch.setattr(mutants, "LONGEST", 5.0)
     (tmp_path / "build").mkdir()
     killed = {m.change: dead for m, dead in mutants.run(find_mutants("own"), jobs=2)}
     assert killed.pop("5 to 6") is False, "nobody asks for it"

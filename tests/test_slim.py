@@ -99,7 +99,11 @@ def test_the_packages_of_the_lab_are_not_there(python, tmp_path):
 def test_it_imports_trains_predicts_saves_sweeps_and_knows_what_is_missing(python, tmp_path):
     result = python(f"LAB = {LAB}\n{WORK}", folder=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "wrong  notebooks   are not in" in result.stdout
+    assert "wrong  packages" in result.stdout, "none is installed here"
+    low, high = map(
+        float, re.findall(r"learning_rate 0\.1 +[\d.]+ +(\S+) +(\S+)", result.stdout)[0]
+    )
+    assert 0 <= low < high <= 100, "of two runs the interval is wide, but no share is above 100 %"
     assert result.stdout.splitlines()[-1] == "all done"
 
 

@@ -16,8 +16,14 @@ from mnistkit.experiments.results import RunId, identify, write_result
 from mnistkit.experiments.run import run_one, whole_result
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.utils.progress import progress_bar
-from mnistkit.utils.storage import remove_leftovers
-from mnistkit.utils.validation import check_choice, check_columns, check_seeds, check_whole
+from mnistkit.utils.storage import output_folder, remove_leftovers
+from mnistkit.utils.validation import (
+    check_choice,
+    check_columns,
+    check_seeds,
+    check_whole,
+    in_short,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ def run_experiment(
     recipe: Recipe, seeds: Sequence[int], digits: Digits, *, test: bool = False, **options
 ) -> Experiment:
     """Repeat a recipe over seeds and summarise; options as in `run_grid`."""
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe is {in_short(recipe)}, expected a Recipe")
     runs = run_grid({recipe.model: recipe}, seeds, digits, test=test, **options)
     value = "test_accuracy" if test else "validation_accuracy"
     return Experiment(runs, interval_of_mean(runs[value]))
@@ -87,6 +95,8 @@ def run_grid(
         raise ValueError("give folder or keep_models: a result that is read brings no model")
     if not isinstance(digits, Digits):
         raise ValueError(f"digits is {digits!r}, expected what load_digits gives")
+    if folder:
+        output_folder(Path(folder).resolve())  # refused before anything is trained
     runs = _identities(plan, digits)
     measured = _read_stored(runs, folder, test) if folder else {}
     missing = [index for index in range(len(plan)) if index not in measured]
@@ -128,6 +138,11 @@ def paired_difference(
     check_columns(runs, ["name", "seed", value])
     for name in (better, than):
         check_choice("name of runs", name, set(runs["name"]))
+    if better == than:
+        raise ValueError(f"{better!r} is compared with itself")
+    twice = runs[runs["name"].isin([better, than])].duplicated(["name", "seed"])
+    if twice.any():
+        raise ValueError("a run stands in the table twice: a name and a seed are one run")
     table = runs.pivot(index="seed", columns="name", values=value)
     ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
     if ran[0] != ran[1]:

@@ -78,6 +78,11 @@ def fit_stack(
         ValueError: models that are not alike or cannot be stacked, seeds or rates that are
             not as many as the models, or a name or number out of range.
     """
+    if isinstance(models, nn.Module):
+        raise ValueError("models is one model, expected several in a list; `fit` trains one")
+    models = list(models)
+    if len(set(map(id, models))) < len(models):
+        raise ValueError("a model is in the list twice: each has to have weights of its own")
     seeds = list(range(len(models)) if seeds is None else seeds)
     check_loader("train_loader", train_loader)
     rates = _one_each("learning_rate", learning_rate, len(models))

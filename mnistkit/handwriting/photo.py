@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mnistkit.errors import PictureError
 from mnistkit.utils.centring import centre_by_mass, scale_to_box
+from mnistkit.utils.validation import in_short
 
 _LONGEST = 400  # pixels of the longer side that are enough to see a digit
 _SMALLEST = 8  # pixels: below that a digit cannot be told from a speck
@@ -78,7 +79,8 @@ def _open(source) -> Image.Image:
     if isinstance(source, np.ndarray | Tensor):
         return _from_array(np.asarray(source))
     if not isinstance(source, str | os.PathLike):
-        raise PictureError(f"{source!r} is no picture; give a file, a Pillow image or an array")
+        given = in_short(source)
+        raise PictureError(f"{given} is no picture; give a file, a Pillow image or an array")
     path = Path(source)
     try:
         with Image.open(path) as image:
@@ -86,7 +88,15 @@ def _open(source) -> Image.Image:
             return image
     except FileNotFoundError as error:
         raise PictureError(f"there is no file {path.name}", where=path.parent) from error
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError,
+    except IsADirectoryError as error:
+        raise PictureError(f"{path.resolve().name} is a folder, expected a picture") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            f"{path.name} has more pixels than a picture of a digit needs",
+            where=path.parent,
+            do="make it smaller",
+        ) from error
+    except (UnidentifiedImageError, OSError, ValueError,
             SyntaxError) as error:  # fmt: skip
         raise PictureError(
             f"{path.resolve().name} is no picture that can be read ({type(error).__name__})",
@@ -102,6 +112,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
             f"an array of shape {array.shape} is no picture",
             do="give H x W for grey, or H x W x 3 or 4 for colours",
         )
+    if not array.size or not (array.dtype == bool or np.issubdtype(array.dtype, np.number)):
+        raise PictureError(f"an array of shape {array.shape} and {array.dtype} holds no pixels")
     if array.dtype != np.uint8:
         values = array.astype(np.float64)
         if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from mnistkit.errors import MnistkitError
-from mnistkit.utils.storage import data_root, holds_series, output_folder, project_root
+from mnistkit.utils.storage import data_root, output_folder, project_root, series_root
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _MEMORY = 3.0  # GB that the largest notebook needs, rounded up
@@ -173,14 +173,14 @@ def check_network() -> Iterator[Finding]:
 
 def check_project() -> Iterator[Finding]:
     """Whether the notebooks are here, and their folder can be written to."""
-    root = project_root()
-    if not holds_series(root):
-        yield Finding("notebooks", f"are not in {root}", "wrong",
+    root = series_root()
+    if root is None:
+        yield Finding("notebooks", f"are not in {project_root()}", "wrong",
                       "change to the project's folder, the one that holds notebooks/")  # fmt: skip
         return
     count = len(list((root / "notebooks").glob("[0-9][0-9]_*.ipynb")))
     output_folder("runs")
-    yield Finding("notebooks", f"{count} in {root / 'notebooks'}, which can be written to")
+    yield Finding("notebooks", f"{count} in {root / 'notebooks'}, and results can be written")
 
 
 def check_digits() -> Iterator[Finding]:

@@ -28,7 +28,7 @@ with needs_package("executing notebooks", "lab"):
 
 from mnistkit.notebooks.memory import PeakMemory
 from mnistkit.notebooks.records import Record, read_records
-from mnistkit.utils.storage import holds_series, project_root
+from mnistkit.utils.storage import series_root
 from mnistkit.utils.validation import check_choice
 
 KERNEL = "python3"
@@ -229,9 +229,8 @@ def copy_to_work() -> Path:
 
 
 def _folder() -> Path:
-    for root in (project_root(), Path(__file__).resolve().parents[2]):
-        if holds_series(root):
-            return root / "notebooks"
+    if root := series_root():
+        return root / "notebooks"
     raise NotebookError(
         "the series' notebooks are not here",
         where=os.getcwd(),

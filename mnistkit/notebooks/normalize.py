@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mnistkit.errors import needs_package
+from mnistkit.errors import NotebookError, needs_package
 
 with needs_package("normalising notebooks", "lab"):
     import nbformat
@@ -47,11 +47,26 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
     return clean
 
 
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook's file; raise NotebookError, with its name, for one that is none."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise NotebookError(
+            f"{path.name} is no notebook that can be read ({reason})",
+            where=path.parent,
+            do="leave it out, or save it anew from JupyterLab",
+        ) from error
+    return notebook
+
+
 def normalize_file(path: Path, into: Path | None = None) -> bool:
     """Normalise a notebook file, in place or into a folder; returns whether that changed it."""
     target = into / path.name if into else path
     before = target.read_bytes() if target.exists() else b""
-    after = nbformat.writes(normalize(nbformat.read(path, as_version=4)), version=4) + "\n"
+    after = nbformat.writes(normalize(read_notebook(path)), version=4) + "\n"
     if after.encode() == before:  # bytes: other line ends are a change, too
         return False
     write_text(target, after)

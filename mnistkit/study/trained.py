@@ -21,6 +21,7 @@ from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
 from mnistkit.study.table import published_accuracy
 from mnistkit.utils.storage import models_folder, write_text
+from mnistkit.utils.validation import in_short
 
 _MEASURED = ("test_accuracy", "test_loss", "parameters", "seconds", "weights")
 _LIMITS = """\
@@ -76,6 +77,8 @@ def trained_model(
     weights or card are damaged; KeyboardInterrupt where training was
     interrupted, and then keeps nothing.
     """
+    if not isinstance(digits, Digits):
+        raise ValueError(f"digits is {in_short(digits)}, expected what load_digits gives")
     run = identify(recipe, seed, digits)
     weights, card = model_files(recipe, digits, seed=seed, folder=folder)
     if not (card.exists() and weights.exists()):

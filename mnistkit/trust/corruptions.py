@@ -17,7 +17,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from torchvision.transforms.functional import gaussian_blur
 
 from mnistkit.augmentation import affine, check_images
-from mnistkit.utils.validation import check_choice, check_number
+from mnistkit.utils.validation import check_choice, check_number, check_whole
 
 _BAR = 2  # pixels of a stripe, and
 _PERIOD = 7  # pixels from one to the next
@@ -50,7 +50,9 @@ def corrupt(images: Tensor, kind: str, strength: float, *, seed: int = 0) -> Ten
     check_number("strength", strength, least=0)
     if strength == corruption.strengths[0]:
         return images.clone()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
+    if not len(images):
+        return images.clone()
     return corruption.change(images, strength, generator).clamp(0, 1)
 
 

@@ -32,6 +32,12 @@ def project_root() -> Path:
     return next(filter(holds_series, (here, *here.parents)), here)
 
 
+def series_root() -> Path | None:
+    """Folder of the series: the project's, or the one that this library lies in."""
+    own = Path(__file__).resolve().parents[2]
+    return next(filter(holds_series, (project_root(), own)), None)
+
+
 def holds_series(folder: Path) -> bool:
     """Whether a folder is that of the series: its notebooks are there."""
     return (folder / "notebooks" / "01_data.ipynb").is_file()

@@ -19,14 +19,28 @@ from torch.utils.data import Dataset
 from mnistkit.errors import unknown_name
 
 CLASSES = 10
+_LARGEST = 2**63
 _BRIGHTEST = 10.0  # no image in [0, 1], or normalised, comes near it; bytes made float do
 
 
 def check_whole(name: str, value: object, least: int = 1) -> int:
     """Return a whole number of `least` or more; raise ValueError, by name, for anything else."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} is {value!r}, expected a whole number of {least} or more")
+        raise ValueError(f"{name} is {in_short(value)}, expected a whole number of {least} or more")
+    if value >= _LARGEST:
+        raise ValueError(f"{name} is {value}, expected a number of less than 64 bits")
     return int(value)
+
+
+def in_short(value: object) -> str:
+    """What a value is, as it would be written if that is short, else its type and size."""
+    if isinstance(value, Tensor) and value.ndim:
+        return f"a tensor, {describe(value)}"
+    words = repr(value)
+    if len(words) <= 80 and "\n" not in words:
+        return words
+    size = f" of {len(value)}" if hasattr(value, "__len__") else ""
+    return f"a {type(value).__name__}{size}"
 
 
 def check_number(
@@ -91,10 +105,19 @@ def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
 def check_model(model: object) -> nn.Module:
     """Return a model with something to learn; raise ValueError for anything else."""
     if not isinstance(model, nn.Module):
-        raise ValueError(f"model is {model!r}, expected a torch.nn.Module, as build_model gives")
+        raise ValueError(
+            f"model is {in_short(model)}, expected a torch.nn.Module, as build_model gives"
+        )
     if next(model.parameters(), None) is None:
         raise ValueError(f"{type(model).__name__} has no parameters: there is nothing to train")
     return model
+
+
+def check_tensor(what: str, value: object) -> Tensor:
+    """Return a tensor; raise ValueError, beginning with `what`, for anything else."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{what} a {type(value).__name__}, expected a tensor")
+    return value
 
 
 def check_loader(name: str, loader: object) -> None:
@@ -117,6 +140,10 @@ def check_loader(name: str, loader: object) -> None:
             f"{name} is a {type(loader).__name__}, expected a DataLoader: it is gone through "
             "once an epoch, and its length is asked for"
         )
+    try:
+        len(loader)
+    except TypeError as error:
+        raise ValueError(f"{name} does not know how many batches it has: {error}") from error
 
 
 def _are_arrays(loader: object) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from torch.optim.lr_scheduler import StepLR
 
 from mnistkit.errors import ResultError, UnknownNameError
 from mnistkit.experiments.experiment import paired_difference, run_experiment, run_grid, summarize
@@ -201,6 +202,6 @@ def test_models_are_not_promised_from_files(easy_digits, tmp_path):
 
 
 def test_a_recipe_that_cannot_be_written_down_is_refused_before_it_is_run(easy_digits, tmp_path):
-    nameless = {"V0": Recipe("V0", scheduler=lambda optimizer: None)}
+    nameless = {"V0": Recipe("V0", scheduler=lambda optimizer: StepLR(optimizer, 1))}
     with pytest.raises(ValueError, match="has no name"):
         grid(easy_digits, tmp_path, recipes=nameless)

@@ -133,6 +133,8 @@ def test_a_kernel_of_another_python_is_wrong(monkeypatch, tmp_path):
 
 def test_outside_the_project_a_run_would_fail(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    assert found("notebooks").state == "good", "those beside the library are taken, as by run"
+    monkeypatch.setattr(doctor, "series_root", lambda: None)
     assert found("notebooks").state == "wrong"
     assert not would_run(examine(network=False))
 

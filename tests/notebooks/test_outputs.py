@@ -315,4 +315,4 @@ def test_second_names_notebook_and_cell_and_shows_both_outputs(tmp_path):
 def test_series_marks_cells_only_as_both_understand(path):
     for cell in nbformat.read(path, as_version=4).cells:
         assert "NBVAL_" not in cell.source
-        assert set(cell.metadata.get("tags", [])) <= {"parameters", "exercise", *RAISES}
+        assert set(cell.metadata.get("tags", [])) <= {"parameters", "exercise", "cover", *RAISES}

@@ -60,6 +60,23 @@ def build(name, **options):
     return lambda _: kit.build_model(name, **options)
 
 
+class Pair(torch.nn.Linear):
+    """A model that gives two things."""
+
+    def __init__(self):
+        super().__init__(784, 10)
+
+    def forward(self, images):
+        return super().forward(images.flatten(1)), images
+
+
+def save(model, architecture="V0", test_accuracy=0.9, **extra):
+    kit.save_checkpoint(model, "none.pt", architecture=architecture, test_accuracy=test_accuracy,
+                        **extra)  # fmt: skip
+
+
+RUNS = pd.DataFrame({"name": ["a", "b"], "seed": [0, 0], "validation_accuracy": [0.8, 0.9]})
+
 # name of the mistake: the call, and what is said
 BAD_CALLS = {
     # digits
@@ -89,6 +106,25 @@ BAD_CALLS = {
     "a scheduler that lacks something": (fit(scheduler=lr_scheduler.StepLR), "'step_size'"),
     "a scheduler that waits for a loss": (
         fit(scheduler=lr_scheduler.ReduceLROnPlateau), "waits for a loss"
+    ),
+    "a schedule that waits for a loss": (
+        fit(scheduler=lambda o: lr_scheduler.ReduceLROnPlateau(o)), "waits for a loss"
+    ),
+    "a function that gives no schedule": (fit(scheduler=lambda o: None), "scheduler gives None"),
+    "a schedule that ends too early": (
+        fit(scheduler=lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=1),
+            scheduler_step="batch"), "the scheduler ends after 1 of"
+    ),
+    "a loss that adds up": (
+        fit(loss=torch.nn.CrossEntropyLoss(reduction="sum")), "reduction='sum', expected the mean"
+    ),
+    "a loss that gives a number": (fit(loss=lambda o, y: 1.0), "the loss gives a float, expected"),
+    "an optimizer that wants to be asked": (fit(optimizer=torch.optim.LBFGS), "weight_decay"),
+    "an augmentation of nothing": (fit(augment=lambda i: None), "augment gives a NoneType"),
+    "a seed of more than 64 bits": (fit(seed=2**70), "expected a number of less than 64 bits"),
+    "a model that gives two": (fit(model=Pair()), "the model gives a tuple, expected a tensor"),
+    "a frozen model": (
+        fit(model=kit.freeze(kit.build_model("V0"))), "all parameters of MNISTModelV0 are frozen"
     ),
     "an unknown device": (fit(device="quantum"), "device 'quantum' is not here; use 'auto'"),
     "an unknown precision": (fit(precision="float16"), "did you mean 'bfloat16'"),
@@ -232,7 +268,43 @@ BAD_CALLS = {
     "options in a row": (lambda _: kit.Recipe("V0", options=[1]), r"options is \[1\], expected"),
     "stacked nothing": (lambda b: kit.fit_stack([], b.digits.train.loader()), "no models were"),
     "a stack of names": (lambda b: kit.fit_stack(["V0"], b.digits.train.loader()), "model is 'V"),
+    "a model twice in a stack": (
+        lambda b: kit.fit_stack([b.model, b.model], b.digits.train.loader()), "in the list twice"
+    ),
+    "a stack of one": (lambda b: kit.fit_stack(b.model, b.digits.train.loader()), "is one model"),
+    "a name for a recipe to repeat": (
+        lambda b: kit.run_experiment("V0", [0], b.digits), "recipe is 'V0', expected a Recipe"
+    ),
+    "a split for digits": (
+        lambda b: kit.trained_model(kit.Recipe("V0"), b.digits.train), "expected what load_digits"
+    ),
+    "runs against themselves": (
+        lambda b: kit.paired_difference(RUNS, "a", "a"), "'a' is compared with itself"
+    ),
+    "a run twice in a table": (
+        lambda b: kit.paired_difference(pd.concat([RUNS, RUNS]), "a", "b"), "stands in the table tw"
+    ),
+    "values of two axes": (lambda _: kit.interval_of_mean(np.eye(2)), "values have 2 axes"),
+    "a deviation of nothing": (lambda b: kit.normalize(b.images, 0.0, 0.0), "std is 0.0, expected"),
+    "a class to count": (lambda _: kit.count_parameters(kit.MNISTModelV0), "expected a torch.nn.M"),
+    "a class to list": (lambda _: kit.layer_table(kit.MNISTModelV0), "expected a torch.nn.Module"),
+    "a class to reckon": (lambda _: kit.count_operations(kit.MNISTModelV0), "expected a torch.nn"),
+    "no classes for a head": (lambda _: kit.load_mobilenet("random", classes=0), "classes is 0"),
+    "features of another": (lambda b: kit.extract_features(b.model, b.images), "has no features"),
+    "a loader to predict": (
+        lambda b: kit.make_predictions(b.model, b.digits.test.loader()), "loop over its batches"
+    ),
+    # saved
+    "weights of another architecture": (
+        lambda b: save(kit.build_model("V2", hidden_units=20), architecture="V2"),
+        "not the weights of V2 .* is 20 x 1 x 3 x 3, expected 10 x 1 x 3 x 3",
+    ),
+    "an accuracy in percent": (lambda b: save(b.model, test_accuracy=98.0), "0.98 and not 98"),
+    "a table in a checkpoint": (lambda b: save(b.model, runs=RUNS), "runs is a DataFrame, expect"),
     # pictures
+    "no pixels": (lambda _: kit.find_digit(np.zeros((0, 0))), r"shape \(0,\)|shape \(0, 0\)"),
+    "words for pixels": (lambda _: kit.find_digit(np.full((9, 9), "a")), "holds no pixels"),
+    "bytes for a picture": (lambda _: kit.find_digit(b"x" * 9999), "a bytes of 9999 is no pict"),
     "nothing to draw": (lambda _: kit.plot_images([]), "no images were given to draw"),
     "titles too few": (lambda b: kit.plot_images(b.images, ["a"]), "1 titles for 8 images"),
     "a small matrix": (lambda _: kit.plot_confusion_matrix(np.eye(3)), "expected 10 x 10"),
