@@ -333,28 +333,32 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
     from mnistkit.handwriting.predict import predict_image
     from mnistkit.handwriting.reader import load_reader
 
-    readable = [photo for photo in photos if _shows_a_digit(photo)]
-    failed = len(readable) < len(photos)
-    if readable:
+    refusals = _refusals(photos)  # before anything is trained
+    failed = bool(refusals)
+    if len(refusals) < len(set(photos)):
         own = model == "reader"
         network, normalized = (load_reader(), False) if own else _trained(model, source)
-    for photo in readable:
+    for photo in photos:
+        if photo in refusals:
+            click.echo(f"\n{photo}: {refusals[photo]}", err=True)
+            continue
         found = predict_image(network, photo, normalized=normalized)
         click.echo(f"\n{photo}: {found}\n{_bars(found.probabilities.tolist())}")
         failed |= not found.known
     sys.exit(1 if failed else 0)
 
 
-def _shows_a_digit(photo: Path) -> bool:
-    """Whether there is something to read on it, found out before anything is trained."""
+def _refusals(photos: Sequence[Path]) -> dict[Path, str]:
+    """What cannot be read, and why."""
     from mnistkit.handwriting.photo import find_digit
 
-    try:
-        find_digit(photo)
-    except PictureError as error:
-        click.echo(f"\n{photo}: {error}", err=True)
-        return False
-    return True
+    found = {}
+    for photo in photos:
+        try:
+            find_digit(photo)
+        except PictureError as error:
+            found[photo] = str(error)
+    return found
 
 
 @main.command(short_help="Train the reader that comes with mnistkit anew.")

@@ -50,6 +50,15 @@ class Split:
     writers: Tensor | None = None
     series: Tensor | None = None
 
+    def __post_init__(self):
+        """Raise ValueError unless there is as much of each part."""
+        sizes = {len(part) for part in self._parts if part is not None}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"{len(self.images)} images and {len(self.labels)} labels: there must be as many "
+                "of each, and of what else is known"
+            )
+
     def __len__(self) -> int:
         """Count the digits."""
         return len(self.labels)

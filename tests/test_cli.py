@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -301,6 +302,33 @@ def test_adding_and_measuring_everything_exclude_each_other():
     assert "--rerun measures everything, --add the rest" in result.output
 
 
+@pytest.mark.parametrize("minutes", ["nan", "inf", "0", "-1"])
+def test_a_time_without_end_is_refused(minutes):
+    for command in (("run", "01", "--cell-limit"), ("grade", ".", "--limit")):
+        result = run_cli(*command, minutes)
+        assert result.exit_code == 2
+        assert "Invalid value for" in result.output
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "Dear reader", '{"cells": 3, "nbformat": 4}'])
+def test_what_is_no_notebook_is_named(text, tmp_path):
+    (tmp_path / "02_broken.ipynb").write_text(text)
+    for command in (("normalize", tmp_path / "02_broken.ipynb"), ("book", "--from", tmp_path)):
+        result = run_cli(*command)
+        assert result.exit_code == 2, result.output
+        assert "02_broken.ipynb is no notebook that can be read" in result.output
+
+
+def test_a_full_disk_behind_the_output_is_a_sentence(monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mnistkit.study.report.to_text", full)
+    result = run_cli("scoreboard")
+    assert result.exit_code == 2
+    assert "there is no room left to write to" in result.output
+
+
 # --- predict -------------------------------------------------------------------------------
 
 
@@ -320,6 +348,17 @@ def test_the_command_answers_with_bars_and_names_what_it_cannot_read(tmp_path, m
     assert kept == [".json", ".md", ".pt"]
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"digit.png", "blank.png", "cache"}, "nothing lies among the photos"
+
+
+def test_answers_and_refusals_come_in_the_order_of_the_pictures(tmp_path):
+    names = ["3.png", "blank.png", "7.png", "none.png"]
+    for name in names[:3]:
+        ink = draw_mask(int(name[0])) if name[0].isdigit() else draw_mask(0) * 0
+        Image.fromarray(on_paper(ink)).save(tmp_path / name)
+    result = run_cli("predict", *(tmp_path / name for name in names))
+    assert result.exit_code == 1
+    places = [result.output.index(f"{tmp_path / name}: ") for name in names]
+    assert places == sorted(places)
 
 
 def test_the_reader_answers_without_training_and_refuses_a_letter(tmp_path, monkeypatch):

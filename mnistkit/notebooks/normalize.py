@@ -52,7 +52,7 @@ def read_notebook(path: Path) -> NotebookNode:
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, nbformat.ValidationError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise NotebookError(
             f"{path.name} is no notebook that can be read ({reason})",

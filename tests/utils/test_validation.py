@@ -91,6 +91,9 @@ BAD_CALLS = {
     "an unknown source in order": (lambda _: kit.load_digits("auto", order=["foo"]), "order 'foo'"),
     "no source in order": (lambda _: kit.load_digits("auto", order=()), "order is empty"),
     "half a digit in a batch": (lambda b: b.digits.train.loader(0.5), "batch_size is 0.5"),
+    "a split of other labels": (
+        lambda b: kit.Split(b.digits.test.images, b.labels[:3]), "images and 3 labels: there must"
+    ),
     "bytes normalised": (lambda b: kit.normalize(b.digits.test.images), "use to_float first"),
     "floats scaled again": (lambda b: kit.to_float(b.images), "expected uint8 images"),
     # training
