@@ -73,3 +73,10 @@ def test_a_share_that_is_none_is_refused(sample, share):
 def test_digits_without_ones_and_sevens_stay_as_they_are(sample):
     zeros = sample[sample.labels == 0]
     assert torch.equal(with_other_hands(zeros).images, zeros.images)
+
+
+def test_other_hands_are_those_of_the_readers_training():
+    digits = load_digits("sample", limit=200).test
+    more = with_other_hands(digits, 0.9, seed=0)
+    assert more.labels.bincount().tolist() == [20, 38, 20, 20, 20, 20, 20, 38, 20, 20]
+    assert more.images.float().mean().item() == pytest.approx(32.7141, abs=1e-3)

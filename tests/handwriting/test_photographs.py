@@ -68,3 +68,23 @@ def test_from_the_side_one_edge_is_nearer(monkeypatch):
 def test_an_unknown_kind_is_named():
     with pytest.raises(UnknownNameError, match="did you mean 'pencil'"):
         photograph(1, "pencill")
+
+
+# Mean brightness of each digit's photograph: 07 says of just these how many are read.
+READ_IN_07 = {
+    "pen": [226.4, 234.99, 231.2, 231.31, 232.89, 228.04, 231.04, 232.6, 233.09, 230.68],
+    "squares": [226.47, 229.6, 225.49, 227.06, 226.93, 228.07, 227.13, 227.61, 220.24, 229.21],
+    "shade": [158.98, 162.58, 162.49, 158.33, 164.25, 157.81, 159.24, 163.61, 156.05, 158.79],
+    "pencil": [224.4, 226.61, 225.38, 224.99, 225.45, 225.17, 225.65, 226.4, 224.62, 224.97],
+    "marker": [217.96, 232.69, 222.06, 223.9, 223.79, 220.47, 218.06, 219.0, 214.9, 218.49],
+    "chalk": [58.48, 52.26, 53.45, 57.67, 56.33, 54.12, 52.57, 54.04, 58.17, 56.95],
+    "blur": [227.17, 230.39, 233.21, 232.36, 228.85, 230.37, 226.5, 234.1, 230.11, 224.88],
+    "grain": [220.38, 226.44, 225.33, 222.12, 228.05, 229.94, 223.43, 228.3, 220.82, 224.94],
+    "aside": [222.96, 234.71, 230.66, 225.85, 226.3, 234.19, 227.64, 232.51, 227.35, 232.42],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PHOTOGRAPHS)
+def test_photographs_are_those_that_07_reads(kind):
+    found = [float(photograph(digit, kind).mean()) for digit in range(10)]
+    assert found == pytest.approx(READ_IN_07[kind], abs=0.02)

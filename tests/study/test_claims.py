@@ -20,6 +20,7 @@ from mnistkit.study.plan import (
     judging_plan,
     tuning_plan,
 )
+from mnistkit.study.rules import Counts, HasLoss, Reaches
 from mnistkit.study.table import Runs, read_table
 
 IDS = [*(f"A{k}" for k in range(1, 9)), "B1", "B2", *(f"C{k}" for k in range(1, 8)),
@@ -133,3 +134,22 @@ def test_a_claim_is_undecided_where_a_run_diverged(claim, name):
     finding = judge(find_claims([claim])[0], Runs(frame), planned)
     assert finding.verdict == "undecided"
     assert finding.why == f"1 of {planned[name]} runs of {name} diverged"
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_the_rule_judges_the_number_that_was_published(claim):
+    """Each number stands twice, in words and in a rule."""
+    rule = getattr(claim.rule, "rules", [claim.rule])[0]
+    if isinstance(rule, Reaches) and rule.low == rule.high:
+        assert claim.published == f"{rule.low:.2%}".replace("%", " %")
+    elif isinstance(rule, Reaches):
+        ends = [float(part) / 100 for part in re.findall(r"[\d.]+", claim.published)]
+        assert ends == pytest.approx([rule.low, rule.high][: len(ends)])
+    elif isinstance(rule, HasLoss):
+        assert float(claim.published) == rule.published
+    elif isinstance(rule, Counts):
+        number = re.sub("[^0-9.]", "", claim.published)
+        unit = 1e6 if claim.published.endswith("M") else 1
+        assert rule.low <= float(number) * unit <= rule.high
+    else:
+        assert not re.search(r"\d", claim.published)
