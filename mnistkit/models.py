@@ -10,8 +10,9 @@ beside the corrected one.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -395,7 +396,7 @@ def count_operations(
     counter = FlopCounterMode(display=False)
     with (
         eval_mode(model), torch.set_grad_enabled(training), explaining(model, image),
-        _step_by_step(), counter,
+        _step_by_step(model), counter,
     ):  # fmt: skip
         outputs = model(image)
         if training:
@@ -406,13 +407,16 @@ def count_operations(
 
 
 @contextmanager
-def _step_by_step() -> Iterator[None]:
+def _step_by_step(model: nn.Module) -> Iterator[None]:
     """Let PyTorch compute attention and LSTMs by products that its counter sees."""
     quick = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    recurrent = any(isinstance(layer, nn.RNNBase) for layer in model.modules())
     try:
-        with torch.backends.mkldnn.flags(enabled=False):
-            yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of an Intel GPU that is not there
+            with torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext():
+                yield
     finally:
         torch.backends.mha.set_fastpath_enabled(quick)
 

@@ -57,7 +57,7 @@ READER = replace(COMPACT, options={"channels": [16, 32, 56, 64, 64, 64]}, label_
                  augment=partial(random_photo, changed=0.36, far=0.15, degrees=12, scale=0.15,
                                  shear=0.15, shift=2),
                  outliers=partial(random_non_digits, share=0.125))  # fmt: skip
-READER_SEEDS = range(4)
+READER_SEEDS = SEEDS
 
 # The steps towards CompactCNN, one thing added at a time, each over fewer seeds. The last one adds
 # to CompactCNN what gained nothing, and is told for that reason.

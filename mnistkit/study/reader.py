@@ -192,7 +192,8 @@ def in_words(card: dict) -> str:
         for words, row in table.iterrows()
     )
     return _WORDS.format(
-        seed=card["seed"], parameters=runs[0]["parameters"], minutes=_minutes(runs), seeds=seeds,
+        seed=card["seed"], parameters=runs[0]["parameters"], seeds=seeds,
+        minutes=round(runs[0]["seconds"] / 60),
         least=card["least_probability"], sha256=card["sha256"], recipe=card["recipe"], rows=rows,
         kilobytes=round(reader.WEIGHTS.stat().st_size / 1000),
     )  # fmt: skip
@@ -202,10 +203,6 @@ def table_of_one(run: dict) -> pd.Series:
     """What one run reached, by the words of `AIMS`."""
     values = run | {"worst": min(run[kind] for kind in CORRUPTIONS)}
     return pd.Series({words: values[column] for words, (column, *_) in AIMS.items()})
-
-
-def _minutes(runs: Sequence[dict]) -> int:
-    return round(float(np.median([run["seconds"] for run in runs])) / 60)
 
 
 # What each number should reach: its words, its column, and the aim, with the side that is good.

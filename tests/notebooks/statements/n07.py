@@ -826,10 +826,10 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Its card holds four runs of the recipe.",
+        "Its card holds ten runs of the recipe.",
         lambda out: (
-            out.text(AIMED).startswith("4 runs of the recipe")
-            and len(read_card()["runs"]) == len(READER_SEEDS) == 4
+            out.text(AIMED).startswith("10 runs of the recipe")
+            and len(read_card()["runs"]) == len(READER_SEEDS) == 10
         ),
     ),
     Statement(
@@ -852,9 +852,9 @@ STATEMENTS = [
         lambda out: [*out.table(AIMED).columns[:3]] == ["mean", "low", "high"],
     ),
     Statement(
-        "By their means seven of eleven aims are reached and four are missed.",
+        "By their means six of eleven aims are reached and five are missed.",
         lambda out: (
-            [str(found) for found in out.table(AIMED)["reached"]].count("True") == 7
+            [str(found) for found in out.table(AIMED)["reached"]].count("True") == 6
             and len(out.table(AIMED)) == 11
             and all(
                 str(row["reached"]) == str(keeps(row["mean"], row["aim"]))
@@ -863,21 +863,21 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "For three of the eleven the interval holds the aim, so more runs could turn them: the UCI "
-        "digits and the digits refused, which miss it, and the ECE on clean digits, which reaches "
-        "it.",
+        "For two of these five the interval holds the aim, so more runs could turn them: the UCI "
+        "digits, and the ECE on clean digits.",
         lambda out: (
             {name for name, row in out.table(AIMED).iterrows() if holds_the_aim(row)}
-            == {"digits of 13 other people (UCI)", "clean test digits refused",
-                "ECE on clean digits"}
+            == {"digits of 13 other people (UCI)", "ECE on clean digits"}
+            and not any(out.table(AIMED).loc[name, "reached"] == "True" for name in
+                        ("digits of 13 other people (UCI)", "ECE on clean digits"))
         ),
     ),
     Statement(
-        "Clean digits: 99.53 %, where CompactCNN's recipe, on all 60,000 training digits, comes to "
+        "Clean digits: 99.55 %, where CompactCNN's recipe, on all 60,000 training digits, comes to "
         "99.73 %. Which part of the reader's recipe costs that fifth of a point we have not "
         "measured.",
         lambda out: (
-            reached(out)["clean test digits read"] == 99.53
+            reached(out)["clean test digits read"] == 99.55
             and round(100 * stored_runs().accuracy("CompactCNN").mean, 2) == 99.73
             and {*stored_runs().of("CompactCNN")["train"]} == {60_000}
         ),
@@ -891,10 +891,10 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Of the digits of thirteen other people, from another scanner, it reads 97.8 %, and the "
+        "Of the digits of thirteen other people, from another scanner, it reads 97.9 %, and the "
         "interval holds the 98 that were aimed at.",
         lambda out: (
-            round(reached(out)["digits of 13 other people (UCI)"], 1) == 97.8
+            round(reached(out)["digits of 13 other people (UCI)"], 1) == 97.9
             and out.table(AIMED).loc["digits of 13 other people (UCI)", "high"] > 98
         ),
     ),
@@ -1012,11 +1012,11 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "(Each row is one trained network. Four runs of the reader's recipe come to 97.8 % on "
+        "(Each row is one trained network. Ten runs of the reader's recipe come to 97.9 % on "
         "average.)",
         lambda out: (
-            round(reached(out)["digits of 13 other people (UCI)"], 1) == 97.8
-            and len(read_card()["runs"]) == 4
+            round(reached(out)["digits of 13 other people (UCI)"], 1) == 97.9
+            and len(read_card()["runs"]) == 10
         ),
     ),
     Statement(
