@@ -183,3 +183,10 @@ def test_what_fit_returned_is_drawn_as_its_frame_is():
     words = alt_text(charts.plot_history(history.frame))
     assert alt_text(charts.plot_history(history)) == words
     assert alt_text(charts.plot_history({"V0": history})) == words.replace("train ", "V0 train ")
+
+
+def test_axes_have_their_names():
+    history = charts.plot_history(FRAME, "loss")
+    assert (history.get_xlabel(), history.get_ylabel()) == ("epoch", "loss")
+    heap = charts.plot_histogram({"a": [1.0, 2.0]}, xlabel="pixel value")
+    assert (heap.get_xlabel(), heap.get_ylabel()) == ("pixel value", "count")

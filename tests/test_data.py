@@ -246,3 +246,9 @@ def test_digits_of_other_people_come_in_mnists_form_and_are_all_test():
     sevens = ink[digits.test.labels == 7].mean(dim=0)
     assert sevens[:10].sum() > 1.3 * sevens[:, :10].sum()  # the bar is at the top
     assert len(load_digits("uci", limit=100).test) == 100
+
+
+def test_ten_validation_digits_are_one_of_each_class():
+    for seed in range(3):
+        labels = load_digits("sample", validation_size=10, seed=seed).validation.labels
+        assert sorted(labels.tolist()) == list(range(10))

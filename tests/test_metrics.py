@@ -126,3 +126,12 @@ def test_one_further_value_lies_in_a_wider_interval():
     for wrong, message in ((-1.0, "variance is -1.0"), (float("nan"), "variance is nan")):
         with pytest.raises(ValueError, match=message):
             prediction_interval([1.0, 2.0], variance=wrong)
+
+
+def test_pairs_that_are_confused_as_often_keep_the_order_of_their_classes():
+    matrix = torch.zeros(10, 10, dtype=torch.int64)
+    pairs = [(0, 3), (1, 2), (4, 0), (7, 9), (8, 1), (9, 4)]
+    for true, predicted in pairs:
+        matrix[true, predicted] = 5
+    table = most_confused(matrix, top=6)
+    assert list(zip(table["true"], table["predicted"], strict=True)) == pairs

@@ -17,6 +17,7 @@ from mnistkit.errors import TrainingError
 from mnistkit.models import MLP, build_model
 from mnistkit.prediction import make_predictions
 from mnistkit.training import (
+    OPTIMIZERS,
     OUTLIER_WEIGHT,
     RunningMean,
     evaluate,
@@ -528,3 +529,14 @@ def test_a_model_with_too_few_outputs_is_told_so(easy_digits):
     for call in (fit, evaluate):
         with pytest.raises(ValueError, match="bounds; it has fewer outputs than there are classes"):
             call(nine, easy_digits.test.loader(100))
+
+
+def test_optimizers_have_the_settings_that_they_are_named_for():
+    weight = [torch.nn.Parameter(torch.zeros(1))]
+    made = {name: build(weight, lr=0.1) for name, build in OPTIMIZERS.items()}
+    assert [type(each).__name__ for each in made.values()] == [
+        "SGD", "SGD", "Adam", "AdamW", "RMSprop"
+    ]  # fmt: skip
+    plain, nesterov = made["sgd"].defaults, made["nesterov"].defaults
+    assert (plain["momentum"], plain["nesterov"]) == (0, False)
+    assert (nesterov["momentum"], nesterov["nesterov"]) == (0.9, True)

@@ -154,3 +154,14 @@ def test_preprocessing_is_torchvisions():
 def test_float_images_are_refused():
     with pytest.raises(ValueError, match="expected uint8 images"):
         preprocess(IMAGES.float())
+
+
+def test_kept_features_are_named_by_all_that_they_depend_on(mobilenet, tmp_path):
+    def path(model=mobilenet, images=IMAGES, bfloat16=False):
+        return transfer.features_path(model, images, tmp_path, bfloat16=bfloat16)
+
+    other, _ = load_mobilenet("random", seed=4)
+    paths = [path(), path(bfloat16=True), path(images=IMAGES[:4]), path(model=other),
+             path(images=IMAGES.reshape(5, 14, 56))]  # fmt: skip
+    assert len(set(paths)) == 5
+    assert path() == paths[0]

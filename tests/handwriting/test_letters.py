@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from mnistkit.handwriting.letters import FONTS, LETTERS, printed_letters
@@ -23,3 +24,9 @@ def test_each_letter_of_each_font_is_another_picture():
 def test_what_passes_for_a_digit_is_not_among_them():
     assert not set("OoDQlIijJZzSsGbgqyB0123456789") & set(LETTERS)
     assert len(set(LETTERS)) == len(LETTERS)
+
+
+def test_letters_are_those_that_the_card_counts():
+    letters = printed_letters()
+    assert len(letters) == 264
+    assert letters.mean().item() == pytest.approx(0.1512, abs=2e-4)

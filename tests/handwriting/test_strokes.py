@@ -95,3 +95,9 @@ def test_a_pen_from_a_page_is_one_of_three():
     for strange in (0, 76, -45, True, "75", [75], 1e9, float("nan")):
         with pytest.raises(PictureError, match="the pens are 45, 75, 120 wide"):
             read_pen(strange)
+
+
+def test_the_example_is_the_five_that_figures_show():
+    drawn = draw_strokes(EXAMPLE)
+    assert [len(stroke) for stroke in EXAMPLE] == [18, 5]
+    assert (255 - drawn).mean() == pytest.approx(24.961, abs=0.01)
