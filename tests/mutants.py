@@ -160,9 +160,9 @@ def find_mutants(module: str) -> list[Mutant]:
     return [Mutant(module, place, line, change) for place, (line, change, _) in found]
 
 
-def mutated(mutant: Mutant) -> str:
-    """The module's source with the change."""
-    tree = ast.parse((ROOT / source_of(mutant.module)).read_text(encoding="utf-8"))
+def mutated(mutant: Mutant, source: str) -> str:
+    """The module's source, as it was when its mutants were found, with the change."""
+    tree = ast.parse(source)
     _, _, apply = list(changes(tree))[mutant.place]
     apply()
     return ast.unparse(ast.fix_missing_locations(tree))
@@ -181,7 +181,8 @@ def copy_project(folder: Path) -> Path:
 
 def try_one(mutant: Mutant, project: Path) -> int:
     """Start the tests of a mutant in a fork of this process; return the fork's number."""
-    (project / source_of(mutant.module)).write_text(mutated(mutant), encoding="utf-8")
+    own = project / source_of(mutant.module)
+    own.write_text(mutated(mutant, own.read_text(encoding="utf-8")), encoding="utf-8")
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -216,9 +217,10 @@ def run(mutants: list[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
     while waiting or running:
         while waiting and free:
             mutant, project = waiting.pop(), free.pop()
-            running[try_one(mutant, project)] = mutant, project, time.monotonic()
+            before = (project / source_of(mutant.module)).read_bytes()
+            running[try_one(mutant, project)] = mutant, project, before, time.monotonic()
         time.sleep(0.05)
-        for child, (mutant, project, started) in list(running.items()):
+        for child, (mutant, project, before, started) in list(running.items()):
             done, status = os.waitpid(child, os.WNOHANG)
             late = time.monotonic() - started > LONGEST
             if not done and not late:
@@ -227,8 +229,7 @@ def run(mutants: list[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
                 os.killpg(child, signal.SIGKILL)
                 os.waitpid(child, 0)
             del running[child]
-            own = source_of(mutant.module)
-            (project / own).write_bytes((ROOT / own).read_bytes())
+            (project / source_of(mutant.module)).write_bytes(before)
             free.append(project)
             yield mutant, late or os.waitstatus_to_exitcode(status) != 0
 

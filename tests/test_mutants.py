@@ -48,10 +48,11 @@ def test_one_thing_is_changed_at_a_time(source, expected):
 @pytest.mark.parametrize("module", EVERY)
 def test_a_mutant_is_another_program_and_has_tests(module):
     found = find_mutants(module)
-    own = ast.unparse(ast.parse((mutants.ROOT / source_of(module)).read_text("utf-8")))
+    source = (mutants.ROOT / source_of(module)).read_text("utf-8")
+    own = ast.unparse(ast.parse(source))
     for mutant in random.Random(module).sample(found, 1):
-        assert mutated(mutant) != own
-        compile(mutated(mutant), module, "exec")
+        assert mutated(mutant, source) != own
+        compile(mutated(mutant, source), module, "exec")
         assert 0 < mutant.line <= len(own.splitlines()) * 3
         for path in mutant.tests:
             assert (mutants.ROOT / path).is_file()
