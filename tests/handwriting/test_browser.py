@@ -385,6 +385,8 @@ def test_keys_draw_and_are_kept_from_the_notebook(page, canvas):
     cells = page.locator(".jp-Notebook .jp-Cell").count()
     canvas.locator(".undo").focus()
     page.keyboard.press("Shift+Tab")
+    expect(canvas.locator(".pens input:checked")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
     expect(canvas.locator(".paper")).to_be_focused()
     expect(canvas.locator(".mark")).to_be_visible()
     expect(canvas.locator(".hint")).to_be_visible()
