@@ -73,8 +73,7 @@ def verdict_table(ids: Sequence[str], source: str, runs: Runs | None = None) -> 
         found = findings(read_table() if runs is None else runs, claims)
         cells = [(f"{finding.here}{_runs(finding)}", finding.verdict) for finding in found]
     rows = [(c.id, c.statement, *cell) for c, cell in zip(claims, cells, strict=True)]
-    table = pd.DataFrame(rows, columns=["", "claim", "measured", "verdict"])
-    return table.drop(columns=[] if table["measured"].any() else ["measured"])
+    return pd.DataFrame(rows, columns=["", "claim", "measured", "verdict"])
 
 
 def print_verdicts(ids: Sequence[str], source: str) -> None:
