@@ -51,41 +51,38 @@ def scoreboard(runs: Runs | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("id")
 
 
-def verdict_lines(ids: Sequence[str], source: str, runs: Runs | None = None) -> list[str]:
-    """One line a claim: id, statement, what was measured, verdict.
+def verdict_table(ids: Sequence[str], source: str, runs: Runs | None = None) -> pd.DataFrame:
+    """One row a claim, with columns id, claim, measured and verdict.
 
-    source: of the reader's own digits. On the sample, which has 5,000, the line says that
-    the claim needs full MNIST instead of a verdict. Raises UnknownNameError for an id.
+    source: of the reader's own digits. On the sample, which has 5,000, the verdict is that the
+    claim needs full MNIST. Raises UnknownNameError for an id.
     """
     claims = find_claims(ids)
     if source == "sample":
-        return [f"{c.id}  {c.statement:{_WIDTH}}  {_NEEDS}" for c in claims]
-    found = findings(read_table() if runs is None else runs, claims)
-    return [_line(finding) for finding in found]
-
-
-def verdict_table(ids: Sequence[str], source: str, runs: Runs | None = None) -> pd.DataFrame:
-    """The same as a table: a row a claim, with columns claim, measured and verdict."""
-    claims = find_claims(ids)
-    if source == "sample":
-        cells = [("", _NEEDS) for _ in claims]
+        rows = [(claim.id, claim.statement, "", _NEEDS) for claim in claims]
     else:
         found = findings(read_table() if runs is None else runs, claims)
-        cells = [(f"{finding.here}{_runs(finding)}", finding.verdict) for finding in found]
-    rows = [(c.id, c.statement, *cell) for c, cell in zip(claims, cells, strict=True)]
+        rows = [_cells(finding) for finding in found]
     return pd.DataFrame(rows, columns=["", "claim", "measured", "verdict"])
 
 
+def verdict_lines(ids: Sequence[str], source: str, runs: Runs | None = None) -> list[str]:
+    """One line a claim, of what `verdict_table` gives."""
+    return _lines(verdict_table(ids, source, runs))
+
+
 def print_verdicts(ids: Sequence[str], source: str) -> None:
-    """Show the verdicts of the published scoreboard; see `verdict_lines`."""
+    """Show the verdicts of the published scoreboard; see `verdict_table`."""
     table = verdict_table(ids, source)
-    say("\n".join(verdict_lines(ids, source)), html=table_of_words(table))
+    say("\n".join(_lines(table)), html=table_of_words(table))
 
 
 def to_text(runs: Runs) -> str:
     """The scoreboard for a terminal: two lines a claim, and a count of verdicts."""
     found = findings(runs)
-    lines = [text for f in found for text in (_line(f), *([f"    {f.why}"] if f.why else []))]
+    lines = [
+        text for f in found for text in (_line(*_cells(f)), *([f"    {f.why}"] if f.why else []))
+    ]
     counts = Counter(f.verdict for f in found)
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     verdicts = f"{len(found)} claims: {total}"
@@ -172,11 +169,18 @@ def update_pages(root: str | os.PathLike, runs: Runs) -> bool:
     ])  # fmt: skip
 
 
-def _line(finding: Finding) -> str:
+def _line(claim_id: str, statement: str, measured: str, verdict: str) -> str:
+    return "  ".join(
+        part for part in (claim_id, f"{statement:{_WIDTH}}", measured, verdict) if part
+    )
+
+
+def _lines(table: pd.DataFrame) -> list[str]:
+    return [_line(*row) for row in table.itertuples(index=False, name=None)]
+
+
+def _cells(finding: Finding) -> tuple[str, str, str, str]:
+    """Id, claim, what was measured, verdict."""
+    runs = f" (n = {finding.n}, {finding.data})" if finding.n else ""
     claim = finding.claim
-    here = f"{finding.here}{_runs(finding)}"
-    return f"{claim.id}  {claim.statement:{_WIDTH}}  {here}  {finding.verdict}"
-
-
-def _runs(finding: Finding) -> str:
-    return f" (n = {finding.n}, {finding.data})" if finding.n else ""
+    return claim.id, claim.statement, f"{finding.here}{runs}", finding.verdict
