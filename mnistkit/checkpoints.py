@@ -89,17 +89,21 @@ def save_checkpoint(
 
 
 def _check_fits(state: dict, architecture: str, options: dict) -> None:
-    wanted = build_model(architecture, seed=0, **options).state_dict()
-    wrong = [n for n in wanted | state if _shape_in(wanted, n) != _shape_in(state, n)]
+    wrong = _misfit(state, build_model(architecture, seed=0, **options))
     if wrong:
         raise ValueError(
-            f"these are not the weights of {architecture} with options={options}: {wrong[0]} is "
-            f"{_shape(_shape_in(state, wrong[0]))}, expected {_shape(_shape_in(wanted, wrong[0]))}"
+            f"these are not the weights of {architecture} with options={options}: {wrong}"
         )
 
 
-def _shape_in(state: dict, name: str) -> object:
-    return getattr(state.get(name), "shape", None)
+def _misfit(state: dict, model: nn.Module) -> str:
+    """Name the first weights that have not the model's shape; empty if all fit."""
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    found = {name: getattr(tensor, "shape", None) for name, tensor in state.items()}
+    for name in wanted | found:
+        if wanted.get(name) != found.get(name):
+            return f"{name} is {_shape(found.get(name))}, expected {_shape(wanted.get(name))}"
+    return ""
 
 
 def _is_plain(value: object) -> bool:
@@ -158,16 +162,8 @@ def _load(path: str | os.PathLike, *, weights_only: bool = True):
 def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module:
     if not isinstance(state, dict):
         raise _unfit(path, f"it holds a {type(state).__name__}, expected a state dict")
-    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    found = {name: getattr(tensor, "shape", None) for name, tensor in state.items()}
-    wrong = [name for name in wanted | found if wanted.get(name) != found.get(name)]
-    if wrong:
-        name = wrong[0]
-        raise _unfit(
-            path,
-            f"its weights do not fit {type(model).__name__}: {name} is "
-            f"{_shape(found.get(name))}, expected {_shape(wanted.get(name))}",
-        )
+    if wrong := _misfit(state, model):
+        raise _unfit(path, f"its weights do not fit {type(model).__name__}: {wrong}")
     for name, tensor in model.state_dict().items():
         if state[name].is_floating_point() != tensor.is_floating_point():
             found, expected = state[name].dtype, tensor.dtype

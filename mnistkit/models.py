@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from mnistkit.utils.validation import (
     check_choice,
     check_model,
+    check_module,
     check_number,
     check_whole,
     explaining,
-    in_short,
 )
 
 PIXELS, CLASSES = 28 * 28, 10
@@ -368,14 +368,8 @@ def _build(name: str, build: Callable[..., nn.Module], options: dict) -> nn.Modu
 
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     """Count the numbers that a model learns, or with `trainable_only` those not frozen."""
-    parameters = _check_module(model).parameters()
+    parameters = check_module(model).parameters()
     return sum(p.numel() for p in parameters if p.requires_grad or not trainable_only)
-
-
-def _check_module(model: object) -> nn.Module:
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model is {in_short(model)}, expected a torch.nn.Module, not its class")
-    return model
 
 
 def count_operations(

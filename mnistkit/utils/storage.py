@@ -53,8 +53,8 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     chosen = _at_home(root or os.environ.get("MNISTKIT_DATA") or "data")
     if chosen.is_absolute() or chosen.exists():
         return chosen
-    at_home = chosen == Path("data") and not holds_series(project_root())
-    return (cache_folder() if at_home else project_root()) / chosen
+    homeless = chosen == Path("data") and not holds_series(project_root())
+    return (cache_folder() if homeless else project_root()) / chosen
 
 
 def cache_folder() -> Path:

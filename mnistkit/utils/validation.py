@@ -102,12 +102,18 @@ def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
         )
 
 
-def check_model(model: object) -> nn.Module:
-    """Return a model with something to learn; raise ValueError for anything else."""
+def check_module(model: object) -> nn.Module:
+    """Return a model; raise ValueError for its class, its name and anything else."""
     if not isinstance(model, nn.Module):
         raise ValueError(
             f"model is {in_short(model)}, expected a torch.nn.Module, as build_model gives"
         )
+    return model
+
+
+def check_model(model: object) -> nn.Module:
+    """Return a model with something to learn; raise ValueError for anything else."""
+    check_module(model)
     if next(model.parameters(), None) is None:
         raise ValueError(f"{type(model).__name__} has no parameters: there is nothing to train")
     return model
