@@ -86,13 +86,14 @@ class TestTheSame:
     def test_of_a_hundred_drawings_picture_refusal_and_probabilities(self, engine):
         drawings = [[[list(point) for point in stroke] for stroke in EXAMPLE]]
         drawings += [random_drawing(number) for number in range(100)]
-        drawings += [  # as large as the paper: here the pen is thinnest beside the digit
+        drawings = [(each, PENS[number % 3]) for number, each in enumerate(drawings, start=1)]
+        large = [  # as large as the paper: here a pen is thinnest beside the digit, or thickened
             [[[500, 0], [500, 1000]]],
             [[[0, 40], [1000, 40], [400, 1000]]],
             [[[40, 40], [960, 40], [960, 960], [40, 960], [40, 40]]],
         ]
+        drawings += [(each, pen) for each in large for pen in PENS]
         model, kinds = load_reader(), []
-        drawings = [(each, PENS[number % 3]) for number, each in enumerate(drawings, start=1)]
         answers = json.loads(engine.evaluate(ALL, json.dumps(drawings)))
         for (strokes, pen), found in zip(drawings, answers, strict=True):
             drawn, picture, refusal = in_python(strokes, pen)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 from mnistkit.errors import UnknownNameError
 from mnistkit.handwriting.reader import read_card
@@ -22,6 +23,18 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def published():
     return read_table()
+
+
+def test_a_notebook_shows_the_verdicts_as_lines_and_as_a_table_that_agree(monkeypatch):
+    said = []
+    monkeypatch.setattr(scoreboard, "say", lambda text, html: said.append((text, html)))
+    for source in ("mnist", "sample"):
+        scoreboard.print_verdicts(["C1", "A5"], source)
+        text, html = said.pop()
+        rows = [[cell.get_text() for cell in row.find_all("td")]
+                for row in BeautifulSoup(html, "html.parser").tbody.find_all("tr")]  # fmt: skip
+        for line, row in zip(text.splitlines(), rows, strict=True):
+            assert re.split(" {2,}", line) == [cell for cell in row if cell]
 
 
 def test_the_board_has_a_row_a_claim(published):
