@@ -89,6 +89,7 @@ class TestTheSame:
         drawings = [(each, PENS[number % 3]) for number, each in enumerate(drawings, start=1)]
         large = [  # as large as the paper: here a pen is thinnest beside the digit, or thickened
             [[[500, 0], [500, 1000]]],
+            [[[300, 0], [700, 1000]]],  # thickened, if drawn with the thin pen
             [[[0, 40], [1000, 40], [400, 1000]]],
             [[[40, 40], [960, 40], [960, 960], [40, 960], [40, 40]]],
         ]
