@@ -8,10 +8,13 @@ the page as well (`reader.js`), at once and also while Python is busy.
 from __future__ import annotations
 
 import copy
+import uuid
+from html import escape
 from pathlib import Path
 
 import anywidget
 import traitlets
+from IPython.display import DisplayHandle, display
 from torch import nn
 
 from mnistkit.errors import PictureError
@@ -22,6 +25,17 @@ from mnistkit.handwriting.strokes import PEN, Stroke, draw_strokes, read_pen, re
 _HERE = Path(__file__).parent
 _LONGEST = 200  # letters of an error that the page has room for
 INVITATION = "Nothing is drawn yet: write a digit from 0 to 9."
+# Where a notebook is opened again, JupyterLab has "model not found" in the place of a widget: its
+# words, in an element without others in it, are left out.
+_STILL = """\
+<div id="{id}">
+<style>.jp-OutputArea-child:has(#{id}) + .jp-OutputArea-child .jupyter-widgets:not(:has(*))
+{{ display: none; }}</style>
+<svg viewBox="0 0 1000 1000" width="160" height="160" role="img" aria-label="What was drawn"
+style="border: 1px solid #8888"><g fill="none" stroke="currentColor" stroke-width="{pen}"
+stroke-linecap="round" stroke-linejoin="round">{paths}</g></svg>
+<p>{words} This is a still picture; run the cell to draw.</p>
+</div>"""
 
 
 class DigitCanvas(anywidget.AnyWidget):
@@ -50,17 +64,24 @@ class DigitCanvas(anywidget.AnyWidget):
     # To the page: {"number": of the state it is about, "kind", "words", "probabilities",
     # "picture": 784 shades of ink, 0-255}.
     answer = traitlets.Dict().tag(sync=True)
+    # The id of the still picture of this canvas, which the page hides while the canvas lives.
+    still = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, model: nn.Module, *, normalized: bool = False):
         self._network = copy.deepcopy(model).eval()
         self._normalized = normalized
         network = None if normalized else network_for_page(self._network)
-        super().__init__(drawing={"number": 0, "pen": PEN, "strokes": []}, network=network)
+        self._stills: list[DisplayHandle] = []
+        self._pen = PEN
+        still = f"mnistkit-still-{uuid.uuid4().hex[:12]}"
+        drawing = {"number": 0, "pen": PEN, "strokes": []}
+        super().__init__(drawing=drawing, network=network, still=still)
 
     @traitlets.observe("drawing")
     def _reply(self, change) -> None:
         drawing = change["new"] if isinstance(change["new"], dict) else {}
         strokes: list[Stroke] = []
+        pen = PEN
         prediction: ImagePrediction | None = None
         failure: Exception | None = None
         try:
@@ -74,16 +95,41 @@ class DigitCanvas(anywidget.AnyWidget):
             failure = error
             answer = _words("error", f"{type(error).__name__}: {error}")
         self.strokes, self.prediction, self.error = strokes, prediction, failure
+        self._pen = pen
         number = drawing.get("number")
         self.answer = answer | {"number": number if type(number) is int else -1}
+        for shown in self._stills:
+            shown.update(self._as_still(), raw=True)
 
     def _predict(self, strokes: list[Stroke], pen: int) -> ImagePrediction:
         picture = draw_strokes(strokes, pen=pen)
         return predict_image(self._network, picture, normalized=self._normalized, white_paper=True)
 
+    def _ipython_display_(self) -> None:
+        """Show the canvas, and before it what is left of it when its kernel is gone."""
+        self._stills.append(display(self._as_still(), raw=True, display_id=True))
+        display(*self._repr_mimebundle_(), raw=True)
+
+    def _as_still(self) -> dict[str, str]:
+        """Build the still picture: what is drawn, what was answered, how to draw again."""
+        words = self.answer.get("words", "")
+        html = _STILL.format(
+            id=self.still,
+            paths=_paths(self.strokes),
+            pen=self._pen,
+            words=escape(words, quote=False),
+        )
+        return {"text/html": html, "text/plain": f"A drawing. {words}"}
+
     def __repr__(self) -> str:
         """Words for a page that cannot show widgets: anywidget puts them in its place."""
         return "A canvas to draw a digit on: run this cell in JupyterLab to see it."
+
+
+def _paths(strokes: list[Stroke]) -> str:
+    """Draw strokes as paths of SVG; a single point, too, is ink."""
+    lines = (" L ".join(f"{x:.0f} {y:.0f}" for x, y in [*stroke, stroke[-1]]) for stroke in strokes)
+    return "".join(f'<path d="M {line}"/>' for line in lines)
 
 
 def _answer(prediction: ImagePrediction | None) -> dict:

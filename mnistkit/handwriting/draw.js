@@ -313,7 +313,8 @@ function render({ model, el }) {
   model.on("change:answer", hear);
   redraw();
   hear();
-  el.append(page.root);
+  // What is left when the kernel is gone: see DigitCanvas. It is not seen while this is.
+  el.append(make("style", {}, `#${model.get("still")} { display: none; }`), page.root);
   return () => {
     clearTimeout(waiting);
     cancelAnimationFrame(frame);

@@ -157,6 +157,8 @@ READY = """() => {
   return kernel && kernel.connectionStatus === "connected" && kernel.status === "idle";
 }"""
 
+END_SESSION = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
+
 
 @pytest.fixture(scope="module")
 def complaints() -> list[str]:
@@ -533,9 +535,7 @@ def test_it_fits_a_narrow_page(page, canvas):
 def test_a_kernel_that_is_gone_is_said(page, canvas, complaints):
     draw_with_mouse(page, path_of(canvas, 7))
     expect_words(canvas, re.compile("reads"))
-    page.evaluate(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
-    )
+    page.evaluate(END_SESSION)
     canvas.locator(".clear").click()
     expect(canvas.locator(".paper path")).to_have_count(0)
     expect(canvas.locator(".share")).to_have_text([""] * 10)
@@ -543,3 +543,26 @@ def test_a_kernel_that_is_gone_is_said(page, canvas, complaints):
     expect_words(canvas, "The kernel is busy, or gone: the answer will follow when it is free.")
     assert stroke_count(canvas) == 1
     complaints.clear()  # of widgets without a kernel there may be some
+
+
+def test_a_notebook_that_is_opened_again_shows_what_was_drawn(page, server, complaints):
+    for visit in ("first", "again"):
+        page.goto(f"{server}/lab/tree/draw.ipynb?reset")
+        page.wait_for_function(READY)
+        cell = page.locator(".jp-Notebook .jp-CodeCell").first
+        still = cell.locator(".jp-OutputArea-child div[id^=mnistkit-still]")
+        if visit == "first":
+            run_cell(page, 0)
+            canvas = cell.locator(".mnistkit-draw")
+            draw_with_mouse(page, path_of(canvas, 7))
+            expect_words(canvas, re.compile("reads: 7"))
+            expect(still.locator("path")).to_have_count(1)
+            expect(still).to_be_hidden()  # while there is a canvas
+            page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+            page.evaluate(END_SESSION)  # a kernel that lives still has the canvas
+    expect(still).to_be_visible()
+    expect(still).to_contain_text("7")
+    expect(still).to_contain_text("run the cell to draw")
+    assert still.locator("path").count() == 1
+    expect(cell.get_by_text("model not found")).to_be_hidden()
+    complaints.clear()  # JupyterLab says there that it knows no such model

@@ -31,9 +31,9 @@ def strokes_of(digit: int, x: int = 300, height: int = 600) -> list:
     ]
 
 
-def send(canvas: DigitCanvas, strokes: object, number: object = 1) -> dict:
+def send(canvas: DigitCanvas, strokes: object, number: object = 1, pen: object = None) -> dict:
     """Do what a message of the page does, and return the answer."""
-    canvas.set_state({"drawing": {"number": number, "strokes": strokes}})
+    canvas.set_state({"drawing": {"number": number, "strokes": strokes, "pen": pen}})
     return canvas.answer
 
 
@@ -187,6 +187,21 @@ def test_a_page_without_widgets_gets_words(canvas):
     assert bundle["text/plain"] == (
         "A canvas to draw a digit on: run this cell in JupyterLab to see it."
     )
+
+
+def test_what_is_left_without_a_kernel_is_the_drawing_and_its_answer(canvas):
+    still = canvas._as_still()["text/html"]
+    assert "<path" not in still
+    assert "Nothing is drawn yet" in still
+    send(canvas, [*strokes_of(8), [(500, 500)]], pen=PENS[0])
+    still = canvas._as_still()["text/html"]
+    assert still.count("<path") == 2
+    assert 'd="M 500 500 L 500 500"' in still
+    assert f'stroke-width="{PENS[0]}"' in still
+    assert canvas.answer["words"] in still
+    assert len(still) < 6_000
+    send(canvas, strokes_of(8), pen="<b>")
+    assert "<b>" not in canvas._as_still()["text/html"]
 
 
 def test_both_sides_count_alike():

@@ -132,9 +132,10 @@ def main(count: int, seed: int, jobs: int) -> None:
         chosen += chance.sample(possible, min(share, len(possible)))
         every += len(possible)
     free, found, lines = Queue(), Counter(), []
-    shutil.rmtree(ROOT / "build" / "mutants", ignore_errors=True)
+    build = ROOT / "build" / "notebook-mutants"
+    shutil.rmtree(build, ignore_errors=True)
     for job in range(jobs):
-        free.put(copy_project(ROOT / "build" / "mutants" / str(job)))
+        free.put(copy_project(build / str(job)))
 
     def work(mutant: Mutant) -> tuple[Mutant, str, str]:
         project = free.get()
