@@ -7,6 +7,7 @@ import io
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -68,6 +69,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a code page may lack "\N{FULL BLOCK}"
             stream.reconfigure(errors="replace")
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # ended by a system, as by Ctrl-C
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @main.command(short_help="Execute notebooks and print what they measured.")
@@ -132,7 +135,7 @@ def doctor(quiet: bool) -> None:
     findings = examine(network=not quiet)
     runs = would_run(findings)
     if not (quiet and runs):
-        click.echo("\n".join(map(str, findings)))
+        click.echo(_fitted("\n".join(map(str, findings)), indent=19))
     sys.exit(0 if runs else 1)
 
 
@@ -203,7 +206,7 @@ def grade(paths: Sequence[Path], table: Path | None, limit: float, jobs: int | N
     options = {"source": _settle_source(source, err=True), "full": full, "limit": limit}
     grades, stopped = _grade_all(submissions, jobs=jobs, **options)
     grades = in_order(grades)
-    click.echo(to_text(grades))
+    click.echo(_fitted(to_text(grades)))
     if table and (grades or not stopped):  # else an earlier table stays
         write_csv(table, grades)
     sys.exit(130 if stopped else int(any(row.state == "error" for row in grades)))
@@ -584,12 +587,14 @@ def _print_records(results) -> None:
     click.echo(f"\n{notebooks} in {minutes:.1f} min")
 
 
-def _fitted(text: str) -> str:
+def _fitted(text: str, indent: int = 6) -> str:
     """Break at words what is wider than the terminal; what goes elsewhere stays as it is."""
     if not sys.stdout.isatty():
         return text
     width = shutil.get_terminal_size().columns
-    wrap = textwrap.TextWrapper(width, subsequent_indent=" " * 6, break_long_words=False)
+    wrap = textwrap.TextWrapper(
+        width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
     lines = text.split("\n")
     return "\n".join(line if len(line) <= width else wrap.fill(line) for line in lines)
 

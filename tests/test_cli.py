@@ -461,7 +461,8 @@ def test_the_scoreboard_is_broken_at_words_in_a_terminal_and_nowhere_else(monkey
     monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((80, 24)))
     assert cli._fitted(whole) == whole
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    fitted = cli._fitted(whole)
+    fitted = cli._fitted(whole, indent=19)
+    assert any(line.startswith(" " * 19) for line in fitted.splitlines())
     assert max(map(len, fitted.splitlines())) <= 80
     assert fitted.split() == whole.split()
 
@@ -495,11 +496,18 @@ def test_ctrl_c_ends_a_run_in_one_line_and_leaves_no_half_notebook(series):
     assert sorted(path.name for path in (series / "out").glob("*.ipynb")) == ["01_data.ipynb"]
 
 
-def test_ctrl_c_ends_any_other_command_in_one_line(monkeypatch):
+@pytest.mark.skipif(os.name == "nt", reason="sends signals")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_any_other_command_in_one_line(monkeypatch, sent):
     def stopped(*_, **__):
-        raise KeyboardInterrupt
+        signal.raise_signal(sent)
 
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("signal.getsignal", lambda _: signal.SIG_DFL)
     monkeypatch.setattr("mnistkit.notebooks.book.write_book", stopped)
-    result = run_cli("book")
+    try:
+        result = run_cli("book")
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert result.exit_code == 130
     assert result.output.endswith("\nstopped; `mnistkit book` did not finish\n")
