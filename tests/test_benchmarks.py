@@ -28,10 +28,11 @@ def bench(monkeypatch):
 
 
 def test_every_kind_of_training_is_measured(bench, capsys):
-    bench.epoch("an epoch", "V2", 32, 4.0, sgd=0.1)
+    bench.epoch("an epoch", "V2", 32, (5.0, 4.0), sgd=0.1)
     bench.threads()
     bench.stack()
-    assert len(bench.rows) == 1 + 4 + 2
+    bench.beside_a_busy_program()
+    assert len(bench.rows) == 1 + 4 + 2 + 5
     assert all(row.usual > 0 and row.ours > 0 for row in bench.rows)
     assert 0 < bench.rows[0].share < 1
     lines = capsys.readouterr().out.splitlines()
@@ -65,7 +66,7 @@ def test_operations_are_counted():
 RESULTS = {
     "machine": MACHINE, "source": "mnist", "date": "2026-01-02", "apart": {"load": 0.5},
     "rows": [
-        {"what": "an epoch", "usual": 6.0, "ours": 0.8, "ratio": 7.5, "note": ""},
+        {"what": "an epoch", "usual": 6.0, "ours": 0.8, "ratio": 7.5, "note": "", "share": 0.164},
         {"what": "a visit", "usual": 11388.0, "ours": 5.7, "ratio": 1998.0, "note": "read"},
     ],
 }  # fmt: skip
@@ -75,7 +76,8 @@ def test_the_report_shows_seconds_ratios_and_the_machine():
     without = copy.deepcopy(RESULTS)
     without["rows"] = [without["rows"][0] | {"ratio": 3.21}]
     text = report.to_markdown(RESULTS, without)
-    assert "| an epoch | 6.0 s | 0.80 s | 7.5 | 3.2 |" in text
+    assert ("| an epoch | 6.0 s | 0.80 s | 7.5 (16% of the limit) | 3.2 (16% of the limit) |"
+            in text)  # fmt: skip
     assert "| a visit (read) | 11,388 s | 5.7 s | 1,998 |  |" in text
     for part in ("a processor, 2 cores, cpu, PyTorch 2.15.0, 2026-01-02",
                  "to load 0.5 s", "100 G operations/s in float32"):  # fmt: skip

@@ -181,13 +181,20 @@ def test_normalising_into_a_folder_leaves_the_original(tmp_path):
     assert len(nbformat.read(into / "n.ipynb", 4).cells) == 3
 
 
+def one_notebook(folder: Path) -> Path:
+    """A folder with one notebook of the series, for commands that take all that are there."""
+    folder.mkdir()
+    shutil.copy(ROOT / "notebooks" / "01_data.ipynb", folder)
+    return folder
+
+
 def test_the_command_says_where_the_book_is_and_refuses_an_empty_folder(tmp_path):
     (tmp_path / "empty").mkdir()
     options = ["book", "--output-dir", tmp_path / "out"]
     result = run_cli(*options, "--from", tmp_path / "empty")
     assert result.exit_code == 2
     assert "no notebook is in" in result.output
-    result = run_cli(*options)
+    result = run_cli(*options, "--from", one_notebook(tmp_path / "executed"))
     assert result.exit_code == 0, result.output
     assert f"open {tmp_path / 'out' / 'index.html'}" in result.output
     index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
@@ -198,7 +205,8 @@ def test_the_command_says_where_the_book_is_and_refuses_an_empty_folder(tmp_path
 
 def test_the_command_says_where_the_slides_are_and_what_is_no_reveal(tmp_path):
     stub_reveal(tmp_path / "reveal")
-    options = ["slides", "--output-dir", tmp_path / "out", "--reveal"]
+    executed = one_notebook(tmp_path / "executed")
+    options = ["slides", "--output-dir", tmp_path / "out", "--from", executed, "--reveal"]
     result = run_cli(*options, tmp_path / "reveal")
     assert result.exit_code == 0, result.output
     assert f"open {tmp_path / 'out' / 'index.html'}" in result.output

@@ -34,11 +34,14 @@ def read() -> tuple[dict, dict]:
 
 
 def to_markdown(results: dict, without: dict) -> str:
-    """One row a comparison: seconds, ratio, and the ratio with bfloat16 switched off."""
-    ratios = {row["what"]: row["ratio"] for row in without["rows"]}
+    """One row a comparison: seconds, ratio, the share of the machine's limit; so without bfloat16.
+
+    The limit is what a large product reached, in the type that the row computes in.
+    """
+    others = {row["what"]: row for row in without["rows"]}
     rows = [
         f"| {_name(row)} | {_seconds(row['usual'])} | {_seconds(row['ours'])} "
-        f"| {_times(row['ratio'])} | {_times(ratios.get(row['what']))} |"
+        f"| {_times_and_share(row)} | {_times_and_share(others.get(row['what']))} |"
         for row in results["rows"]
     ]
     head = ["| | compared with | here | times as fast | without bfloat16 |",
@@ -72,7 +75,12 @@ def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value >= 1 else f"{value:.2f} s"
 
 
-def _times(value: float | None) -> str:
-    if value is None:
+def _times_and_share(row: dict | None) -> str:
+    if row is None:
         return ""
+    share = f" ({row['share']:.0%} of the limit)" if row.get("share") else ""
+    return _times(row["ratio"]) + share
+
+
+def _times(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
