@@ -2,6 +2,7 @@
 
     python -m tests.mutants                 # 600 of them, half an hour on two cores
     python -m tests.mutants --count 50 --room trust
+    python -m tests.mutants --again         # after new tests: those that survived, once more
 
 A mutant is the library with one thing changed: `<` for `<=`, `+` for `-`, a number one larger,
 a condition turned round, a call or a keyword left out, a `return` of nothing. Words are left as
@@ -11,13 +12,16 @@ start from whole functions and would need this project's processes, notebooks an
 explained to them.
 
 The survivors are written to build/mutants.txt, to be read one by one: each asks for a test, or
-changes nothing that could be seen.
+changes nothing that could be seen. build/mutants.json keeps all that were tried, for --again: the
+others stay killed, as long as tests are only added and the library is as it was.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+import hashlib
+import json
 import os
 import random
 import shutil
@@ -25,9 +29,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -250,13 +253,55 @@ def score(killed: int, tried: int) -> str:
     return f"{killed} of {tried} killed, {killed / tried:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def read_tried() -> list[tuple[Mutant, bool]]:
+    """What the last call tried. Raises ClickException if the library has changed since."""
+    kept = json.loads((ROOT / "build" / "mutants.json").read_text("utf-8"))
+    if kept["library"] != library_digest():
+        raise click.ClickException("the library has changed: these are mutants of another one")
+    return [(Mutant(*fields), killed) for *fields, killed in kept["tried"]]
+
+
+def write_tried(tried: list[tuple[Mutant, bool]]) -> None:
+    """Keep what was tried, and the survivors in words."""
+    build = ROOT / "build"
+    rows = [(*astuple(mutant), killed) for mutant, killed in tried]
+    (build / "mutants.json").write_text(json.dumps({"library": library_digest(), "tried": rows}))
+    lines = sorted(in_words(mutant) for mutant, killed in tried if not killed)
+    (build / "mutants.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def library_digest() -> str:
+    """Of all modules that are changed here."""
+    sources = (source_of(f"{'' if room == 'core' else room + '/'}{name}")
+               for room, names in ROOMS.items() for name in names)  # fmt: skip
+    return hashlib.sha256(b"".join((ROOT / path).read_bytes() for path in sources)).hexdigest()
+
+
+def in_words(mutant: Mutant) -> str:
+    """Where it is, what it changes, and the line as it was."""
+    text = (ROOT / source_of(mutant.module)).read_text("utf-8").splitlines()
+    line = text[mutant.line - 1].strip()
+    return f"{mutant.module}.py:{mutant.line}: {mutant.change}: {line}"
+
+
+def print_scores(tried: list[tuple[Mutant, bool]]) -> None:
+    """A line for each room, and one for all."""
+    for room in (*ROOMS, "all"):
+        dead = [killed for mutant, killed in tried
+                if room in ("all", mutant.module.rpartition("/")[0] or "core")]  # fmt: skip
+        if dead:
+            click.echo(f"{room:12} {score(sum(dead), len(dead))}")
+
+
 @click.command(help=__doc__.partition("\n")[0])
 @click.option("--count", default=600, show_default=True, help="How many mutants.")
 @click.option("--seed", default=0, show_default=True, help="Which ones.")
 @click.option("--room", type=click.Choice(list(ROOMS)), help="Of one room alone.")
 @click.option("--module", help="Of one module alone, such as trust/calibration.")
 @click.option("--jobs", default=2, show_default=True, help="How many at a time.")
-def main(count: int, seed: int, room: str | None, module: str | None, jobs: int) -> None:
+@click.option("--again", is_flag=True, help="Those that survived the last time.")
+def main(count: int, seed: int, room: str | None, module: str | None, jobs: int,
+         again: bool) -> None:  # fmt: skip
     """Try mutants, list those that survive, and print the score of each room."""
     os.environ.update(OFFLINE | {"PYTHONDONTWRITEBYTECODE": "1"})
     sys.dont_write_bytecode = True
@@ -264,26 +309,24 @@ def main(count: int, seed: int, room: str | None, module: str | None, jobs: int)
     modules = [name if where == "core" else f"{where}/{name}"
                for where, names in rooms.items() for name in names]  # fmt: skip
     every = [m for name in modules if module in (None, name) for m in find_mutants(name)]
-    chosen = random.Random(seed).sample(every, min(count, len(every)))
+    known = read_tried() if again else []
+    chosen = [mutant for mutant, killed in known if not killed] if again else (
+        random.Random(seed).sample(every, min(count, len(every)))
+    )  # fmt: skip
+    tried = [(mutant, killed) for mutant, killed in known if killed]
     for library in LIBRARIES:  # once, for all forks
         import_module(library)
-    found, lines = Counter(), []
     for number, (mutant, killed) in enumerate(_until_stopped(run(chosen, jobs)), start=1):
-        where = mutant.module.rpartition("/")[0] or "core"
-        found[where, killed] += 1
+        tried.append((mutant, killed))
         if not killed:
-            text = (ROOT / source_of(mutant.module)).read_text("utf-8").splitlines()
-            line = text[mutant.line - 1].strip()
-            lines.append(f"{mutant.module}.py:{mutant.line}: {mutant.change}: {line}")
-            click.echo(f"survived {number}/{len(chosen)}: {lines[-1]}")
-    (ROOT / "build" / "mutants.txt").write_text("\n".join(sorted(lines)) + "\n", encoding="utf-8")
-    for where in ROOMS:
-        if tried := found[where, True] + found[where, False]:
-            click.echo(f"{where:12} {score(found[where, True], tried)}")
-    killed = sum(number for (_, dead), number in found.items() if dead)
+            click.echo(f"survived {number}/{len(chosen)}: {in_words(mutant)}")
+    seen = {mutant for mutant, _ in tried}
+    tried += [(mutant, False) for mutant in chosen if again and mutant not in seen]
+    write_tried(tried)
+    print_scores(tried)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=False,
                             capture_output=True, text=True).stdout.strip()  # fmt: skip
-    click.echo(f"{'all':12} {score(killed, sum(found.values()))}, of {len(every):,} at {commit}")
+    click.echo(f"of {len(every):,} mutants, at {commit}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mnistkit.data import Digits
+from mnistkit.transfer import load_mobilenet
 from tests.benchmarks import __main__ as benchmark
 from tests.benchmarks import limits, report, scaling, usual
 from tests.conftest import make_split
@@ -38,6 +39,12 @@ def test_every_kind_of_training_is_measured(bench, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "an epoch" in lines[0]
     assert "4.0 x" in lines[0]
+
+
+def test_a_second_visit_reads_what_was_kept(bench):
+    head, read = bench._head_seconds(load_mobilenet("random")[0])
+    assert 0 < read < 60
+    assert head > 0
 
 
 def test_repeats_are_interleaved(monkeypatch):

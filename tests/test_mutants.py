@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 
+import click
 import pytest
 
 from tests import mutants
@@ -81,3 +82,19 @@ def test_what_tests_notice_is_killed_and_what_changes_nothing_survives(tmp_path,
     kept = tmp_path / "build" / "mutants" / "0" / "mnistkit" / "own.py"
     assert kept.read_text() == (tmp_path / "mnistkit" / "own.py").read_text(), "as it was"
     assert Mutant("a/b", 0, 1, "").tests == ["tests/a/test_b.py"]
+
+
+def test_what_survived_can_be_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    monkeypatch.setattr(mutants, "ROOMS", {"core": ["own"]})
+    for folder in ("mnistkit", "build"):
+        (tmp_path / folder).mkdir()
+    own = tmp_path / "mnistkit" / "own.py"
+    own.write_text("LEAST = 5\n")
+    tried = [(Mutant("own", 0, 1, "5 to 6"), False), (Mutant("own", 1, 1, "other"), True)]
+    mutants.write_tried(tried)
+    assert mutants.read_tried() == tried
+    assert (tmp_path / "build" / "mutants.txt").read_text() == "own.py:1: 5 to 6: LEAST = 5\n"
+    own.write_text("LEAST = 6\n")
+    with pytest.raises(click.ClickException, match="the library has changed"):
+        mutants.read_tried()
