@@ -56,6 +56,7 @@ ALSO = {
     "study/plan": ["study/test_reader.py"],
     "trust/calibration": ["trust/test_plots.py"],
 }
+EVERYWHERE = ["test_values.py"]  # what it asks holds in every module
 LIBRARIES = ["torch", "torchvision", "numpy", "pandas", "scipy.stats", "scipy.ndimage", "sklearn",
              "matplotlib.pyplot", "torchmetrics", "mlxtend.plotting", "joblib", "hypothesis",
              "pytest", "lazy_loader", "PIL.Image"]  # fmt: skip
@@ -83,7 +84,7 @@ class Mutant:
         """The files that are to notice it."""
         folder, _, name = self.module.rpartition("/")
         own = f"{folder}/test_{name}.py" if folder else f"test_{name}.py"
-        return [f"tests/{path}" for path in [own, *ALSO.get(self.module, [])]]
+        return [f"tests/{path}" for path in [own, *ALSO.get(self.module, []), *EVERYWHERE]]
 
 
 # --- making them ----------------------------------------------------------------------------

@@ -62,12 +62,35 @@ FIGURES = {
     ),
 }  # fmt: skip
 
+OTHERS = {
+    "two splits": lambda: charts.plot_class_distribution(
+        {"train": CLASSES, "test": list(range(10))}, title="Two"
+    ),
+    "few runs": lambda: charts.plot_comparison(
+        100 * SCORES, runs={"V0": [89, 90, 90.02, 91], "V2": [95]}, value="points",
+        percent=False, sort=True, title="Runs",
+    ),
+    "near all": lambda: charts.plot_comparison(pd.DataFrame({"mean": [0.999, 0.2]}, index=[*"ab"])),
+    "clothes": lambda: charts.plot_confusion_matrix(torch.eye(10).int(), classes=CLOTHES),
+    "five curves": lambda: charts.plot_curves(
+        [0.001, 1], {name: [1, 0.004] for name in "abcde"}, xlabel="x", ylabel="y", title="Five"
+    ),
+    "five histograms": lambda: charts.plot_histogram(
+        {name: [place, place + 0.5, 9] for place, name in enumerate("abcde")},
+        xlabel="x", bins=4, title="Five",
+    ),
+    "two histories": lambda: charts.plot_history(
+        {"V0": FRAME, "V1": FRAME[["train_loss"]] / 3}, title="Two"
+    ),
+}  # fmt: skip
+
 
 (
     test_figure_says_what_it_shows,
     test_figure_is_drawn_where_it_is_told,
     test_every_plot_function_is_among_the_figures,
-) = figure_tests(charts, FIGURES)
+    test_figure_stays_as_it_was,
+) = figure_tests(charts, FIGURES, OTHERS)
 
 
 def test_scores_are_compared_by_dots_with_their_intervals():

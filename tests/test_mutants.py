@@ -73,6 +73,7 @@ def test_what_tests_notice_is_killed_and_what_changes_nothing_survives(tmp_path,
     )
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
     monkeypatch.setattr(mutants, "LONGEST", 5.0)
+    monkeypatch.setattr(mutants, "EVERYWHERE", [])
     (tmp_path / "build").mkdir()
     killed = {m.change: dead for m, dead in mutants.run(find_mutants("own"), jobs=2)}
     assert killed.pop("5 to 6") is False, "nobody asks for it"

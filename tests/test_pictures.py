@@ -31,12 +31,29 @@ FIGURES = {
     ),
 }  # fmt: skip
 
+STROKE = torch.zeros(28, 28)
+STROKE[5:20, 13:16] = 1
+OTHERS = {
+    "colours": lambda: pictures.plot_image(torch.stack([STROKE, 0 * STROKE, STROKE]), color="red"),
+    "no titles": lambda: pictures.plot_images([STROKE] * 3, columns=2),
+    "two lines": lambda: pictures.plot_images(
+        [STROKE] * 4, ["a\nb", *"aac"], colors=["red", "blue", "red", "red"], columns=3
+    ),
+    "with shares": lambda: pictures.plot_predictions(
+        [STROKE] * 4, [1, 2, 3, 4], [1, 2, 3, 5], probabilities=[0.91, 0.5, 1, 0.356], columns=2
+    ),
+    "three of four": lambda: pictures.plot_mistakes(
+        [STROKE] * 6, [2, 3, 4, 5, 5, 6], PROBABILITIES, count=3, title="Three"
+    ),
+}
+
 
 (
     test_figure_says_what_it_shows,
     test_figure_is_drawn_where_it_is_told,
     test_every_plot_function_is_among_the_figures,
-) = figure_tests(pictures, FIGURES)
+    test_figure_stays_as_it_was,
+) = figure_tests(pictures, FIGURES, OTHERS)
 
 
 def test_right_and_wrong_differ_in_words_and_colour():

@@ -47,7 +47,8 @@ FIGURES = {
     test_figure_says_what_it_shows,
     test_figure_is_drawn_where_it_is_told,
     test_every_plot_function_is_among_the_figures,
-) = figure_tests(plots, FIGURES)
+    test_figure_stays_as_it_was,
+) = figure_tests(plots, FIGURES, {})
 
 
 def test_maps_of_classes_say_which_are_near_zero():
