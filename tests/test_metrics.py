@@ -135,3 +135,12 @@ def test_pairs_that_are_confused_as_often_keep_the_order_of_their_classes():
         matrix[true, predicted] = 5
     table = most_confused(matrix, top=6)
     assert list(zip(table["true"], table["predicted"], strict=True)) == pairs
+
+
+def test_an_interval_says_itself_in_a_line():
+    several, one = interval_of_mean([0.97, 0.972]), interval_of_mean([0.97])
+    assert repr(several) == "<0.971 [0.9583, 0.9837], n = 2>"
+    assert repr(one) == "<0.97, n = 1>"
+    assert repr(100 * several) == "<97.1 [95.83, 98.37], n = 2>"
+    assert several.percent() == "97.10 % [95.83, 98.37] (n = 2)"
+    assert several.percent(1) == "97.1 % [95.8, 98.4] (n = 2)"

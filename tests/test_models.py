@@ -19,6 +19,7 @@ from mnistkit.models import (
     layer_table,
     model_table,
 )
+from tests.kept import assert_as_kept, rounded
 
 COMPACT_PARAMETERS = (
     9 * (16 + 16 * 32 + 32 * 48 + 48 * 48 + 48 * 64 + 64 * 64)
@@ -60,6 +61,21 @@ def test_the_table_names_every_model():
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters_are_as_published(name):
     assert count_parameters(build_model(name)) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_architecture_stays_as_it_was(name):
+    """Its layers with their options, how large its weights begin, its arithmetic, an answer."""
+    model = build_model(name, seed=0).eval()
+    norms = [parameter.detach().double().norm().item() for parameter in model.parameters()]
+    lines = [repr(model), f"norms {rounded(norms)}"]
+    if name in IMAGE_MODELS:
+        image = torch.linspace(0, 1, 784).reshape(1, 1, 28, 28)
+        costs = [count_operations(model, training=training) for training in (False, True)]
+        lines += [f"operations {costs}",
+                  f"answer {rounded(model(image).detach().double().flatten().tolist())}",
+                  layer_table(model).to_string()]  # fmt: skip
+    assert_as_kept(f"models-{name.replace(' ', '-')}", "\n".join(lines))
 
 
 def test_a_head_takes_features_and_the_whole_network_any_number_of_classes():

@@ -17,9 +17,10 @@ from mnistkit.data import load_digits, to_float
 from mnistkit.errors import PictureError
 from mnistkit.handwriting import photo as photos
 from mnistkit.handwriting.photo import find_digit
-from mnistkit.handwriting.photographs import draw_mask, on_paper
+from mnistkit.handwriting.photographs import PHOTOGRAPHS, draw_mask, on_paper, photograph
 from mnistkit.handwriting.predict import predict_image
 from mnistkit.handwriting.reader import load_reader
+from tests.kept import assert_as_kept, rounded
 
 WHITE, BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
@@ -321,3 +322,49 @@ def refusal(picture: Image.Image) -> str:
 def test_more_ink_than_paper_is_no_digit_and_not_called_blank(size):
     assert refusal(bold_eight(size))
     assert "blank" not in refusal(bold_eight(size))
+
+
+# --- the steps, against their definitions ---------------------------------------------------
+
+
+@given(st.integers(0, 1000))
+def test_otsus_threshold_is_the_best_of_all(seed):
+    random = np.random.default_rng(seed)
+    values = np.concatenate([random.normal(0.2, 0.1, 300), random.normal(0.8, 0.05, 100)])
+    counts, edges = np.histogram(values, bins=128)
+    centres = (edges[:-1] + edges[1:]) / 2
+
+    def within(end: int) -> float:
+        parts = [(counts[:end], centres[:end]), (counts[end:], centres[end:])]
+        return sum(np.sum(n * (c - np.average(c, weights=n)) ** 2) for n, c in parts if n.any())
+
+    least = min(within(end) for end in range(1, 128))
+    found = photos._otsu(values)
+    assert within(int(np.flatnonzero(edges == found)[0])) == pytest.approx(least)
+
+
+@pytest.mark.parametrize("holes", [4, 5])
+def test_a_shape_may_have_as_many_holes_as_a_hasty_eight(holes):
+    ladder = np.full((300, 200), 255, dtype=np.uint8)
+    ladder[40:260, 60:70] = ladder[40:260, 130:140] = 0
+    for rung in range(holes + 1):
+        ladder[40 + rung * 210 // holes :][:10, 60:140] = 0
+    if holes == 4:
+        find_digit(ladder)
+    else:
+        with pytest.raises(PictureError, match="5 holes, more than any digit"):
+            find_digit(ladder)
+
+
+def test_what_is_found_in_photographs_stays_as_it_was():
+    """Ink of each column and row, for four digits, in nine kinds of photographs."""
+    lines = []
+    for kind in PHOTOGRAPHS:
+        for digit in (0, 4, 5, 8):
+            try:
+                found = find_digit(photograph(digit, kind, seed=digit)).double()
+                said = rounded([*found.sum(0), *found.sum(1)])
+            except PictureError as refusal:
+                said = str(refusal)
+            lines.append(f"{kind} {digit}: {said}")
+    assert_as_kept("photographs-found", "\n".join(lines))

@@ -20,8 +20,10 @@ from mnistkit.study.plan import (
     judging_plan,
     tuning_plan,
 )
+from mnistkit.study.report import findings
 from mnistkit.study.rules import Counts, HasLoss, Reaches
 from mnistkit.study.table import Runs, read_table
+from tests.kept import assert_as_kept
 
 IDS = [*(f"A{k}" for k in range(1, 9)), "B1", "B2", *(f"C{k}" for k in range(1, 8)),
        "D1", "D2", "D3", *(f"E{k}" for k in range(1, 6))]  # fmt: skip
@@ -31,6 +33,20 @@ PLAN = {e.name: e for e in [*judging_plan({"SGD": 0.3, "Adam": 0.003}), FEATURES
 
 def test_all_twenty_five_are_there():
     assert [claim.id for claim in CLAIMS] == IDS
+
+
+def test_what_is_claimed_and_found_stays_as_it_was():
+    """Numbers as published, rules with their settings, and what the stored runs say of them."""
+    runs, lines = read_table(), []
+    for found in findings(runs):
+        claim = found.claim
+        lines += [
+            f"{claim.id} {claim.statement} | {claim.published} | {claim.measured}",
+            f"   {claim.rule!r} {claim.needs}",
+            f"   {found.verdict} | {found.here} | n = {found.n} | {claim.explain(runs)}",
+        ]
+    text = re.sub(r"<function (\S+) at \w+>", r"\1", "\n".join(lines))
+    assert_as_kept("claims", text)
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
