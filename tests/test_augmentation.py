@@ -330,3 +330,12 @@ def test_non_digits_are_those_of_the_readers_training(sixty):
     assert (strokes.mean().item(), strokes.std().item()) == pytest.approx(
         (0.1187, 0.2935), abs=2e-4
     )
+
+
+@pytest.mark.parametrize("count", [0, 2, 4])
+def test_settings_are_one_or_one_for_each(count):
+    images = torch.rand(3, 1, 28, 28)
+    with pytest.raises(ValueError, match=f"{count} settings for 3 images"):
+        augmentation.affine(images, degrees=torch.zeros(count))
+    one = augmentation.affine(images, degrees=torch.tensor([10.0]))
+    assert torch.equal(one, augmentation.affine(images, degrees=10.0))

@@ -71,6 +71,9 @@ OTHERS = {
         percent=False, sort=True, title="Runs",
     ),
     "near all": lambda: charts.plot_comparison(pd.DataFrame({"mean": [0.999, 0.2]}, index=[*"ab"])),
+    "all nothing": lambda: charts.plot_comparison(
+        pd.DataFrame({"mean": [0.0, 0.0]}, index=[*"ab"]), percent=False
+    ),
     "clothes": lambda: charts.plot_confusion_matrix(torch.eye(10).int(), classes=CLOTHES),
     "five curves": lambda: charts.plot_curves(
         [0.001, 1], {name: [1, 0.004] for name in "abcde"}, xlabel="x", ylabel="y", title="Five"

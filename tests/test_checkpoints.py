@@ -193,3 +193,12 @@ def test_an_architecture_that_could_not_be_loaded_is_not_saved(tmp_path):
             build_model("V0"), tmp_path / "mine.pt", architecture="Mine", test_accuracy=0.9
         )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("accuracy", [1.0001, 1.5, 98, -0.1])
+def test_an_accuracy_that_is_no_share_is_refused_before_anything_is_written(tmp_path, accuracy):
+    options = {"architecture": "V0", "test_accuracy": accuracy}
+    with pytest.raises(ValueError, match="test_accuracy is"):
+        save_checkpoint(build_model("V0"), tmp_path / "v0.pth", **options)
+    assert list(tmp_path.iterdir()) == []
+    save_checkpoint(build_model("V0"), tmp_path / "v0.pth", **options | {"test_accuracy": 1})

@@ -255,3 +255,8 @@ def test_attention_and_lstms_are_counted_too():
     # Three projections and the last one, 28 x 28 each on 28 rows, and two products of heads.
     assert count_operations(Attention().eval()) == 2 * 28 * 28 * 28 * 4 + 2 * 2 * 28 * 28 * 28
     assert torch.backends.mha.get_fastpath_enabled() == before
+
+
+def test_without_options_an_mlp_is_as_baseline_and_a_cnn_as_published():
+    assert repr(MLP()) == repr(build_model("A baseline"))
+    assert repr(CNN()) == repr(build_model("E CNN"))

@@ -1,9 +1,11 @@
-"""What the library returns stays as it was returned: its values cannot be changed in place."""
+"""What holds of every module: values cannot be changed in place, defaults stay as they were."""
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, is_dataclass
 from importlib import import_module
 
@@ -13,17 +15,22 @@ import mnistkit
 from mnistkit.metrics import interval_of_mean
 from mnistkit.notebooks.slides import Slide
 from mnistkit.training import History
+from tests.kept import assert_as_kept
 
 GROWING = {History, Slide}  # filled epoch by epoch, cell by cell
 
 
-def values() -> list[type]:
-    """Every dataclass of the library."""
+def members(kind: Callable[[object], bool]) -> list:
+    """Everything of a kind that a module of the library defines, each once."""
     names = [module.name for module in pkgutil.walk_packages(mnistkit.__path__, "mnistkit.")]
-    found = [kind for name in names if name != "mnistkit.handwriting.canvas"
-             for _, kind in inspect.getmembers(import_module(name), inspect.isclass)]  # fmt: skip
-    return [kind for kind in dict.fromkeys(found)
-            if is_dataclass(kind) and kind.__module__.startswith("mnistkit")]  # fmt: skip
+    found = [member for name in names if name != "mnistkit.handwriting.canvas"
+             for _, member in inspect.getmembers(import_module(name), kind)
+             if member.__module__ == name]  # fmt: skip
+    return list(dict.fromkeys(found))
+
+
+def values() -> list[type]:
+    return [kind for kind in members(inspect.isclass) if is_dataclass(kind)]
 
 
 def test_no_value_can_be_changed_in_place():
@@ -38,3 +45,26 @@ def test_an_end_of_an_interval_cannot_be_moved():
     interval = interval_of_mean([0.5, 0.7])
     with pytest.raises(FrozenInstanceError):
         interval.low = 0.0
+
+
+def test_defaults_stay_as_they_were():
+    """Of all that has a public name: who leaves an argument out relies on them."""
+    lines = []
+    for function in members(inspect.isfunction) + methods():
+        rest = [parameter.replace(annotation=parameter.empty)
+                for parameter in inspect.signature(function).parameters.values()
+                if parameter.default is not parameter.empty]  # fmt: skip
+        name = f"{function.__module__}.{function.__qualname__}"
+        if rest and "._" not in name.removesuffix(".__init__"):
+            lines.append(f"{name}: {', '.join(map(str, rest))}")
+    text = re.sub(r" at 0x\w+", "", "\n".join(sorted(lines)))
+    assert_as_kept("defaults", re.sub(r"\w+Path\('[^']*?([\w.]*)'\)", r"Path(\1)", text))
+
+
+def methods() -> list[Callable]:
+    """The public methods of all classes, and how these are made."""
+    found = [member for kind in members(inspect.isclass)
+             for _, member in inspect.getmembers(kind, inspect.isfunction)
+             if member.__module__.startswith("mnistkit.")]  # fmt: skip
+    return [one for one in dict.fromkeys(found)
+            if not one.__name__.startswith("_") or one.__name__ == "__init__"]  # fmt: skip

@@ -10,6 +10,7 @@ import torch
 from torch.optim.lr_scheduler import StepLR
 
 from mnistkit.errors import ResultError, UnknownNameError
+from mnistkit.experiments import experiment
 from mnistkit.experiments.experiment import paired_difference, run_experiment, run_grid, summarize
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.run import train_recipe
@@ -205,3 +206,23 @@ def test_a_recipe_that_cannot_be_written_down_is_refused_before_it_is_run(easy_d
     nameless = {"V0": Recipe("V0", scheduler=lambda optimizer: StepLR(optimizer, 1))}
     with pytest.raises(ValueError, match="has no name"):
         grid(easy_digits, tmp_path, recipes=nameless)
+
+
+def test_a_bar_begins_with_what_is_there(easy_digits, tmp_path, monkeypatch):
+    run_grid(RECIPES, range(1), easy_digits, folder=tmp_path, jobs=1)
+    seen = {}
+    bar = experiment.progress_bar
+    monkeypatch.setattr(
+        experiment,
+        "progress_bar",
+        lambda *args, **options: seen.update(options) or bar(*args, **options),
+    )
+    run_grid(RECIPES, range(3), easy_digits, folder=tmp_path, jobs=1)
+    assert seen == {"done": len(RECIPES)}
+
+
+def test_a_table_that_is_of_no_runs_is_named():
+    with pytest.raises(ValueError, match="seed"):
+        paired_difference(pd.DataFrame({"name": ["a", "b"]}), "a", "b")
+    with pytest.raises(ValueError, match="test_accuracy"):
+        paired_difference(pd.DataFrame({"name": ["a"], "seed": [0]}), "a", "b", "test_accuracy")

@@ -172,3 +172,8 @@ def test_half_a_model_is_trained_again(kept, easy_digits, tmp_path):
     assert torch.equal(
         weights_of(trained_model(RECIPE, easy_digits, folder=tmp_path)), weights_of(kept)
     )
+
+
+def test_it_says_itself_in_a_line(kept):
+    assert repr(kept) == f"<{kept}>"
+    assert "\n" not in repr(kept)

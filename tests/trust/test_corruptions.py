@@ -7,6 +7,7 @@ import torch
 
 from mnistkit.data import load_digits
 from mnistkit.trust.corruptions import CORRUPTIONS, HELD_BACK, corrupt
+from tests.kept import assert_as_kept
 
 ALL = CORRUPTIONS | HELD_BACK
 
@@ -127,3 +128,8 @@ def test_shade_falls_on_one_side_and_hides_no_ink(images):
     assert corners.max() <= 0.6
     assert corners.amax(dim=1).min() > 0.4
     assert corners.amin(dim=1).max() < 0.2
+
+
+def test_strengths_are_those_of_the_published_curves():
+    said = {name: (each.strengths, each.unit) for name, each in (CORRUPTIONS | HELD_BACK).items()}
+    assert_as_kept("corruptions", "\n".join(f"{name} {what}" for name, what in said.items()))
