@@ -11,7 +11,7 @@ import torch
 from mnistkit.data import Digits
 from mnistkit.transfer import load_mobilenet
 from tests.benchmarks import __main__ as benchmark
-from tests.benchmarks import limits, report, scaling, usual
+from tests.benchmarks import limits, report, scaling, tried, usual
 from tests.conftest import make_split
 
 MACHINE = {
@@ -45,6 +45,20 @@ def test_a_second_visit_reads_what_was_kept(bench):
     head, read = bench._head_seconds(load_mobilenet("random")[0])
     assert 0 < read < 60
     assert head > 0
+
+
+def test_a_product_of_patches_is_a_convolution(monkeypatch):
+    patches, maps = (tried.Patches(4, patches=patches) for patches in (True, False))
+    weights = maps.state_dict()
+    weights["first.weight"] = weights["first.weight"].flatten(1)
+    patches.load_state_dict(weights)
+    images = torch.rand(3, 1, 28, 28)
+    assert torch.allclose(patches(images), maps(images), atol=1e-5)
+    monkeypatch.setattr(tried, "BATCHES", 2)
+    shared = []
+    assert tried.milliseconds(maps, 2, lambda found: shared.append(found.abs().sum()), 1) > 0
+    assert len(shared) == 4
+    assert all(one > 0 for one in shared)
 
 
 def test_repeats_are_interleaved(monkeypatch):
