@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from mnistkit.utils.validation import (
     check_choice,
-    check_model,
     check_module,
     check_number,
     check_whole,
     explaining,
+    place_of,
 )
 
 PIXELS, CLASSES = 28 * 28, 10
@@ -381,11 +381,10 @@ def count_operations(
     one image, without the batch axis. training: backward, too, as far as parameters are
     not frozen. It is the same on every machine; seconds are not.
     """
-    check_model(model)
+    place = place_of(model)
     from torch.utils.flop_counter import FlopCounterMode  # slow to import
 
-    parameter = next(model.parameters())
-    image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
+    image = torch.zeros(1, *input_shape, dtype=place.dtype, device=place.device)
     gradients = [p.grad for p in model.parameters()]
     counter = FlopCounterMode(display=False)
     with (
@@ -439,10 +438,10 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
         count = sum(p.numel() for p in layer.parameters())
         rows.append({"layer": type(layer).__name__, "output": shape, "parameters": count})
 
-    leaves = [layer for layer in check_model(model).modules() if not list(layer.children())]
+    place = place_of(model)
+    leaves = [layer for layer in model.modules() if not list(layer.children())]
     hooks = [layer.register_forward_hook(note) for layer in leaves]
-    parameter = next(model.parameters())
-    image = torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device)
+    image = torch.zeros(1, *input_shape, dtype=place.dtype, device=place.device)
     try:
         with eval_mode(model), torch.no_grad(), explaining(model, image):
             model(image)

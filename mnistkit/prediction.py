@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.models import eval_mode
-from mnistkit.utils.validation import check_inputs, check_model, explaining, in_short
+from mnistkit.utils.validation import check_inputs, explaining, in_short, place_of
 
 _BATCH = 256  # a CNN's activations stay small: quicker than 1,024 at once, with less memory
 
@@ -28,10 +28,10 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
     Raises ValueError for no samples, samples of different shapes, bytes not made float,
     values that are no numbers, or what the model cannot compute with.
     """
-    parameter = next(check_model(model).parameters())
-    inputs = check_inputs(_stack(data).to(parameter.dtype), model)
+    place = place_of(model)
+    inputs = check_inputs(_stack(data).to(place.dtype), model)
     with eval_mode(model), torch.inference_mode(), explaining(model, inputs):
-        outputs = [model(batch.to(parameter.device)).cpu() for batch in inputs.split(_BATCH)]
+        outputs = [model(batch.to(place.device)).cpu() for batch in inputs.split(_BATCH)]
     return _to_probabilities(
         torch.cat(outputs).float(), getattr(model, "outputs", "logits")
     ).clone()

@@ -40,6 +40,7 @@ from mnistkit.utils.validation import (
     check_tensor,
     check_whole,
     explaining,
+    place_of,
 )
 
 Loader = Iterable[tuple[Tensor, Tensor]]
@@ -330,7 +331,7 @@ def evaluate(
     Raises TrainingError if the loss is no number, as that of a model that has diverged;
     ValueError for batches that the model cannot compute with.
     """
-    device, mean = next(check_model(model).parameters()).device, RunningMean()
+    device, mean = place_of(model).device, RunningMean()
     loss_fn = choose_loss(loss_fn)
     with eval_mode(model), torch.inference_mode():
         for number, batch in enumerate(loader, start=1):

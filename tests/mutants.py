@@ -12,8 +12,8 @@ start from whole functions and would need this project's processes, notebooks an
 explained to them.
 
 The survivors are written to build/mutants.txt, to be read one by one: each asks for a test, or
-changes nothing that could be seen. build/mutants.json keeps all that were tried, for --again: the
-others stay killed, as long as tests are only added and the library is as it was.
+changes nothing that could be seen. build/mutants.json keeps all that were tried, for --again, which
+takes the others for killed where the library is as it was: tests may only be added meanwhile.
 """
 
 from __future__ import annotations
@@ -255,27 +255,40 @@ def score(killed: int, tried: int) -> str:
 
 
 def read_tried() -> list[tuple[Mutant, bool]]:
-    """What the last call tried. Raises ClickException if the library has changed since."""
-    kept = json.loads((ROOT / "build" / "mutants.json").read_text("utf-8"))
-    if kept["library"] != library_digest():
-        raise click.ClickException("the library has changed: these are mutants of another one")
-    return [(Mutant(*fields), killed) for *fields, killed in kept["tried"]]
+    """What the last call tried, as the library is now.
+
+    Mutants of a module that has changed since count as survivors, to be tried again; those
+    whose line is no more are left out.
+    """
+    kept, tried = json.loads((ROOT / "build" / "mutants.json").read_text("utf-8")), []
+    for *fields, words, killed in kept["tried"]:
+        mutant = Mutant(*fields)
+        if kept["digests"][mutant.module] == digest(mutant.module):
+            tried.append((mutant, killed))
+        elif found := [m for m in find_mutants(mutant.module) if _alike(in_words(m), words)]:
+            tried.append((found[0], False))
+    return tried
+
+
+def _alike(words: str, others: str) -> bool:
+    """Whether two are one change of one line, wherever that stands in its module."""
+    (file, _, what), (other_file, _, other) = words.split(":", 2), others.split(":", 2)
+    return (file, what) == (other_file, other)
 
 
 def write_tried(tried: list[tuple[Mutant, bool]]) -> None:
     """Keep what was tried, and the survivors in words."""
     build = ROOT / "build"
-    rows = [(*astuple(mutant), killed) for mutant, killed in tried]
-    (build / "mutants.json").write_text(json.dumps({"library": library_digest(), "tried": rows}))
-    lines = sorted(in_words(mutant) for mutant, killed in tried if not killed)
+    rows = [(*astuple(mutant), in_words(mutant), killed) for mutant, killed in tried]
+    digests = {mutant.module: digest(mutant.module) for mutant, _ in tried}
+    (build / "mutants.json").write_text(json.dumps({"digests": digests, "tried": rows}), "utf-8")
+    lines = sorted(words for *_, words, killed in rows if not killed)
     (build / "mutants.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def library_digest() -> str:
-    """Of all modules that are changed here."""
-    sources = (source_of(f"{'' if room == 'core' else room + '/'}{name}")
-               for room, names in ROOMS.items() for name in names)  # fmt: skip
-    return hashlib.sha256(b"".join((ROOT / path).read_bytes() for path in sources)).hexdigest()
+def digest(module: str) -> str:
+    """Of a module's source."""
+    return hashlib.sha256((ROOT / source_of(module)).read_bytes()).hexdigest()
 
 
 def in_words(mutant: Mutant) -> str:
@@ -300,7 +313,8 @@ def print_scores(tried: list[tuple[Mutant, bool]]) -> None:
 @click.option("--room", type=click.Choice(list(ROOMS)), help="Of one room alone.")
 @click.option("--module", help="Of one module alone, such as trust/calibration.")
 @click.option("--jobs", default=2, show_default=True, help="How many at a time.")
-@click.option("--again", is_flag=True, help="Those that survived the last time.")
+@click.option("--again", is_flag=True,
+              help="Those that survived the last time, and of changed modules.")  # fmt: skip
 def main(count: int, seed: int, room: str | None, module: str | None, jobs: int,
          again: bool) -> None:  # fmt: skip
     """Try mutants, list those that survive, and print the score of each room."""

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 
 from mnistkit.data import find_source, load_digits, make_loader, normalize, to_float, unnormalize
+from mnistkit.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +111,9 @@ def test_environment_names_the_source(monkeypatch, data_folder):
 
 
 def test_validation_by_writer_needs_writers():
-    with pytest.raises(Exception, match="who wrote these digits is not known"):
+    with pytest.raises(DataError, match="who wrote these digits is not known") as refused:
         load_digits("sample", validation_by="writer")
+    assert "do   use source 'mnist' or 'qmnist', or validation_by='class'" in str(refused.value)
 
 
 # --- from bytes to batches ----------------------------------------------------------------
@@ -252,3 +254,9 @@ def test_ten_validation_digits_are_one_of_each_class():
     for seed in range(3):
         labels = load_digits("sample", validation_size=10, seed=seed).validation.labels
         assert sorted(labels.tolist()) == list(range(10))
+
+
+@pytest.mark.parametrize("std", [0, -1, float("nan")])
+def test_a_deviation_of_nothing_scales_nothing(std):
+    with pytest.raises(ValueError, match="std is"):
+        normalize(torch.rand(2, 1, 28, 28), std=std)

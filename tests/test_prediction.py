@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from mnistkit.models import CNN, build_model
+from mnistkit.data import load_digits
+from mnistkit.metrics import accuracy
+from mnistkit.models import CNN, build_model, count_operations, layer_table
 from mnistkit.prediction import make_predictions
+from mnistkit.training import evaluate
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def test_a_list_of_samples_gives_a_row_of_probabilities_each(samples):
 
 
 def test_samples_with_and_without_channel_and_a_tensor_give_the_same(samples):
-    model = build_model("E MLP", seed=0)
+    model = build_model("V2", seed=0)
     expected = make_predictions(model, samples)
     assert torch.equal(make_predictions(model, [s[0] for s in samples]), expected)
     assert torch.equal(make_predictions(model, torch.stack(samples)), expected)
@@ -82,3 +85,38 @@ def test_bad_samples_are_named(data, message):
 def test_paths_are_sent_to_predict_image(paths):
     with pytest.raises(ValueError, match=r"photo\.png.*; for a photo use predict_image"):
         make_predictions(build_model("V0"), paths)
+
+
+def test_a_model_of_buffers_alone_is_asked_and_measured_like_any_other():
+    """The mean of each class, and which is nearest: nothing of it is trained."""
+
+    class Nearest(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("means", torch.rand(10, 784, dtype=torch.float64))
+
+        def forward(self, images):
+            return -torch.cdist(images.flatten(1), self.means)
+
+    digits = load_digits("sample", limit=100).test
+    model = Nearest()
+    said = make_predictions(model, digits.inputs())
+    batches = [(images.double(), labels) for images, labels in digits.loader(50)]
+    assert evaluate(model, batches).accuracy == pytest.approx(accuracy(said, digits.labels))
+    assert layer_table(nn.Flatten())["parameters"].tolist() == [0]
+    assert count_operations(nn.Flatten()) == 0
+
+
+def test_only_what_is_as_large_as_a_digit_lacks_a_channel():
+    """Rows of 28 numbers, and pictures of another size, are passed on as they are."""
+    shapes = []
+
+    class Watched(nn.Flatten):
+        def forward(self, samples):
+            shapes.append(tuple(samples.shape))
+            return samples.flatten(1)[:, :10]
+
+    for given in [(3, 28, 28), (3, 28, 27), (28, 28), (3, 784), (3, 1, 28, 28), (3, 28, 28, 28)]:
+        make_predictions(Watched(), torch.rand(given))
+    assert shapes == [(3, 1, 28, 28), (3, 28, 27), (1, 1, 28, 28), (3, 784), (3, 1, 28, 28),
+                      (3, 28, 28, 28)]  # fmt: skip

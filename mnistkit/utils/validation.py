@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from numbers import Integral, Real
 
 import pandas as pd
@@ -119,6 +120,16 @@ def check_model(model: object) -> nn.Module:
     return model
 
 
+def place_of(model: nn.Module) -> Tensor:
+    """Return a tensor of a model, whose device and dtype its inputs must have.
+
+    A parameter; of a model that has none, a buffer; without these, one on the CPU, float32.
+    Raises ValueError for what is no model.
+    """
+    tensors = chain(check_module(model).parameters(), model.buffers())
+    return next(filter(Tensor.is_floating_point, tensors), torch.empty(0))
+
+
 def check_tensor(what: str, value: object) -> Tensor:
     """Return a tensor; raise ValueError, beginning with `what`, for anything else."""
     if not isinstance(value, Tensor):
@@ -183,7 +194,7 @@ def check_inputs(inputs: Tensor, model: nn.Module) -> Tensor:
 
     Values are looked at on the CPU only: another device would have to stop for it.
     """
-    wanted = next(model.parameters()).dtype
+    wanted = place_of(model).dtype
     if inputs.dtype == torch.uint8:
         raise ValueError("inputs are bytes (uint8), expected floats in [0, 1]: use to_float first")
     if inputs.dtype != wanted:

@@ -18,6 +18,7 @@ from mnistkit.handwriting.strokes import (
     read_pen,
     read_strokes,
 )
+from tests.kept import assert_as_kept
 
 
 def test_strokes_of_a_page_are_read_without_the_empty_ones():
@@ -101,3 +102,4 @@ def test_the_example_is_the_five_that_figures_show():
     drawn = draw_strokes(EXAMPLE)
     assert [len(stroke) for stroke in EXAMPLE] == [18, 5]
     assert (255 - drawn).mean() == pytest.approx(24.961, abs=0.01)
+    assert_as_kept("example-strokes", "\n".join(map(str, EXAMPLE)))
