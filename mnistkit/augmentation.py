@@ -230,14 +230,17 @@ def random_non_digits(images: Tensor, labels: Tensor, *, share: float = 0.125) -
     count = max(1, round(share * len(check_images(images))))
     first, second = torch.randperm(len(images))[:count], torch.randint(len(images), (count,))
     one, other = images[first], images[second]
+    height, width = images.shape[-2:]
     differ = labels[first] != labels[second]
     undone = torch.isin(labels[first].cpu(), torch.tensor(_TELL_APART)).to(differ)
     ways = [
         (undone, one.flip(-1)),
-        (undone, one.rot90(1, (-2, -1))),
+        (undone, one.rot90(1 if height == width else 2, (-2, -1))),
         (differ, torch.maximum(one.roll(-4, -1), other.roll(5, -1))),
     ]
     made, kind = random_strokes(count).to(images), torch.randint(5, (count,)).to(differ.device)
+    if (height, width) != (28, 28):
+        made = interpolate(made, (height, width), mode="bilinear")
     for number, (possible, pictures) in enumerate(ways):
         chosen = possible & (kind == number)
         made[chosen] = pictures[chosen]

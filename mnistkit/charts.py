@@ -113,6 +113,9 @@ def plot_comparison(
     if scores.empty or "mean" not in scores:
         raise ValueError("there are no scores to compare: expected rows with a column mean")
     scale, unit = (100, " %") if percent else (1, "")
+    if scores.index.has_duplicates:
+        twice = scores.index[scores.index.duplicated()][0]
+        raise ValueError(f"{twice!r} stands in the scores twice: a name is one row")
     table = scores.reindex(columns=["mean", "low", "high"]).astype(float) * scale
     if sort:
         table = table.sort_values("mean", ascending=False)
@@ -157,6 +160,8 @@ def plot_curves(
     x = np.asarray(x, dtype=float)
     for place, (name, values) in enumerate(curves.items()):
         values = np.asarray(values, dtype=float)
+        if len(values) != len(x):
+            raise ValueError(f"{name!r} has {len(values)} values for {len(x)} of x")
         ax.plot(x, values, DASHES[place % 4], label=name)
         words.append(f"{name} from {_short(values[0])} to {_short(values[-1])}")
     for name, height in (levels or {}).items():

@@ -17,7 +17,7 @@ from torch import nn
 from mnistkit.errors import CheckpointError, StorageError
 from mnistkit.models import MODELS, build_model
 from mnistkit.utils.storage import write_atomically
-from mnistkit.utils.validation import check_choice, check_number
+from mnistkit.utils.validation import check_choice, check_module, check_number
 
 _KEYS = ("model_state_dict", "model_architecture", "test_accuracy")
 
@@ -46,7 +46,11 @@ def load_model(path: str | os.PathLike, *, trust: bool = False) -> nn.Module:
 
 
 def save_state(model: nn.Module, path: str | os.PathLike) -> Path:
-    """Save the weights alone, as README B's `mnist_model_state.pth`."""
+    """Save the weights alone, as README B's `mnist_model_state.pth`.
+
+    Raises ValueError for weights that are no numbers, which `load_state` would refuse.
+    """
+    _check_numbers(model)
     return _save(model.state_dict(), path)
 
 
@@ -56,7 +60,7 @@ def load_state(model: nn.Module, path: str | os.PathLike) -> nn.Module:
     Returns it, in eval mode. Raises CheckpointError, and leaves `model` as it was, if
     the file is damaged or its weights do not fit.
     """
-    return _fill(model, _load(path), path)
+    return _fill(check_module(model), _load(path), path)
 
 
 def save_checkpoint(
@@ -81,11 +85,28 @@ def save_checkpoint(
     if accuracy > 1:
         raise ValueError(f"test_accuracy is {test_accuracy}, expected a fraction, 0.98 and not 98")
     for name, value in extra.items():
+        if name in _KEYS:
+            raise ValueError(f"{name} is an entry of the checkpoint's own: name yours otherwise")
         if not _is_plain(value):
-            raise ValueError(f"{name} is a {type(value).__name__}, expected a plain type")
+            raise ValueError(f"{name} is a {type(value).__name__}, expected plain types, such as "
+                             "dict, list, float and str, and only these in it")  # fmt: skip
+    if extra.get("options", {}) is None:
+        del extra["options"]
+    options = extra.get("options", {})
+    if not isinstance(options, dict):
+        raise ValueError(f"options is {options!r}, expected a dict, as build_model takes them")
+    _check_numbers(model)
     state = model.state_dict()
-    _check_fits(state, architecture, extra.get("options") or {})
+    _check_fits(state, architecture, options)
     return _save(dict(zip(_KEYS, (state, architecture, accuracy), strict=True)) | extra, path)
+
+
+def _check_numbers(model: nn.Module) -> None:
+    for name, tensor in model.named_parameters():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(
+                f"its weights {name} hold values that are no numbers: has it diverged?"
+            )
 
 
 def _check_fits(state: dict, architecture: str, options: dict) -> None:
@@ -108,11 +129,11 @@ def _misfit(state: dict, model: nn.Module) -> str:
 
 def _is_plain(value: object) -> bool:
     """Whether a file that is read as weights may hold it."""
-    if isinstance(value, dict):
+    if type(value) is dict:
         return all(_is_plain(part) for pair in value.items() for part in pair)
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):
         return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | bool | int | float | torch.Tensor)
+    return value is None or type(value) in (str, bool, int, float, torch.Tensor)
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
@@ -134,6 +155,7 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
 
 
 def _save(content: object, path: str | os.PathLike) -> Path:
+    path = Path(path).expanduser()
     try:
         with write_atomically(path) as temporary:
             torch.save(content, temporary)
@@ -143,10 +165,11 @@ def _save(content: object, path: str | os.PathLike) -> Path:
             where=Path(path).parent,
             do="make room there, or name another folder",
         ) from error
-    return Path(path)
+    return path
 
 
 def _load(path: str | os.PathLike, *, weights_only: bool = True):
+    path = Path(path).expanduser()
     try:
         return torch.load(path, map_location="cpu", weights_only=weights_only)
     except FileNotFoundError as error:
@@ -164,11 +187,13 @@ def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module
         raise _unfit(path, f"it holds a {type(state).__name__}, expected a state dict")
     if wrong := _misfit(state, model):
         raise _unfit(path, f"its weights do not fit {type(model).__name__}: {wrong}")
+    learned = dict(model.named_parameters())
     for name, tensor in model.state_dict().items():
         if state[name].is_floating_point() != tensor.is_floating_point():
             found, expected = state[name].dtype, tensor.dtype
             raise _unfit(path, f"its weights {name} are {found}, expected {expected}")
-        if not torch.isfinite(state[name]).all():
+        fine = torch.isfinite(state[name]) if name in learned else ~torch.isnan(state[name])
+        if not fine.all():  # a mask may hold infinities
             raise _unfit(path, f"its weights {name} hold values that are no numbers")
     model.load_state_dict(state)
     return model.eval()

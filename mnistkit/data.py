@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,7 +20,7 @@ from mnistkit.errors import DataError, DownloadError
 from mnistkit.utils import sources
 from mnistkit.utils.devices import announce_device
 from mnistkit.utils.storage import data_root
-from mnistkit.utils.validation import check_choice, check_number, check_whole
+from mnistkit.utils.validation import check_choice, check_number, check_tensor, check_whole
 
 MNIST_MEAN = 0.1307  # of the 60,000 training images, with pixels in [0, 1]
 MNIST_STD = 0.3081
@@ -147,17 +147,21 @@ class Digits:
         """What each of the ten labels means."""
         return {"fashion_mnist": CLOTHES, "kmnist": KUZUSHIJI}.get(self.source, CLASS_NAMES)
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any pixel, any label, any split."""
+        """Sixteen hexadecimal digits that change with any pixel, any label, any split.
+
+        It is computed anew after a change of the tensors, though not after one of arrays that
+        share their memory.
+        """
         if self.known_digest:
             return self.known_digest
-        digest = hashlib.sha256()
-        for part in (self.train, self.validation, self.test):
-            digest.update(f"{tuple(part.images.shape)} {part.images.dtype}".encode())
-            digest.update(part.images.contiguous().numpy())
-            digest.update(part.labels.contiguous().numpy())
-        return digest.hexdigest()[:16]
+        parts = (self.train, self.validation, self.test)
+        state = [(tensor.data_ptr(), tensor._version) for part in parts
+                 for tensor in (part.images, part.labels)]  # fmt: skip
+        if self.__dict__.get("_digest", ("", None))[1] != state:
+            self.__dict__["_digest"] = _digest(parts), state
+        return self.__dict__["_digest"][0]
 
     def __repr__(self) -> str:
         """One line, as `str` gives it."""
@@ -236,6 +240,13 @@ class Batches:
         self.dataset, self.shuffle = dataset, shuffle
         if len(dataset) == 0:
             raise ValueError("the dataset is empty: there is nothing to make batches of")
+        try:
+            dataset[torch.zeros(2, dtype=torch.int64)]
+        except Exception as error:
+            raise ValueError(
+                f"{type(dataset).__name__} gives no samples for a tensor of places, as ImageDataset"
+                " and TensorDataset do: take a DataLoader for it"
+            ) from error
         self.batch_size = min(check_whole("batch_size", batch_size), len(dataset))
         self.generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
         self.device = torch.device("cpu")
@@ -273,6 +284,15 @@ class Batches:
             return self
         moved.device = device
         return moved
+
+
+def _digest(parts: Iterable[Split]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{tuple(part.images.shape)} {part.images.dtype}".encode())
+        digest.update(part.images.contiguous().numpy())
+        digest.update(part.labels.contiguous().numpy())
+    return digest.hexdigest()[:16]
 
 
 def load_digits(
@@ -433,6 +453,7 @@ def to_float(images: Tensor) -> Tensor:
 
 def normalize(images: Tensor, mean: float = MNIST_MEAN, std: float = MNIST_STD) -> Tensor:
     """Shift and scale float images so that MNIST's pixels have mean 0 and deviation 1."""
+    check_tensor("images is", images)
     if not images.is_floating_point():
         raise ValueError(f"expected float images in [0, 1], got {images.dtype}; use to_float first")
     check_number("std", std, above=0)

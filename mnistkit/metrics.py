@@ -122,8 +122,9 @@ class Interval:
 
     def __rmul__(self, factor: float) -> Interval:
         """Scale all but n: `100 * interval` is in percent."""
-        numbers = (self.mean, self.low, self.high, self.deviation, self.worst)
-        return Interval(*(factor * value for value in numbers), self.n)
+        ends = (self.low, self.high) if factor >= 0 else (self.high, self.low)
+        numbers = (factor * value for value in (self.mean, *ends))
+        return Interval(*numbers, abs(factor) * self.deviation, factor * self.worst, self.n)
 
     def __repr__(self) -> str:
         """One line: "<0.971 [0.9695, 0.9725], n = 5>"; without an interval for one run."""

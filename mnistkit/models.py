@@ -30,6 +30,7 @@ from mnistkit.utils.validation import (
 )
 
 PIXELS, CLASSES = 28 * 28, 10
+OUTPUTS = ("logits", "probabilities", "log_probabilities")
 FEATURES = 1280  # of MobileNetV2, before its last layer
 INPUT_SHAPE = (1, 28, 28)
 
@@ -451,15 +452,25 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
     return pd.DataFrame(rows)
 
 
+def outputs_of(model: nn.Module) -> str:
+    """What a model gives: "logits" unless its attribute `outputs` says otherwise.
+
+    Raises UnknownNameError for an attribute of no known kind. A layer of that name is none.
+    """
+    kind = getattr(model, "outputs", "logits")
+    return check_choice("kind of outputs", kind, OUTPUTS) if isinstance(kind, str) else "logits"
+
+
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put a model in eval mode (dropout off, batch norm fixed), then back as it was."""
-    was_training = model.training
+    """Put a model in eval mode (dropout off, batch norm fixed), then each layer back as it was."""
+    were_training = {layer: layer.training for layer in model.modules()}
     model.eval()
     try:
         yield
     finally:
-        model.train(was_training)
+        for layer, training in were_training.items():
+            layer.training = training
 
 
 def _checked_widths(

@@ -9,19 +9,26 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mnistkit.utils.figures import describe, new_axes
-from mnistkit.utils.validation import check_class_names
+from mnistkit.utils.validation import check_class_names, check_whole
 
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
 
 
 def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None = None) -> Axes:
-    """Draw one image: H x W or 1 x H x W grey, or 3 x H x W colour, of any numeric type."""
+    """Draw one image: H x W or 1 x H x W grey; or 3 x H x W or H x W x 3 colour.
+
+    Of any numeric type; whole numbers of colour count from 0 to 255.
+    """
     ax = new_axes(ax, (2.2, 2.4))
     pixels = np.asarray(image, dtype=float).squeeze()
-    if pixels.ndim == 3:
+    if pixels.ndim == 3 and pixels.shape[-1] != 3:
         pixels = np.moveaxis(pixels, 0, -1)
-    if pixels.ndim not in (2, 3):
-        raise ValueError(f"expected one image of 2 or 3 axes, got shape {np.shape(image)}")
+    if pixels.ndim != 2 and pixels.shape[2:] != (3,):
+        raise ValueError(f"expected one image, H x W or 3 x H x W, got shape {np.shape(image)}")
+    if pixels.ndim == 3 and not str(getattr(image, "dtype", "float")).rpartition(".")[2].startswith(
+        ("float", "bfloat")
+    ):
+        pixels = pixels / 255
     ax.imshow(pixels, cmap=None if pixels.ndim == 3 else "gray_r")
     ax.set_title(title, color=color, fontsize=11)
     ax.set_axis_off()
@@ -43,11 +50,14 @@ def plot_images(
     count = len(images)
     if count == 0:
         raise ValueError("no images were given to draw")
-    titles = [""] * count if titles is None else list(titles)
-    if len(titles) != count:
-        raise ValueError(f"{len(titles)} titles for {count} images")
+    if getattr(images, "ndim", 3) == 2:
+        raise ValueError("images is one image: give several, or draw it with plot_image")
+    titles = [""] * count if titles is None else [_words(title) for title in titles]
     colors = ["black"] * count if colors is None else colors
-    columns = min(columns, count)
+    for what, each in (("titles", titles), ("colors", colors)):
+        if len(each) != count:
+            raise ValueError(f"{len(each)} {what} for {count} images")
+    columns = min(check_whole("columns", columns), count)
     rows = -(-count // columns)
     height = max(title_text.count("\n") for title_text in titles) * 0.25 + 1.35
     ax = new_axes(ax, (1.25 * columns, height * rows))
@@ -60,6 +70,11 @@ def plot_images(
         plot_image(image, titles[place], color=colors[place], ax=ax.inset_axes(box))
     shown = f": {_listed(titles)}" if any(titles) else ""
     return describe(ax, f"{title or 'Grid'} ({count} images){shown}.")
+
+
+def _words(title: object) -> str:
+    """A title as it is written; a label of a tensor as its number."""
+    return str(title.item() if hasattr(title, "item") else title)
 
 
 def _listed(titles: Sequence[str]) -> str:
@@ -92,6 +107,11 @@ def plot_predictions(
             f"{len(images)} images, {len(labels)} labels, {len(predictions)} predictions: "
             "give one of each for each"
         )
+    if probabilities is not None and len(probabilities) != len(images):
+        raise ValueError(f"{len(probabilities)} probabilities for {len(images)} images")
+    for what, each in (("label", labels), ("prediction", predictions)):
+        if wrong := [int(one) for one in each if not 0 <= int(one) < len(classes)]:
+            raise ValueError(f"{what} {wrong[0]} is no class: they are 0 to {len(classes) - 1}")
     right = [int(p) == int(t) for p, t in zip(predictions, labels, strict=True)]
     long = max(map(len, check_class_names(classes))) > 2
     between = "\n" if long else " | "  # a line for each
@@ -105,7 +125,7 @@ def plot_predictions(
         ]
     colors = [RIGHT if r else WRONG for r in right]
     if ax is None:
-        rows = -(-len(titles) // columns)
+        rows = -(-len(titles) // check_whole("columns", columns))
         ax = new_axes(None, (2.1 * columns, 2.3 * rows))
     plot_images(images, titles, colors=colors, columns=columns, title=title, ax=ax)
     said = [t.rpartition("\n")[0].replace("\n", " | ") for t in titles]

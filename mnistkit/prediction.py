@@ -8,8 +8,8 @@ from os import PathLike
 import torch
 from torch import Tensor, nn
 
-from mnistkit.models import eval_mode
-from mnistkit.utils.validation import check_inputs, explaining, in_short, place_of
+from mnistkit.models import eval_mode, outputs_of
+from mnistkit.utils.validation import check_inputs, check_tensor, explaining, in_short, place_of
 
 _BATCH = 256  # a CNN's activations stay small: quicker than 1,024 at once, with less memory
 
@@ -31,10 +31,8 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
     place = place_of(model)
     inputs = check_inputs(_stack(data).to(place.dtype), model)
     with eval_mode(model), torch.inference_mode(), explaining(model, inputs):
-        outputs = [model(batch.to(place.device)).cpu() for batch in inputs.split(_BATCH)]
-    return _to_probabilities(
-        torch.cat(outputs).float(), getattr(model, "outputs", "logits")
-    ).clone()
+        outputs = [_rows(model(batch.to(place.device))) for batch in inputs.split(_BATCH)]
+    return _to_probabilities(torch.cat(outputs).float(), outputs_of(model)).clone()
 
 
 def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
@@ -46,6 +44,8 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
         raise ValueError(
             f"data is a {type(data).__name__}, expected samples: loop over its batches"
         )
+    if hasattr(data, "images"):
+        raise ValueError("data is digits with labels: give their images, as digits.test.inputs()")
     if len(data) == 0:
         raise ValueError("no samples were given to make_predictions")
     if not isinstance(data, Tensor):
@@ -61,6 +61,10 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
     if data.shape == (28, 28):
         return data.view(1, 1, 28, 28)
     return data.unsqueeze(1) if data.ndim == 3 and data.shape[1:] == (28, 28) else data
+
+
+def _rows(outputs: object) -> Tensor:
+    return check_tensor("the model gives", outputs).cpu()
 
 
 def _to_probabilities(outputs: Tensor, kind: str) -> Tensor:

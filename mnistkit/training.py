@@ -10,6 +10,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from mnistkit.data import Batches
 from mnistkit.errors import TrainingError
-from mnistkit.models import eval_mode
+from mnistkit.models import eval_mode, outputs_of
 from mnistkit.utils.devices import (
     choose_autocast,
     choose_device,
@@ -39,9 +40,12 @@ from mnistkit.utils.validation import (
     check_number,
     check_tensor,
     check_whole,
+    describe,
     explaining,
     place_of,
 )
+
+_RAISING = ContextVar("whether an interrupted `fit` raises", default=False)
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -150,7 +154,10 @@ def fit(
     """Train a model; nothing in here looks at test data.
 
     Args:
-        model: is trained in place and moved to the device.
+        model: is trained in place and moved to the device. Layers that are in eval mode while
+            the model is in training mode stay so: the batch norms of a frozen part. The weights
+            of convolutions are left in the order that is fastest for them (channels last),
+            unless the model cannot compute so.
         train_loader: batches of (inputs, labels), as `Split.loader` or a DataLoader gives.
         validation_loader: measured after each epoch; None to skip.
         epochs: passes over the training data.
@@ -191,15 +198,16 @@ def fit(
     """
     check_settings(**locals())
     check_model(model)
-    if outliers and getattr(model, "outputs", "logits") != "logits":
+    if outliers and outputs_of(model) != "logits":
         raise ValueError(f"outliers need a model that gives logits, and this gives {model.outputs}")
     check_loader("train_loader", train_loader)
     if validation_loader is not None:
         check_loader("validation_loader", validation_loader)
     history, averaged = History(), None
+    seed = int(seed)
     try:  # from here on, for making an optimiser may take seconds
         device = choose_device(device)
-        _move(model, device)
+        _move(model, device, train_loader)
         parts = train_loader, validation_loader
         train_loader, validation_loader = (_moved(part, device) for part in parts)
         optimizer = make_optimizer(optimizer, model, learning_rate, weight_decay)
@@ -238,6 +246,8 @@ def fit(
                 if schedule and scheduler_step == "epoch":
                     schedule.step()
     except KeyboardInterrupt:
+        if _RAISING.get():
+            raise
         history.interrupted = True
         print(
             f"interrupted: {len(history.rows)} of {epochs} epochs are in the history, and what "
@@ -273,7 +283,8 @@ def train_one_epoch(
     loss_fn = choose_loss(loss_fn)
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer is {optimizer!r}, expected one that has the parameters")
-    model.train()
+    if not model.training:  # else layers that somebody put in eval mode, as frozen ones, stay so
+        model.train()
     for number, batch in enumerate(loader, start=1):
         inputs, labels = check_batch(batch, model) if number == 1 else batch
         inputs, labels = inputs.to(device), labels.to(device)
@@ -338,8 +349,10 @@ def evaluate(
             inputs, labels = check_batch(batch, model) if number == 1 else batch
             inputs, labels = inputs.to(device), labels.to(device)
             with explaining(model, inputs, labels):
-                outputs = model(inputs)
+                outputs = check_tensor("the model gives", model(inputs))
                 loss = loss_fn(outputs, labels)
+                if loss.ndim:
+                    raise ValueError(f"the loss gives {describe(loss)}, expected one mean")
             mean.add(outputs, labels, loss)
     return mean.result()
 
@@ -544,14 +557,50 @@ _CONSTRAINTS: dict[str, Callable[[str, object], object]] = {
 }
 
 
+@contextmanager
+def raising_interrupts() -> Iterator[None]:
+    """Let Ctrl-C end what is trained in here, where half a training is of use to nobody."""
+    before = _RAISING.set(True)
+    try:
+        yield
+    finally:
+        _RAISING.reset(before)
+
+
 # --- inside of fit --------------------------------------------------------------------------
 
 
-def _move(model: nn.Module, device: torch.device) -> None:
-    """Move a model, with maps in the order that convolutions are fastest in."""
+def _move(model: nn.Module, device: torch.device, loader: Loader) -> None:
+    """Move a model, with maps in the order that convolutions are fastest in, if it can.
+
+    A model that calls `view` on its maps, as many do, asks for PyTorch's usual order.
+    """
     model.to(device)
     if has_convolutions(model):
         model.to(memory_format=torch.channels_last)
+        if not _computes(model, _one_input(loader), device):
+            model.to(memory_format=torch.contiguous_format)
+
+
+def _one_input(loader: Loader) -> Tensor | None:
+    """The first sample of a loader, as a batch, without drawing from it; None if unknown."""
+    try:
+        if isinstance(loader, Batches):
+            return loader.dataset[torch.tensor([0])][0]
+        if hasattr(loader, "dataset"):
+            return loader.dataset[0][0].unsqueeze(0)
+        return loader[0][0][:1]
+    except Exception:  # whatever a dataset of somebody's may raise: its batches will say more
+        return None
+
+
+def _computes(model: nn.Module, inputs: Tensor | None, device: torch.device) -> bool:
+    with torch.random.fork_rng(devices=[]), eval_mode(model), torch.no_grad():
+        try:
+            model(inputs.to(device))
+        except Exception:  # the first batch will say it in words
+            return False
+    return True
 
 
 def _moved(loader: Loader | None, device: torch.device) -> Loader | None:
@@ -566,8 +615,13 @@ def _seeded(loader: Loader, seed: int, device: torch.device) -> Iterator[None]:
         torch.manual_seed(seed)
         generator = getattr(loader, "generator", None)
         if generator is not None:
+            before = generator.get_state()
             generator.manual_seed(seed)
-        yield
+        try:
+            yield
+        finally:
+            if generator is not None and not isinstance(loader, Batches):
+                generator.set_state(before)  # a DataLoader's is the caller's own
 
 
 @contextmanager

@@ -339,3 +339,10 @@ def test_settings_are_one_or_one_for_each(count):
         augmentation.affine(images, degrees=torch.zeros(count))
     one = augmentation.affine(images, degrees=torch.tensor([10.0]))
     assert torch.equal(one, augmentation.affine(images, degrees=10.0))
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (28, 40)])
+def test_non_digits_have_the_size_of_the_digits(shape):
+    made = random_non_digits(torch.rand(64, 1, *shape), torch.randint(10, (64,)), share=0.5)
+    assert made.shape == (32, 1, *shape)
+    assert made.flatten(1).amax(1).min() > 0

@@ -216,3 +216,10 @@ def test_axes_have_their_names():
     assert (history.get_xlabel(), history.get_ylabel()) == ("epoch", "loss")
     heap = charts.plot_histogram({"a": [1.0, 2.0]}, xlabel="pixel value")
     assert (heap.get_xlabel(), heap.get_ylabel()) == ("pixel value", "count")
+
+
+def test_rows_and_values_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match="'V0' stands in the scores twice"):
+        charts.plot_comparison(pd.concat([SCORES, SCORES]))
+    with pytest.raises(ValueError, match="'a' has 2 values for 3 of x"):
+        charts.plot_curves([1, 2, 3], {"a": [1, 2]}, xlabel="x", ylabel="y")

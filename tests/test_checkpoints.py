@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -202,3 +204,46 @@ def test_an_accuracy_that_is_no_share_is_refused_before_anything_is_written(tmp_
         save_checkpoint(build_model("V0"), tmp_path / "v0.pth", **options)
     assert list(tmp_path.iterdir()) == []
     save_checkpoint(build_model("V0"), tmp_path / "v0.pth", **options | {"test_accuracy": 1})
+
+
+@pytest.mark.parametrize(
+    ("extra", "complaint"),
+    [
+        ({"best": np.float64(0.9)}, "best is a float64"),
+        ({"best": [np.str_("a")]}, r"best is a list, .* only these in it"),
+        ({"best": collections.OrderedDict(a=1)}, "best is a OrderedDict"),
+        ({"options": [1]}, "expected a dict"),
+        ({"model_state_dict": {}}, "an entry of the checkpoint's own"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, extra, complaint):
+    options = {"architecture": "V0", "test_accuracy": 0.9}
+    with pytest.raises(ValueError, match=complaint):
+        save_checkpoint(build_model("V0"), tmp_path / "v0.pth", **options, **extra)
+    assert list(tmp_path.iterdir()) == []
+    save_checkpoint(build_model("V0"), tmp_path / "v0.pth", **options, options=None)
+    load_checkpoint(tmp_path / "v0.pth")
+
+
+def test_a_mask_of_infinities_is_loaded_and_a_model_that_diverged_not_saved(tmp_path):
+    model = build_model("V0", seed=0)
+    model.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    save_state(model, tmp_path / "masked.pth")
+    load_state(model, tmp_path / "masked.pth")
+    with torch.no_grad():
+        model.layers[1].bias[0] = torch.nan
+    with pytest.raises(ValueError, match=r"layers.1.bias hold values that are no numbers"):
+        save_state(model, tmp_path / "diverged.pth")
+
+
+def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    path = save_state(build_model("V0"), "~/v0.pth")
+    assert path == tmp_path / "v0.pth"
+    assert load_state(build_model("V0"), "~/v0.pth")
+
+
+def test_a_path_in_the_place_of_a_model_is_named(tmp_path):
+    with pytest.raises(ValueError, match="model is 'v0.pth', expected a torch.nn.Module"):
+        load_state("v0.pth", build_model("V0"))

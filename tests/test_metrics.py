@@ -144,3 +144,9 @@ def test_an_interval_says_itself_in_a_line():
     assert repr(100 * several) == "<97.1 [95.83, 98.37], n = 2>"
     assert several.percent() == "97.10 % [95.83, 98.37] (n = 2)"
     assert several.percent(1) == "97.1 % [95.8, 98.4] (n = 2)"
+
+
+def test_a_negative_factor_turns_an_interval_round():
+    turned = -1 * interval_of_mean([0.5, 0.6])
+    assert turned.low < turned.mean < turned.high
+    assert turned.deviation > 0

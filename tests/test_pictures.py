@@ -101,3 +101,36 @@ def test_colour_images_are_drawn_in_colour():
 def test_bad_arguments_are_named(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_labels_may_be_titles():
+    ax = pictures.plot_images(IMAGES, torch.arange(6))
+    assert [child.title.get_text() for child in ax.child_axes] == list("012345")
+    assert "3; 4" in alt_text(pictures.plot_images(IMAGES, range(6)))
+
+
+@pytest.mark.parametrize("shape", [(3, 28, 28), (28, 28, 3)])
+def test_bytes_of_colour_count_to_255(shape):
+    ax = pictures.plot_image(torch.full(shape, 51, dtype=torch.uint8))
+    assert ax.images[0].get_array().shape == (28, 28, 3)
+    assert ax.images[0].get_array().max() == pytest.approx(0.2)
+    same = pictures.plot_image(torch.full(shape, 0.2))
+    assert same.images[0].get_array().max() == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda: pictures.plot_images(IMAGES[0]), "one image: give several"),
+        (lambda: pictures.plot_images(IMAGES, colors=["red"]), "1 colors for 6 images"),
+        (lambda: pictures.plot_images(IMAGES, columns=0), "columns is 0"),
+        (lambda: pictures.plot_predictions(IMAGES[:1], [-1], [9]), "label -1 is no class"),
+        (lambda: pictures.plot_predictions(IMAGES[:1], [1], [12]), "prediction 12 is no class"),
+        (lambda: pictures.plot_predictions(IMAGES[:2], [1, 2], [1, 2], probabilities=[1]),
+         "1 probabilities for 2 images"),
+        (lambda: pictures.plot_predictions(IMAGES[:2], [1, 2], [1, 2], columns=0), "columns is 0"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_the_pictures_is_named(call, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        call()

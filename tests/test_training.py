@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from mnistkit.data import make_loader
 from mnistkit.errors import TrainingError
@@ -540,3 +543,85 @@ def test_optimizers_have_the_settings_that_they_are_named_for():
     plain, nesterov = made["sgd"].defaults, made["nesterov"].defaults
     assert (plain["momentum"], plain["nesterov"]) == (0, False)
     assert (nesterov["momentum"], nesterov["nesterov"]) == (0.9, True)
+
+
+class Views(torch.nn.Module):
+    """As many write it: `view`, which maps that are stored channels last do not take."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = torch.nn.Conv2d(1, 4, 3), torch.nn.Linear(4 * 26 * 26, 10)
+
+    def forward(self, images):
+        return self.last(self.conv(images).relu().view(len(images), -1))
+
+
+@pytest.mark.parametrize("kind", ["batches", "dataloader", "list"])
+def test_a_model_that_views_its_maps_is_trained_and_stays_usable(easy_digits, kind):
+    loader = easy_digits.train.loader(32)
+    if kind != "batches":
+        loader = DataLoader(easy_digits.train.dataset(), 32)
+    if kind == "list":
+        loader = list(loader)
+    model = Views()
+    history = fit(model, loader, epochs=1, averaging=0.9, progress=False)
+    assert history.last["train_accuracy"] > 0
+    assert model(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+    other = build_model("V2", seed=0)
+    fit(other, loader, epochs=1, progress=False)
+    assert not other.block_1[2].weight.is_contiguous() or kind == "none"
+
+
+def test_layers_in_eval_mode_stay_so(easy_digits):
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(784))
+    model = torch.nn.Sequential(body, torch.nn.Linear(784, 10), torch.nn.Dropout(0.1))
+    body.requires_grad_(False).eval()
+    before = copy.deepcopy(body.state_dict())
+    batches = easy_digits.train.loader(32)
+    evaluate(model, batches)
+    assert [layer.training for layer in (model, body, body[1], model[2])] == [True, False, False,
+                                                                             True]  # fmt: skip
+    fit(model, batches, batches, epochs=1, progress=False)
+    assert all(torch.equal(before[name], value) for name, value in body.state_dict().items())
+    model.eval()
+    fit(model, batches, epochs=1, progress=False)
+    assert body.training, "a model that is in eval mode as a whole is trained as a whole"
+
+
+def test_a_loaders_own_generator_comes_back_as_it_was(easy_digits):
+    generator = torch.Generator().manual_seed(42)
+    loader = DataLoader(easy_digits.train.dataset(), 32, shuffle=True, generator=generator)
+    before = generator.get_state()
+    first = fit(build_model("V0", seed=0), loader, epochs=1, progress=False)
+    assert torch.equal(generator.get_state(), before)
+    torch.rand(3, generator=generator)
+    again = fit(build_model("V0", seed=0), loader, epochs=1, progress=False)
+    assert again.last["train_loss"] == first.last["train_loss"]
+
+
+def test_what_gives_no_rows_is_named(easy_digits):
+    class Pair(torch.nn.Linear):
+        def forward(self, images):
+            return super().forward(images.flatten(1)), images
+
+    batches = easy_digits.train.loader(32)
+    with pytest.raises(ValueError, match="the model gives a tuple, expected a tensor"):
+        evaluate(Pair(784, 10), batches)
+    with pytest.raises(ValueError, match="the model gives a tuple, expected a tensor"):
+        make_predictions(Pair(784, 10), torch.rand(2, 1, 28, 28))
+    losses = functools.partial(torch.nn.functional.cross_entropy, reduction="none")
+    with pytest.raises(ValueError, match="the loss gives float32 32, expected one mean"):
+        evaluate(build_model("V0"), batches, losses)
+    typo = build_model("V0")
+    typo.outputs = "probs"
+    with pytest.raises(ValueError, match="kind of outputs 'probs'"):
+        make_predictions(typo, torch.rand(2, 1, 28, 28))
+    typo.outputs = torch.nn.Linear(3, 3)  # a layer of that name says nothing
+    assert make_predictions(typo, torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_a_seed_may_be_numpys(easy_digits):
+    batches = easy_digits.train.loader(32, shuffle=True)
+    losses = [fit(build_model("V0", seed=0), batches, epochs=1, seed=seed, progress=False).last
+              ["train_loss"] for seed in (3, np.int64(3))]  # fmt: skip
+    assert losses[0] == losses[1]

@@ -40,7 +40,7 @@ def importance(
         pair: _between(runs, list(pair), value) - alone[pair[:1]] - alone[pair[1:]]
         for pair in itertools.combinations(factors, 2)
     }
-    levels = {factor: runs[factor].nunique() for factor in factors}
+    levels = {factor: runs[factor].nunique(dropna=False) for factor in factors}
     rows = [
         (" x ".join(effect), squares, int(np.prod([levels[factor] - 1 for factor in effect])))
         for effect, squares in (alone | pairs).items()
@@ -67,20 +67,22 @@ def interaction(
     """Mean at each pair of levels of two factors, over all others; for `plot_interaction`.
 
     Returns columns x, line, mean, low, high: a 95 % interval over seeds, each of them
-    averaged over the other factors first. Levels keep the order of the runs.
+    averaged over the other factors first. Levels keep the order of the runs. Where a run
+    diverged, they are NaN.
     """
     check_columns(runs, [x, line, "seed", value])
-    by_seed = runs.groupby([x, line, "seed"], sort=False)[value].mean()
+    groups = runs.groupby([x, line, "seed"], sort=False, dropna=False)[value]
+    by_seed = groups.agg(lambda values: values.mean(skipna=False))
     rows = [
         {"x": levels[0], "line": levels[1]} | vars(interval_of_mean(values))
-        for levels, values in by_seed.groupby(level=[0, 1], sort=False)
+        for levels, values in by_seed.groupby(level=[0, 1], sort=False, dropna=False)
     ]
     return pd.DataFrame(rows)[["x", "line", "mean", "low", "high"]]
 
 
 def _between(runs: pd.DataFrame, factors: list[str], value: str) -> float:
     """Sum of squares between the groups that these factors make."""
-    groups = runs.groupby(factors)[value]
+    groups = runs.groupby(factors, dropna=False)[value]
     return float((groups.size() * (groups.mean() - runs[value].mean()) ** 2).sum())
 
 
@@ -103,8 +105,8 @@ def _check_complete(runs: pd.DataFrame, factors: Sequence[str], value: str) -> N
             f"{len(diverged)} runs have no {value} (they diverged), the first with {first}: "
             "leave that level out"
         )
-    counts = runs.groupby(list(factors)).size()
-    combinations = int(np.prod([runs[factor].nunique() for factor in factors]))
+    counts = runs.groupby(list(factors), dropna=False).size()
+    combinations = int(np.prod([runs[factor].nunique(dropna=False) for factor in factors]))
     if len(counts) < combinations or counts.nunique() > 1:
         raise ValueError(
             f"the grid has holes: {len(counts)} of {combinations} combinations, "

@@ -45,6 +45,9 @@ def run_experiment(
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe is {in_short(recipe)}, expected a Recipe")
     runs = run_grid({recipe.model: recipe}, seeds, digits, test=test, **options)
+    if not test and isinstance(digits, Digits) and not len(digits.validation):
+        raise ValueError("there are no validation digits to measure on: give test=True, or load "
+                         "digits with some")  # fmt: skip
     value = "test_accuracy" if test else "validation_accuracy"
     return Experiment(runs, interval_of_mean(runs[value]))
 
@@ -64,6 +67,7 @@ def run_grid(
 
     Nothing is run before all recipes have been checked. With a folder a grid may be stopped
     at any moment, and goes on from there when it is called again: what was finished is kept.
+    Without one, Ctrl-C or the stop button returns what was finished, and says so.
 
     Args:
         recipes: by the name that the rows will carry.
@@ -106,12 +110,14 @@ def run_grid(
         computers = {"jobs": jobs, "scheduler": scheduler}
         todo = {index: (plan[index][1], runs[index]) for index in missing}
         measured |= _run_all(todo, len(plan), digits, test, folder, keep_models, computers)
-    rows = [_row(*plan[index], measured[index], test) for index in range(len(plan))]
+    rows = [_row(*plan[index], measured[index], test) for index in sorted(measured)]
     return pd.DataFrame(rows)
 
 
 def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.DataFrame:
     """One row a name, in order: mean, 95 % interval of it, deviation, worst, n.
+
+    The worst of accuracies is the smallest, that of losses and seconds the largest.
 
     Raises ValueError for a column that is not there: runs without validation digits have no
     validation accuracy.
@@ -120,7 +126,10 @@ def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.Data
     intervals = {
         name: interval_of_mean(group[value]) for name, group in runs.groupby("name", sort=False)
     }
-    return pd.DataFrame.from_dict({name: vars(i) for name, i in intervals.items()}, orient="index")
+    table = pd.DataFrame.from_dict({name: vars(i) for name, i in intervals.items()}, orient="index")
+    if value.endswith(("loss", "seconds")):
+        table["worst"] = runs.groupby("name", sort=False)[value].max()
+    return table
 
 
 def paired_difference(
@@ -209,11 +218,16 @@ def _run_all(
     rows = [(recipe, run, test, near, keep_models) for recipe, run in todo.values()]
     indices, measured = list(todo), {}
     with progress_bar(total, "training", "run", done=total - len(todo)) as bar:
-        for row, result in run_in_parallel(run_one, rows, digits, **computers):
-            if folder and not near:
-                write_result(folder, result)
-            measured[indices[row]] = result.measured
-            bar.update()
+        try:
+            for row, result in run_in_parallel(run_one, rows, digits, **computers):
+                if folder and not near:
+                    write_result(folder, result)
+                measured[indices[row]] = result.measured
+                bar.update()
+        except KeyboardInterrupt:
+            if folder or not measured:
+                raise
+            print(f"interrupted: {len(measured)} of {total} runs were finished, and are returned")
     return measured
 
 

@@ -29,10 +29,18 @@ def plot_sweep(
     """
     ax, words = new_axes(ax), []
     lines = table.groupby("line", sort=False) if "line" in table else [("", table)]
-    for marker, (name, rows) in zip("osD^v", lines, strict=False):
+    for place, (name, rows) in enumerate(lines):
         rows = rows.sort_values("x")
         mean, reach = _percent(rows)
-        ax.errorbar(rows["x"], mean, reach, marker=marker, capsize=4, label=name or None)
+        ax.errorbar(
+            rows["x"],
+            mean,
+            reach,
+            marker=MARKS[place % len(MARKS)],
+            capsize=4,
+            linestyle=DASHES[place // 7 % 4],
+            label=name or None,
+        )
         best = int(np.nanargmax(mean))
         words.append(
             f"{name or value} best at {rows['x'].iloc[best]:g} with {mean[best]:.2f} %".strip()

@@ -124,7 +124,11 @@ def describe_layers(model: nn.Module) -> list[dict]:
         {
             "name": name,
             "class": type(layer).__name__,
-            "settings": {s: getattr(layer, s) for s in _SETTINGS if hasattr(layer, s)},
+            "settings": {
+                s: getattr(layer, s)
+                for s in _SETTINGS
+                if not isinstance(getattr(layer, s, layer), nn.Module)
+            },
             "shapes": {
                 key: list(tensor.shape)
                 for held in (layer.named_parameters, layer.named_buffers)

@@ -12,7 +12,7 @@ from mnistkit.experiments.recipe import Recipe, check_recipe
 from mnistkit.experiments.results import Result, RunId, stored_result, write_result
 from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
-from mnistkit.training import History, evaluate, fit
+from mnistkit.training import History, evaluate, fit, raising_interrupts
 from mnistkit.utils.devices import thread_count
 
 _EVALUATION_BATCH = 1000
@@ -61,13 +61,12 @@ def whole_result(folder, run: RunId, test: bool) -> Result | None:
 def _measure(recipe: Recipe, seed: int, digits: Digits, test: bool, keep_models: bool) -> dict:
     look = partial(_look_at_test, recipe, digits) if test else None
     try:
-        model, history = train_recipe(
-            recipe, digits, seed, device="cpu", progress=False, after_epoch=look
-        )
+        with raising_interrupts():
+            model, history = train_recipe(
+                recipe, digits, seed, device="cpu", progress=False, after_epoch=look
+            )
     except TrainingError as error:
         return {"failure": str(error).splitlines()[0]}
-    if history.interrupted:
-        raise KeyboardInterrupt
     measured = {name: history.last[name] for name in _METRICS if name in history.last}
     measured |= {"parameters": count_parameters(model), "seconds": history.seconds}
     if test:

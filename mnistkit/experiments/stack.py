@@ -131,7 +131,8 @@ class _Stack:
         alike = len(set(rates)) == 1
         self.rates = None if alike else torch.tensor(rates)
         rate = rates[0] if alike else 1.0
-        parameters = list(self.weights.values())
+        self.learning = {name for name, p in models[0].named_parameters() if p.requires_grad}
+        parameters = [self.weights[name] for name in self.weights if name in self.learning]
         self.optimizer = make_optimizer(parameters, lr=rate, weight_decay=weight_decay)
 
     def train_one_epoch(
@@ -159,7 +160,7 @@ class _Stack:
 
     def _move(self, gradients: dict[str, Tensor]) -> None:
         for name, weight in self.weights.items():
-            weight.grad = gradients[name]
+            weight.grad = gradients[name] if name in self.learning else None
         if self.rates is None:
             self.optimizer.step()
             return
@@ -219,12 +220,31 @@ def _check_models(models: Sequence[nn.Module]) -> None:
         raise ValueError("no models were given: there is nothing to train")
     for model in models:
         check_model(model)
-    layers = [describe_layers(model) for model in models]
-    if layers.count(layers[0]) < len(models):
-        raise ValueError("the models of a stack must be of one architecture")
+    for what, found in (
+        ("be of one architecture", [describe_layers(model) for model in models]),
+        ("have the same settings", [_settings(model) for model in models]),
+        ("have the same parts frozen", [_frozen(model) for model in models]),
+    ):
+        if found.count(found[0]) < len(models):
+            raise ValueError(f"the models of a stack must {what}")
+    if all(_frozen(models[0])):
+        raise ValueError("all parameters of the models are frozen: nothing can learn")
     for layer in models[0].modules():
         if isinstance(layer, _UNSTACKABLE) or list(layer.buffers(recurse=False)):
             raise ValueError(
                 f"{type(layer).__name__} has random or running state, which a stack cannot "
                 "keep apart; train these models with run_grid"
             )
+
+
+def _settings(model: nn.Module) -> list[tuple]:
+    """What its layers say of themselves, and their plain attributes: rates, slopes, scales."""
+    return [
+        (layer.extra_repr(), {name: value for name, value in vars(layer).items()
+                              if name != "training" and isinstance(value, int | float | str)})
+        for layer in model.modules()
+    ]  # fmt: skip
+
+
+def _frozen(model: nn.Module) -> list[bool]:
+    return [not parameter.requires_grad for parameter in model.parameters()]

@@ -119,9 +119,11 @@ def draw_published(
         ax.spines[["left", "right", "top"]].set_visible(False)
         ax.tick_params(axis="y", length=0)
         inside = "inside" if run.low <= 100 * published <= run.high else "outside"
+        if np.isnan(run.low):
+            inside = "one run has no interval"
         found += inside == "inside"
         ax.annotate(inside, (1.02, 0), xycoords=ax.get_yaxis_transform(), va="center",
-                    color="black" if inside == "inside" else "#B03A00")  # fmt: skip
+                    color="#B03A00" if inside == "outside" else "black")  # fmt: skip
         describe(ax, f"{name}: {len(values)} runs, mean {mean.mean:.2f} [{mean.low:.2f}, "
                      f"{mean.high:.2f}], one more [{run.low:.2f}, {run.high:.2f}]; published "
                      f"{100 * published:.2f}, {inside}.")  # fmt: skip

@@ -20,6 +20,7 @@ from mnistkit.metrics import interval_of_mean, interval_of_share, negative_log_l
 from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
 from mnistkit.study.table import published_accuracy
+from mnistkit.training import raising_interrupts
 from mnistkit.utils.storage import models_folder, write_text
 from mnistkit.utils.validation import in_short
 
@@ -82,9 +83,8 @@ def trained_model(
     run = identify(recipe, seed, digits)
     weights, card = model_files(recipe, digits, seed=seed, folder=folder)
     if not (card.exists() and weights.exists()):
-        model, history = train_recipe(recipe, digits, seed, progress=progress)
-        if history.interrupted:
-            raise KeyboardInterrupt  # half a training is kept for nobody
+        with raising_interrupts():  # half a training is kept for nobody
+            model, history = train_recipe(recipe, digits, seed, progress=progress)
         save_state(model, weights)
         measured = measure_on_test(model, recipe, digits) | {"seconds": history.seconds}
         measured |= {"weights": _digest(weights)}

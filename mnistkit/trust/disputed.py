@@ -19,6 +19,6 @@ DISPUTED_LABELS: dict[int, str] = {
 
 def split_off_disputed(wrong: Iterable[int]) -> tuple[list[int], list[int]]:
     """Split places of misread test digits into those with a sound label and the disputed."""
-    wrong = sorted(wrong)
+    wrong = sorted(map(int, wrong))
     sound = [place for place in wrong if place not in DISPUTED_LABELS]
     return sound, [place for place in wrong if place in DISPUTED_LABELS]

@@ -122,3 +122,24 @@ def test_interaction_averages_over_the_rest_and_keeps_the_order():
     assert table["mean"].tolist() == pytest.approx([0.65] * 4)
     reach = stats.t.ppf(0.975, 1) * np.std([0.6, 0.7], ddof=1) / 2**0.5
     assert table["high"].iloc[0] == pytest.approx(0.65 + reach)
+
+
+def grid_with(level, value: float) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"rate": rate, "way": way, "batch": batch, "seed": seed,
+         "validation_accuracy": value if (rate, way, batch) == (1, "a", 64) else 0.9 + seed / 100}
+        for rate in (level, 1) for way in "ab" for batch in (32, 64) for seed in (0, 1)
+    ])  # fmt: skip
+
+
+def test_a_run_that_diverged_is_not_left_out_of_a_mean():
+    table = interaction(grid_with(0.1, float("nan")), "rate", "way").set_index(["x", "line"])
+    assert table["mean"].isna().tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("level", [None, float("nan")])
+def test_a_level_of_nothing_is_a_level(level):
+    named, unnamed = grid_with("nothing", 0.2), grid_with(level, 0.2)
+    factors = ["rate", "way"]
+    assert importance(unnamed, factors).equals(importance(named, factors))
+    assert len(interaction(unnamed, "rate", "way")) == 4

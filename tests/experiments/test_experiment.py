@@ -226,3 +226,43 @@ def test_a_table_that_is_of_no_runs_is_named():
         paired_difference(pd.DataFrame({"name": ["a", "b"]}), "a", "b")
     with pytest.raises(ValueError, match="test_accuracy"):
         paired_difference(pd.DataFrame({"name": ["a"], "seed": [0]}), "a", "b", "test_accuracy")
+
+
+def test_a_grid_that_is_interrupted_returns_what_was_finished(easy_digits, monkeypatch, capsys):
+    def stopped(function, rows, *args, **options):
+        for done, result in enumerate(run_in_parallel(function, rows, *args, **options)):
+            if done == 2:
+                raise KeyboardInterrupt
+            yield result
+
+    run_in_parallel = experiment.run_in_parallel
+    monkeypatch.setattr(experiment, "run_in_parallel", stopped)
+    runs = run_grid(RECIPES, range(2), easy_digits, jobs=1)
+    assert len(runs) == 2
+    assert "interrupted: 2 of" in capsys.readouterr().out
+
+
+def test_the_worst_loss_is_the_largest():
+    runs = pd.DataFrame({"name": "a", "validation_loss": [0.1, 0.9], "seconds": [2.0, 1.0],
+                         "test_accuracy": [0.5, 0.7]})  # fmt: skip
+    worst = [summarize(runs, value)["worst"].item() for value in runs.columns[1:]]
+    assert worst == [0.9, 2.0, 0.5]
+
+
+def test_an_experiment_without_validation_digits_is_refused_before_it_runs(easy_digits):
+    some = replace(easy_digits, validation=easy_digits.validation[:0])
+    with pytest.raises(ValueError, match="no validation digits"):
+        run_experiment(next(iter(RECIPES.values())), [0], some)
+
+
+def test_changed_labels_are_other_digits(easy_digits, tmp_path):
+    digits = replace(easy_digits, train=easy_digits.train[torch.arange(len(easy_digits.train))])
+    recipe = next(iter(RECIPES.values()))
+    first = run_experiment(recipe, [0], digits, folder=tmp_path, jobs=1)
+    before = digits.digest
+    digits.train.labels[:] = digits.train.labels.flip(0)
+    assert digits.digest != before
+    assert len(list(tmp_path.glob("*.json"))) == 1
+    run_experiment(recipe, [0], digits, folder=tmp_path, jobs=1)
+    assert len(list(tmp_path.glob("*.json"))) == 2
+    assert first.runs["seed"].tolist() == [0]

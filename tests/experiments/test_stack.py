@@ -168,3 +168,46 @@ def test_looking_shows_every_member_as_it_is_then_and_changes_nothing(easy_digit
     assert len(counted) == 1 + 3 * len(train) // 2  # through all epochs, not anew in each
     with pytest.raises(ValueError, match="look_every is 0"):
         trained(look=look, look_every=0, **options)
+
+
+def test_what_is_frozen_stays_as_in_fit(easy_digits):
+    models, alone = ([build_model("V0", seed=seed) for seed in range(2)] for _ in range(2))
+    for model in models + alone:
+        model.layers[1].requires_grad_(False)
+    loader = easy_digits.train.loader(32, shuffle=True)
+    before = models[0].layers[1].weight.clone()
+    fit_stack(models, loader, epochs=1, progress=False)
+    assert torch.equal(models[0].layers[1].weight, before)
+    fit(alone[0], loader, epochs=1, seed=0, progress=False)
+    assert torch.allclose(alone[0].layers[2].weight, models[0].layers[2].weight, atol=1e-5)
+
+
+def slope(value: float) -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.ELU(value))
+
+
+def test_models_that_differ_in_a_setting_are_refused(easy_digits):
+    loader = easy_digits.train.loader(32, shuffle=True)
+    with pytest.raises(ValueError, match="the same settings"):
+        fit_stack([slope(1.0), slope(9.0)], loader, epochs=1, progress=False)
+    models = [build_model("V0", seed=seed) for seed in range(2)]
+    models[1].layers[1].requires_grad_(False)
+    with pytest.raises(ValueError, match="the same parts frozen"):
+        fit_stack(models, loader, epochs=1, progress=False)
+    for model in models:
+        model.requires_grad_(False)
+    with pytest.raises(ValueError, match="nothing can learn"):
+        fit_stack(models, loader, epochs=1, progress=False)
+
+
+def test_a_layer_may_have_any_name(easy_digits):
+    class Named(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.outputs, self.p = torch.nn.Linear(784, 10), torch.nn.Identity()
+
+        def forward(self, images):
+            return self.p(self.outputs(images.flatten(1)))
+
+    fit_stack([Named(), Named()], easy_digits.train.loader(32, shuffle=True), epochs=1,
+              progress=False)  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import torch
+
 from mnistkit.trust.disputed import DISPUTED_LABELS, split_off_disputed
 
 
@@ -22,3 +24,7 @@ def test_fifteen_are_disputed():
 def test_misread_digits_are_split():
     assert split_off_disputed([9729, 5, 947, 3]) == ([3, 5], [947, 9729])
     assert split_off_disputed([]) == ([], [])
+
+
+def test_places_may_be_a_tensors():
+    assert split_off_disputed(torch.tensor([947, 3])) == ([3], [947])

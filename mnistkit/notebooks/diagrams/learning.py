@@ -5,6 +5,7 @@ All of them show numbers that were computed, none is a sketch.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -124,10 +125,13 @@ def draw_descent(
 
 def _slice(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
     """Return the loss as a function of t, for weights less t times the first slope."""
-    start = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    model = copy.deepcopy(model)  # batch norm keeps account of what it has seen
+    start = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()
+             if p.requires_grad}  # fmt: skip
 
     def loss_with(weights: Mapping[str, Tensor]) -> Tensor:
-        return nn.functional.cross_entropy(functional_call(model, weights, (images,)), labels)
+        with torch.random.fork_rng(devices=[]):  # dropout
+            return nn.functional.cross_entropy(functional_call(model, weights, (images,)), labels)
 
     slopes = torch.autograd.grad(loss_with(start), list(start.values()))
     fixed = {name: (p.detach(), s) for (name, p), s in zip(start.items(), slopes, strict=True)}

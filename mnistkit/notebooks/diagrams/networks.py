@@ -34,6 +34,9 @@ def draw_convolution(
     if pixels.dtype != torch.uint8 or pixels.ndim != 2:
         raise ValueError(f"expected one uint8 image of two axes, got {pixels.dtype}, "
                          f"{tuple(pixels.shape)}")  # fmt: skip
+    kernel = torch.as_tensor(kernel)
+    if kernel.shape != (3, 3):
+        raise ValueError(f"the kernel is {tuple(kernel.shape)}, expected 3 x 3")
     responses = _responses(pixels, kernel)
     places = _telling_places(pixels, responses) if places is None else places
     height, width = pixels.shape
