@@ -245,5 +245,5 @@ def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
 
 
 def test_a_path_in_the_place_of_a_model_is_named(tmp_path):
-    with pytest.raises(ValueError, match="model is 'v0.pth', expected a torch.nn.Module"):
+    with pytest.raises(ValueError, match=r"model is 'v0.pth', expected a torch\.nn\.Module"):
         load_state("v0.pth", build_model("V0"))

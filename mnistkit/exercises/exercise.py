@@ -176,6 +176,8 @@ def word(answer: object, choices: Iterable[str]) -> str:
 
 def yes_or_no(answer: object, name: str) -> bool:
     """Read True or False."""
+    if isinstance(answer, Tensor) and answer.dtype == torch.bool and answer.numel() == 1:
+        answer = answer.item()
     wrong_if(not isinstance(answer, bool | np.bool_), f"{name} is True or False")
     return bool(answer)
 

@@ -162,6 +162,13 @@ def luck_of_the_best(answer: object) -> str:
         abs(few) < 0.06,
         "that is what one guesser gets; luck comes from choosing the best of 1,000, with `.max()`",
     )
+    errors = [number(call(answer, 2000), "what your function returns") for _ in range(9)]
+    best = sum(errors) / len(errors) / (0.1 * 0.9 / 2000) ** 0.5
+    wrong_if(
+        0.06 < few < 0.3 and 0.006 < many < 0.03 and not 2.9 < best < 3.75,
+        f"the best lies {best:.1f} standard errors above 0.1, and the best of 1,000 guessers about "
+        f"3.3: has your function {'fewer' if best < 3.3 else 'more'} of them?",
+    )
     if not (0.06 < few < 0.3 and 0.006 < many < 0.03):
         raise AnswerError(
             f"about 0.14 on 50 digits and 0.014 on 5,000 are expected; yours gives "
@@ -213,9 +220,10 @@ def mean_or_median(answer: object) -> str:
     wrong_if(count < 1, "`digits` is how many digits you decided on")
     chance = 2 * (2 * max(mean * (1 - mean), 1e-4) / count) ** 0.5
     higher = "mean" if mean > median else "median"
+    wrong_if(mean == median and better != "not told apart", "by your numbers they are equal")
     wrong_if(better not in (higher, "not told apart"), f"by your numbers the {higher} is ahead")
     wrong_if(
-        better == higher and abs(mean - median) < chance / 2,
+        better == higher and abs(mean - median) < chance,
         f"{100 * abs(mean - median):.1f} points on {count:,.0f} digits may be chance",
     )
     wrong_if(

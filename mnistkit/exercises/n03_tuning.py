@@ -25,11 +25,14 @@ from mnistkit.exercises.networks import (
     Call,
     calls,
     check_bends,
+    check_grows,
     check_learns,
     check_logits,
     check_outputs,
+    given_if,
     in_words,
     is_log_softmax,
+    joined_by_a_line,
     network,
     random_images,
     shaken,
@@ -76,7 +79,7 @@ def another_activation(answer: object) -> str:
     trial = shaken(model).eval()
     layers = calls(trial, images, nn.Linear)
     wrong_if(len(layers) != 4, f"{len(layers)} `nn.Linear` are at work, and D has four")
-    check_bends(layers)
+    check_bends(trial, images, nn.Linear)
     _check_norms(layers, calls(trial, images, nn.BatchNorm1d))
     for each in layers[1:]:
         wrong_if(
@@ -172,15 +175,12 @@ def residual(answer: object) -> str:
     )
     check_learns(model, images)
     check_logits(model, images)
+    check_grows(model, images)
     wrong_if(
         not _passes_without(model, images, blocks),
         "with the weights of all f made zero nothing comes through: somewhere `x +` is missing",
     )
-    first = next(place for place, each in enumerate(layers) if each.layer.in_features == 64)
-    wrong_if(
-        all(_adds_a_line(one, two) for one, two in pairwise(layers[first:])),
-        "its blocks hold no activation, so all of them do no more than one layer could",
-    )
+    _check_blocks(model, images)
     return (
         "with all f zero each block is the identity, and the network as shallow as can be. Train "
         "it for one epoch, and again without the `x +`. Which of the two reads digits?"
@@ -201,11 +201,51 @@ def _passes_without(model: nn.Module, images: Tensor, blocks: list[Call]) -> boo
     return bool(differ and given.grad is not None and given.grad.any())
 
 
-def _adds_a_line(one: Call, two: Call) -> bool:
-    """Whether a block adds no more to its input than a linear layer makes of it."""
-    return one.given.shape == two.given.shape and same(
-        one.given + one.gave, two.given, within=1e-3 * (1 + two.given.abs().max().item())
+def _check_blocks(model: nn.Module, images: Tensor) -> None:
+    """Check that each block adds to its own x, and bends what it adds."""
+    trial = shaken(model).eval()
+    layers = [each for each in calls(trial, images, nn.Linear)
+              if each.layer.in_features == each.layer.out_features]  # fmt: skip
+    depths = [
+        depth for depth in (1, 2, 3) if len(layers) % depth == 0 and len(layers) >= 20 * depth
+    ]
+    missing = {depth: _adds_to_another(trial, images, layers, depth) for depth in depths}
+    depth = next((depth for depth, name in missing.items() if not name), 0)
+    wrong_if(
+        not depth,
+        f"without `{missing[depths[0]]}` what came before it is lost: each of the twenty adds to "
+        "its own x, `x = x + f(x)`",
     )
+    lines = [(one.name, two.name) for one, two in pairwise(layers)
+             if joined_by_a_line(trial, images, one, two)]  # fmt: skip
+    wrong_if(
+        len(lines) == len(layers) - 1,
+        "its blocks hold no activation, so all of them do no more than one layer could",
+    )
+    wrong_if(
+        lines and depth == 1,
+        f"between `{' and '.join(lines[0] if lines else ())}` there is no activation, so the two "
+        "blocks do no more than one could",
+    )
+
+
+def _adds_to_another(model: nn.Module, images: Tensor, layers: list[Call], depth: int) -> str:
+    """The last layer of a block without which the next one hears nothing of the one before.
+
+    depth: layers of a block. Empty if each block hands on its x.
+    """
+    blocks = [layers[place : place + depth] for place in range(0, len(layers), depth)]
+    values = [torch.zeros_like(layers[0].gave), torch.ones_like(layers[0].gave)]
+    values[1][:, ::2] = -1
+    for before, block, after in zip(blocks, blocks[1:], blocks[2:], strict=False):
+        silent = block[-1].layer.register_forward_hook(lambda *of: torch.zeros_like(of[2]))
+        try:
+            heard = [given_if(model, images, before[-1], after[0], value) for value in values]
+        finally:
+            silent.remove()
+        if same(*heard):
+            return block[-1].name
+    return ""
 
 
 @exercise(

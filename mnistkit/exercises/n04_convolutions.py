@@ -19,8 +19,10 @@ from mnistkit.exercises.exercise import (
     wrong_if,
 )
 from mnistkit.exercises.networks import (
+    Call,
     calls,
     check_bends,
+    check_grows,
     check_learns,
     check_logits,
     check_outputs,
@@ -75,22 +77,31 @@ def third_convolution(answer: object) -> str:
         f"`{largest}` alone has {most.numel():,}",
     )
     check_logits(model, images)
+    check_grows(model, images)
     check_learns(model, images)
     found = calls(shaken(model).eval(), images, nn.Conv2d)
     count = len({each.name for each in found})
     wrong_if(count < 3, f"{count} `nn.Conv2d` are at work, and three or more are asked for")
-    check_bends(found)
-    for each in found:
-        height, width = each.given.shape[-2:]
-        wrong_if(
-            height * width == 1,
-            f"`{each.name}` sees a single pixel, where there are no neighbours: pool less before "
-            "it",
-        )
+    check_bends(shaken(model).eval(), images, nn.Conv2d)
+    _check_neighbours(found)
     return (
         f"{count} convolutions, {size:,} parameters. `mk.fit` it for an epoch beside E's corrected "
         "CNN: what is the third one worth?"
     )
+
+
+def _check_neighbours(found: list[Call]) -> None:
+    """Check that three convolutions see more than one pixel; a head of 1 x 1 may follow."""
+    alone = [each.name for each in found if each.given.shape[-2:].numel() == 1]
+    small = [each.name for each in found if max(each.layer.kernel_size) == 1]
+    if len({each.name for each in found} - {*alone, *small}) >= 3:
+        return
+    wrong_if(
+        alone,
+        f"`{''.join(alone[:1])}` sees a single pixel, where there are no neighbours: pool less "
+        "before it",
+    )
+    wrong_if(small, f"the kernel of `{''.join(small[:1])}` is 1 x 1, and sees no neighbours")
 
 
 @exercise(
@@ -153,7 +164,7 @@ def _check_block(model: nn.Module, channels: int) -> None:
     wrong_if(
         len(convolutions) < 2, f"{len(convolutions)} `nn.Conv2d` at work, and two are asked for"
     )
-    check_bends(convolutions)
+    check_bends(trial, maps, nn.Conv2d)
     after = [each.name for each in calls(trial, maps)]
     last = after.index(convolutions[-1].name)
     found = [_silenced(model, names, maps) for names in (after[last : last + 1], after[last:])]

@@ -27,6 +27,7 @@ from mnistkit.exercises.networks import (
     called,
     calls,
     check_bends,
+    check_grows,
     check_learns,
     check_logits,
     check_outputs,
@@ -70,13 +71,14 @@ def own_head(answer: object) -> str:
     model, features = network(answer), random_images(64, FEATURES)
     check_outputs(model, features)
     check_logits(model, features)
+    check_grows(model, features)
     check_learns(model, features)
     layers = calls(shaken(model).eval(), features, nn.Linear)
     wrong_if(
         len({call.name for call in layers}) < 2,
         f"it has {len(layers)} linear layer, and so no hidden one: put one more before it",
     )
-    check_bends(layers)
+    check_bends(shaken(model).eval(), features, nn.Linear)
     _check_dropout(model, features, layers)
     size = count_parameters(model)
     return (
@@ -227,7 +229,12 @@ def _check_enlarged(answer: object, images: Tensor) -> None:
     wrong_if(shape == (count, 3, 28, 28), "still 28 x 28; enlarge to 224 x 224")
     found = images_like(result, (count, 3, 224, 224))
     wrong_if(same(found, preprocess(images)), "ImageNet's constants are still taken out")
-    wrong_if(found.max() > 1.01, "from 0 to 255; divide by 255 as `to_float` does")
+    wrong_if(found.max() > 2, "from 0 to 255; divide by 255 as `to_float` does")
+    wrong_if(
+        found.max() > 1.01 or found.min() < -0.01,
+        f"from {found.min():.2f} to {found.max():.2f}, and [0, 1] is asked for; bicubic "
+        "enlargement overshoots, so take another, or `.clamp(0, 1)`",
+    )
     wrong_if(
         not same(found[:, 0], found[:, 1]),
         "the three channels differ; in a grey picture they are equal",

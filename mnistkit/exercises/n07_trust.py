@@ -107,7 +107,7 @@ def noise_in_training(answer: object) -> str:
     state = torch.random.get_rng_state()
     paper = torch.zeros(64, 1, 28, 28)
     block = paper.clone()
-    block[:, :, 10:18, 10:18] = 1.0
+    block[:, :, 7:21, 7:21] = 1.0
     try:
         noise, again = (images_like(call(answer, paper.clone()), tuple(paper.shape)) for _ in "12")
         moved = images_like(call(answer, block.clone()), tuple(block.shape))
@@ -117,8 +117,17 @@ def noise_in_training(answer: object) -> str:
     wrong_if(spread < 0.01, "blank paper comes out blank: no noise was added")
     wrong_if(same(noise, again), "the same noise each time; a network would learn it by heart")
     wrong_if(
-        not 0.1 < spread < 0.25,
-        f"the noise has a standard deviation of {spread:.2f}, and 0.2 was asked for",
+        spread > 0.1 and same(noise[0], noise[1]),
+        "the same noise on every image: draw it as large as the batch",
+    )
+    wrong_if(
+        noise.flatten(1).std(dim=1).mean() < 0.5 * spread,
+        "all pixels of an image get the same noise: draw a number for each pixel",
+    )
+    wrong_if(
+        not 0.17 < spread < 0.23,
+        f"the noise has a standard deviation of {spread:.2f}, and 0.2 was asked for; moving and "
+        "cutting off after it make it smaller",
     )
     wrong_if(
         abs(noise.mean().item()) > 0.05,
@@ -134,6 +143,10 @@ def noise_in_training(answer: object) -> str:
     wrong_if(
         (moved.mean(dim=0) - block.mean(dim=0)).abs().max() < 0.2 or same(centre, still),
         "the digit is not moved: call `mk.random_affine` first",
+    )
+    wrong_if(
+        (centre - still).std() < 0.6,
+        "all digits are moved alike: `mk.random_affine` draws for each image anew",
     )
     return (
         "train CompactCNN's recipe with it, `replace(COMPACT, augment=noisy_affine)`: what "

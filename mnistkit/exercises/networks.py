@@ -394,14 +394,71 @@ def is_line(before: Tensor, after: Tensor) -> bool:
     return bool(rest < 1e-3 * after.abs().max().clamp_min(1e-6))
 
 
-def check_bends(found: list[Call]) -> None:
-    """Check that an activation stands between each layer and the next."""
-    for first, second in pairwise(found):
+def check_bends(model: nn.Module, inputs: Tensor, kind: type) -> None:
+    """Check that an activation stands between each layer of a kind and the next."""
+    for first, second in pairwise(calls(model, inputs, kind)):
         wrong_if(
-            is_line(first.gave, second.given),
+            joined_by_a_line(model, inputs, first, second),
             f"between `{first.name}` and `{second.name}` there is no activation, so the two do "
             "no more than one layer could",
         )
+
+
+def joined_by_a_line(model: nn.Module, inputs: Tensor, first: Call, second: Call) -> bool:
+    """Whether what a layer is given is a linear function of what an earlier one gives.
+
+    It is tried: half-way between two outputs of the first the second is given what lies half-way
+    between. Pooling by the mean, batch norm, padding and `x +` are linear, too.
+    """
+    works = [each.layer for each in calls(model, inputs)]
+    if works.count(first.layer) > 1 or works.count(second.layer) > 1:
+        return is_line(first.gave, second.given)
+    draw = torch.Generator().manual_seed(0)
+    one, two = (30 * torch.randn(first.gave.shape, generator=draw) for _ in range(2))
+    given = [given_if(model, inputs, first, second, value) for value in (one, two, (one + two) / 2)]
+    if same(given[0], given[1]):
+        return False  # the second does not follow the first
+    between = (given[0] + given[1]) / 2
+    return same(between, given[2], within=1e-3 * (1 + between.abs().max().item()))
+
+
+def given_if(model: nn.Module, inputs: Tensor, first: Call, second: Call, value: Tensor) -> Tensor:
+    """What the second layer is given if the first gives a value."""
+    seen: list[Tensor] = []
+    hooks = [
+        first.layer.register_forward_hook(lambda *_: value.clone()),
+        second.layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone())),
+    ]
+    try:
+        with torch.no_grad():
+            called(model, inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen[0]
+
+
+def check_grows(model: nn.Module, inputs: Tensor) -> None:
+    """Check that a logit may be as large as the last layer makes it."""
+    wrong_if(
+        _cannot_grow(shaken(model).eval(), inputs),
+        "its outputs cannot grow: a tanh, a softmax or the like stands on the logits; return what "
+        "the last layer gives",
+    )
+
+
+def _cannot_grow(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether outputs stay small however large the numbers of the last layer with weights are."""
+    layers = [each for each in calls(model, inputs) if list(each.layer.parameters())]
+    if not layers:
+        return False
+    hook = layers[-1].layer.register_forward_hook(lambda layer, given, gave: 1e4 * gave)
+    try:
+        with torch.no_grad():
+            grown = called(model, inputs)
+    finally:
+        hook.remove()
+    return bool(layers[-1].gave.abs().max() > 1e-2 and grown.abs().max() < 20)
 
 
 def shapes(model: nn.Module) -> list[tuple[int, ...]]:
