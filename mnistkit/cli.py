@@ -231,13 +231,17 @@ def _grade_all(submissions, **options) -> tuple[list, bool]:
 
 
 @main.command(short_help="Bring executed notebooks into the committed form.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument("paths", nargs=-1, required=True,
+                type=click.Path(path_type=Path, exists=True, dir_okay=False))  # fmt: skip
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Write to this folder instead of in place.")  # fmt: skip
 def normalize(paths: Sequence[Path], into: Path | None) -> None:
     """Bring executed notebooks into the form in which they are committed."""
     from mnistkit.notebooks.normalize import normalize_file
 
+    if into and len({path.name for path in paths}) < len(paths):
+        raise NotebookError("two of these have one name, and would be one in that folder",
+                            do="normalise them into folders of their own")  # fmt: skip
     for path in paths:
         click.echo(f"{'normalised' if normalize_file(path, into) else 'unchanged '}  {path.name}")
 
@@ -457,7 +461,9 @@ def _report_sweep(plan, runs, folder: Path, value: str) -> None:
         try:
             found = importance(table, factors, value)
             if found["p"].isna().all():
-                raise ValueError("it takes two seeds to tell an effect from luck")
+                alone = len(runs["seed"].unique()) == 1
+                raise ValueError("it takes two seeds to tell an effect from luck" if alone else
+                                 "it takes a factor of two levels or more")  # fmt: skip
             click.echo((100 * found[["share"]]).round(1).assign(p=found["p"].round(4)).to_string())
         except ValueError as error:
             click.echo(f"not to be had: {error}")
@@ -490,7 +496,8 @@ def _bars(probabilities: Sequence[float], width: int = 40) -> str:
 
 def _executed(folder: Path | None) -> Sequence[Path]:
     """The notebooks in a folder; none, which means the series' own, without one."""
-    found = sorted(folder.glob("[0-9][0-9]_*.ipynb")) if folder else ()
+    found = sorted(p for p in folder.glob("[0-9][0-9]_*.ipynb")
+                   if not p.name.endswith(".unfinished.ipynb")) if folder else ()  # fmt: skip
     if folder and not found:
         raise NotebookError(f"no notebook is in {folder}", do="`mnistkit run` puts them there")
     return found

@@ -56,7 +56,41 @@ def test_failed_notebook_names_the_cell_and_the_others_still_run(series):
     assert result.exit_code == 1
     assert "FAILED 02_fails: cell In [3]: ZeroDivisionError: division by zero" in result.output
     assert "01_data ... done" in result.output
-    assert (series / "out" / "02_fails.ipynb").exists(), "as far as it came"
+    assert (series / "out" / "02_fails.unfinished.ipynb").exists(), "as far as it came"
+
+
+def test_a_notebook_that_was_executed_stays_when_its_next_run_fails(series):
+    fine = series / "notebooks" / "03_sometimes.ipynb"
+    write_notebook(fine, "print('fine')")
+    assert run_cli("run", "03", "--output-dir", series / "out").exit_code == 0
+    before = (series / "out" / "03_sometimes.ipynb").read_bytes()
+    write_notebook(fine, "1 / 0")
+    assert run_cli("run", "03", "--output-dir", series / "out").exit_code == 1
+    assert (series / "out" / "03_sometimes.ipynb").read_bytes() == before
+    failed = series / "out" / "03_sometimes.unfinished.ipynb"
+    for command in (["normalize", failed], ["normalize", "--into", series, failed]):
+        result = run_cli(*command)
+        assert result.exit_code == 2
+        assert "was not executed to its end" in result.output
+    shown = nbformat.read(failed, 4)
+    (series / "half").mkdir()
+    nbformat.write(shown, series / "half" / "03_sometimes.ipynb")
+    for command in ("book", "slides"):
+        result = run_cli(command, "--from", series / "half", "--output-dir", series / command)
+        assert result.exit_code == 2
+        assert "was not executed to its end" in result.output
+
+
+def test_normalize_refuses_folders_and_names_that_would_meet(series, tmp_path):
+    result = run_cli("normalize", series / "notebooks")
+    assert result.exit_code == 2
+    assert "is a directory" in result.output
+    (tmp_path / "other").mkdir()
+    one = series / "notebooks" / "01_data.ipynb"
+    two = shutil.copy(one, tmp_path / "other")
+    result = run_cli("normalize", "--into", tmp_path, one, two)
+    assert result.exit_code == 2
+    assert "two of these have one name" in result.output
 
 
 @pytest.mark.parametrize(
@@ -73,7 +107,7 @@ def test_a_kernel_that_dies_or_hangs_is_named_and_the_others_still_run(series, c
     assert result.exit_code == 1
     assert said in result.output
     assert "04_fine ... done" in result.output
-    assert (series / "out" / "03_bad.ipynb").exists(), "as far as it came"
+    assert (series / "out" / "03_bad.unfinished.ipynb").exists(), "as far as it came"
 
 
 def test_an_output_folder_that_cannot_be_written_to_is_refused(series):

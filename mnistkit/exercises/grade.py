@@ -53,7 +53,9 @@ OWN = {"01": {"limit": 2000}, "02": {"seeds": 8}, "05": {"limit": 50}}
 MEASURED = {"1.5", "2.2", "2.5", "3.3", "3.4", "3.6", "4.5", "5.5", "7.2", "7.4"}
 _MORE_DIGITS = "; on more digits it may be right: --full"
 
-_MENTIONED = re.compile(r"\bcheck\(\s*[\"']?(\d\.\d)\b")
+_MENTIONED = re.compile(r"\bcheck\(\s*(?:number\s*=\s*)?[\"']?(\d\.\d)\b")
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_IN_A_FUNCTION = "its check is called inside a function: call it in the cell itself"
 _START = """
 import sys
 from mnistkit.exercises import sealed
@@ -199,19 +201,50 @@ def _numbers() -> list[str]:
 
 
 def checks_in(source: str) -> list[tuple[str, str]]:
-    """Find the checks that a cell calls: (number, what it hands in, as code)."""
+    """Find the checks that a cell calls: (number, what it hands in, as code).
+
+    None as code: the check is called inside a function, where the answer cannot be asked for.
+    """
     try:
-        plain = source.partition("\n")[2] if source.lstrip().startswith("%%") else source
-        tree = ast.parse(TransformerManager().transform_cell(plain))
+        tree = ast.parse(_plain(source))
     except (SyntaxError, ValueError):
         return []
+    inside = {id(node) for function in ast.walk(tree) if isinstance(function, _FUNCTIONS)
+              for node in ast.walk(function)}  # fmt: skip
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_check(node)]
-    return [
-        (str(call.args[0].value), "".join(f"{ast.unparse(a)}, " for a in
-         [*call.args[1:], *(word.value for word in call.keywords)]))
-        for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset))
-        if str(call.args[0].value) in _numbers()
-    ]  # fmt: skip
+    found = []
+    for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+        number, answers = _asked(call)
+        if number in _numbers():
+            found.append((number, None if id(call) in inside else answers))
+    return found
+
+
+def pieces_of(source: str) -> list[str]:
+    """Cut a cell after each check, if it has several: each is asked about what is there then."""
+    if len(checks_in(source)) < 2 or source.lstrip().startswith("%%"):
+        return [source]
+    plain = _plain(source)
+    lines, pieces, start = plain.splitlines(keepends=True), [], 0
+    for statement in ast.parse(plain).body:
+        if checks_in(ast.unparse(statement)):
+            pieces.append("".join(lines[start : statement.end_lineno]))
+            start = statement.end_lineno
+    return [*pieces, "".join(lines[start:])]
+
+
+def _plain(source: str) -> str:
+    """The cell as Python alone, without the line that says what to do with all of it."""
+    plain = source.partition("\n")[2] if source.lstrip().startswith("%%") else source
+    return TransformerManager().transform_cell(plain)
+
+
+def _asked(call: ast.Call) -> tuple[str, str]:
+    """The number of a check, and what it hands in, as code."""
+    named = {word.arg: word.value for word in call.keywords}
+    number = named.pop("number", None) or call.args[0]
+    rest = call.args if "number" in {word.arg for word in call.keywords} else call.args[1:]
+    return str(number.value), "".join(f"{ast.unparse(a)}, " for a in [*rest, *named.values()])
 
 
 def mentioned_in(source: str) -> list[str]:
@@ -221,7 +254,8 @@ def mentioned_in(source: str) -> list[str]:
 
 def _is_check(call: ast.Call) -> bool:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    return name == "check" and bool(call.args) and isinstance(call.args[0], ast.Constant)
+    numbers = [*(word.value for word in call.keywords if word.arg == "number"), *call.args][:1]
+    return name == "check" and any(isinstance(number, ast.Constant) for number in numbers)
 
 
 def _parameters(submission: Submission, source: str, full: bool, folder: str) -> dict[str, object]:
@@ -293,12 +327,14 @@ def _may_differ(number: str, state: str, full: bool) -> bool:
 
 def _judged(kernel: _Kernel, cell: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """Run a learner's cell; yield what its checks then say, by number."""
-    error = kernel.run(cell)
-    if error:
-        yield from ((number, (ERROR, error)) for number in mentioned_in(cell))
-        return
-    for number, answers in checks_in(cell):
-        yield number, kernel.judge(number, answers)
+    for piece in pieces_of(cell):
+        error = kernel.run(piece)
+        if error:
+            yield from ((number, (ERROR, error)) for number in mentioned_in(piece))
+            return
+        for number, answers in checks_in(piece):
+            missing = answers is None
+            yield number, (ERROR, _IN_A_FUNCTION) if missing else kernel.judge(number, answers)
 
 
 def _environment(threads: int) -> dict[str, str]:

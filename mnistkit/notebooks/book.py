@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mnistkit.errors import NotebookError, needs_package
 from mnistkit.notebooks.execute import find_notebooks
-from mnistkit.notebooks.normalize import read_notebook
+from mnistkit.notebooks.normalize import check_finished, read_notebook
 from mnistkit.utils.storage import output_folder, write_text
 
 with needs_package("the book", "lab"):
@@ -79,6 +79,7 @@ def write_book(
 
 def _page(path: Path, after: Mapping[str, str]) -> Page:
     notebook = read_notebook(path)
+    check_finished(notebook, path)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if not any(cell.outputs for cell in code):
         raise NotebookError(

@@ -45,6 +45,8 @@ LEAST = {
     "train_size": 10, "control_size": 10, "corrupted": 1, "mobilenet_digits": 0,
     "mobilenet_train": 10,
 }  # fmt: skip
+MOST = dict.fromkeys(("seeds", "v2_seeds", "check_seeds", "epochs", "deep_epochs", "cnn_epochs",
+                      "grid_epochs"), 1000)  # fmt: skip
 CELL_LIMIT = 60  # minutes that a cell may take before it is taken to hang
 
 
@@ -125,11 +127,14 @@ def execute(
     """Execute a notebook with papermill into `output_dir`, with the project as its folder.
 
     Its own files go to a folder of its name there, saved figures to `figures/`. A failure is
-    returned, not raised; the partly executed notebook is kept. cell_limit: minutes for each
-    cell; one that takes longer is a failure. Ctrl-C is raised, and leaves no half notebook.
+    returned, not raised; the partly executed notebook is kept, beside that of an earlier call,
+    as `NAME.unfinished.ipynb`. cell_limit: minutes for each cell; one that takes longer is a
+    failure. Ctrl-C is raised, and leaves what was there before.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     path = output_dir / notebook.name
+    unfinished = path.with_suffix(".unfinished.ipynb")
+    unfinished.unlink(missing_ok=True)
     parameters = dict(parameters)
     if "output_dir" in parameter_defaults(notebook):
         parameters.setdefault("output_dir", str(output_dir / notebook.stem))
@@ -143,7 +148,7 @@ def execute(
         ):
             papermill.execute_notebook(
                 notebook,
-                path,
+                unfinished,
                 parameters,
                 kernel_name=KERNEL,
                 progress_bar=progress,
@@ -158,10 +163,14 @@ def execute(
     except DeadKernelError:
         failure = "its kernel died, perhaps for want of memory"
     except KeyboardInterrupt:
-        path.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
     except Exception as error:  # a kernel can die in as many ways as there are
         failure = f"{type(error).__name__}: {error}"
+    if failure:
+        path = unfinished
+    else:
+        unfinished.replace(path)
     seconds, records = time.perf_counter() - started, [] if failure else read_records(path)
     return Execution(notebook.stem, path, seconds, failure, records, peak.bytes)
 
@@ -276,6 +285,10 @@ def _check_range(name: str, value: object, notebook: Path) -> None:
     if least is not None and value is not None and value < least:
         raise NotebookError(
             f"parameter {name!r} is {value}, expected {least} or more", where=notebook.name
+        )
+    if name in MOST and value > MOST[name]:
+        raise NotebookError(
+            f"parameter {name!r} is {value}, expected {MOST[name]} or less", where=notebook.name
         )
     if name == "learning_rate" and not 0 < value < math.inf:
         raise NotebookError(

@@ -29,7 +29,6 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
     for place, cell in enumerate(cells, start=1):
         cell["id"] = f"cell-{place:02d}"
         cell["metadata"] = _cell_metadata(cell)
-        cell.pop("attachments", None)
     for count, cell in enumerate(code_cells, start=1):
         cell["execution_count"] = count if cell.source.strip() else None
         cell["outputs"] = _merged_streams(cell.outputs)
@@ -45,6 +44,17 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
     clean = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
     nbformat.validate(clean)
     return clean
+
+
+def check_finished(notebook: NotebookNode, path: Path) -> None:
+    """Raise NotebookError for a notebook that papermill did not execute to its end."""
+    run = notebook.metadata.get("papermill") or {}
+    if run.get("exception") or run.get("end_time", "unknown") is None:
+        raise NotebookError(
+            f"{path.name} was not executed to its end",
+            where=path.parent,
+            do="execute it again: `mnistkit run`",
+        )
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -66,7 +76,9 @@ def normalize_file(path: Path, into: Path | None = None) -> bool:
     """Normalise a notebook file, in place or into a folder; returns whether that changed it."""
     target = into / path.name if into else path
     before = target.read_bytes() if target.exists() else b""
-    after = nbformat.writes(normalize(read_notebook(path)), version=4) + "\n"
+    notebook = read_notebook(path)
+    check_finished(notebook, path)
+    after = nbformat.writes(normalize(notebook), version=4) + "\n"
     if after.encode() == before:  # bytes: other line ends are a change, too
         return False
     write_text(target, after)

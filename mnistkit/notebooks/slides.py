@@ -32,7 +32,7 @@ with needs_package("the slides", "lab"):
 
 from mnistkit.notebooks.book import cells_to_html
 from mnistkit.notebooks.execute import find_notebooks
-from mnistkit.notebooks.normalize import read_notebook
+from mnistkit.notebooks.normalize import check_finished, read_notebook
 from mnistkit.notebooks.reveal import Reveal, load_reveal
 from mnistkit.utils.storage import output_folder, write_text
 
@@ -118,6 +118,7 @@ def write_slides(
 def read_deck(path: Path) -> Deck:
     """Make slides of the marked cells. Raises NotebookError where none is, or not executed."""
     notebook = read_notebook(path)
+    check_finished(notebook, path)
     if not any(cell.get("outputs") for cell in notebook.cells):
         raise NotebookError(f"{path.name} has not been executed, so there is nothing to show",
                             where=path.parent, do="execute it first: `mnistkit run`")  # fmt: skip

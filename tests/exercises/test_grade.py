@@ -388,3 +388,29 @@ def test_the_series_itself_is_open_or_right(name, solved, tmp_path):
     nbformat.write(notebook, tmp_path / f"{name}.ipynb")
     found = graded(tmp_path / f"{name}.ipynb")
     assert {state for state, _ in found.values()} == {"right" if solved else "open"}, found
+
+
+MERGED = """answer = [3] * 16
+exercises.check("1.1", answer)
+answer = (-1.0, 1.0)
+exercises.check(number="1.2", answer=answer)
+answer = (0, 1)
+"""
+
+
+def test_each_check_is_asked_for_the_answer_that_was_there_then():
+    pieces = grade.pieces_of(MERGED)
+    assert "".join(pieces) == MERGED
+    assert [grade.checks_in(piece) for piece in pieces] == [
+        [("1.1", "answer, ")],
+        [("1.2", "answer, ")],
+        [],
+    ]
+    alone = "answer = 3\nexercises.check('1.1', answer)\nanswer = 4\n"
+    assert grade.pieces_of(alone) == [alone]
+    assert grade.mentioned_in('check(number = "1.2", answer=...)') == ["1.2"]
+
+
+def test_a_check_inside_a_function_is_said_to_be_there():
+    source = "def solve():\n    luck = 3\n    exercises.check('1.4', luck)\nsolve()\n"
+    assert grade.checks_in(source) == [("1.4", None)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import nbformat
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from mnistkit.notebooks.normalize import normalize, normalize_file
 from tests.notebooks.series import executed_notebook
@@ -35,3 +36,10 @@ def test_normalising_keeps_what_makes_a_slide_of_a_cell():
     clean = normalize(notebook)
     assert clean.cells[0].metadata == {"slideshow": marks}
     assert normalize(clean).cells[0].metadata == {"slideshow": marks}
+
+
+def test_pictures_that_are_pasted_into_text_stay():
+    cell = new_markdown_cell("![a](attachment:a.png)")
+    cell["attachments"] = {"a.png": {"image/png": "aGk="}}
+    clean = normalize(new_notebook(cells=[cell]))
+    assert clean.cells[0].attachments == {"a.png": {"image/png": "aGk="}}
