@@ -240,13 +240,6 @@ class Batches:
         self.dataset, self.shuffle = dataset, shuffle
         if len(dataset) == 0:
             raise ValueError("the dataset is empty: there is nothing to make batches of")
-        try:
-            dataset[torch.zeros(2, dtype=torch.int64)]
-        except Exception as error:
-            raise ValueError(
-                f"{type(dataset).__name__} gives no samples for a tensor of places, as ImageDataset"
-                " and TensorDataset do: take a DataLoader for it"
-            ) from error
         self.batch_size = min(check_whole("batch_size", batch_size), len(dataset))
         self.generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
         self.device = torch.device("cpu")
@@ -258,7 +251,16 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Go through the dataset once."""
         for index in self.draw_order().to(self.device).split(self.batch_size):
-            yield self.dataset[index]
+            yield self._take(index)
+
+    def _take(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        try:
+            return self.dataset[index]
+        except TypeError as error:
+            raise ValueError(
+                f"{type(self.dataset).__name__} gives no samples for a tensor of places, as "
+                f"ImageDataset and TensorDataset do ({error}): take a DataLoader for it"
+            ) from error
 
     def draw_order(self) -> Tensor:
         """Indices of all samples in the order of the next pass: int64, N."""
