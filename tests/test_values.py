@@ -20,10 +20,15 @@ from tests.kept import assert_as_kept
 GROWING = {History, Slide}  # filled epoch by epoch, cell by cell
 
 
+def modules() -> list[str]:
+    """Those of the library; all but the canvas, which needs more packages."""
+    names = [module.name for module in pkgutil.walk_packages(mnistkit.__path__, "mnistkit.")]
+    return [name for name in names if name != "mnistkit.handwriting.canvas"]
+
+
 def members(kind: Callable[[object], bool]) -> list:
     """Everything of a kind that a module of the library defines, each once."""
-    names = [module.name for module in pkgutil.walk_packages(mnistkit.__path__, "mnistkit.")]
-    found = [member for name in names if name != "mnistkit.handwriting.canvas"
+    found = [member for name in modules()
              for _, member in inspect.getmembers(import_module(name), kind)
              if member.__module__ == name]  # fmt: skip
     return list(dict.fromkeys(found))
@@ -68,3 +73,19 @@ def methods() -> list[Callable]:
              if member.__module__.startswith("mnistkit.")]  # fmt: skip
     return [one for one in dict.fromkeys(found)
             if not one.__name__.startswith("_") or one.__name__ == "__init__"]  # fmt: skip
+
+
+def test_constants_stay_as_they_were():
+    """Numbers and words that a module computes with, its own ones, too."""
+    lines = []
+    for name in modules():
+        for key, value in vars(import_module(name)).items():
+            if key.isupper() and is_plain(value):
+                lines.append(f"{name}.{key}: {value!r}")
+    assert_as_kept("constants", "\n".join(sorted(lines)))
+
+
+def is_plain(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(is_plain, value))
+    return isinstance(value, int | float | str | range)

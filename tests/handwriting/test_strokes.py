@@ -18,7 +18,7 @@ from mnistkit.handwriting.strokes import (
     read_pen,
     read_strokes,
 )
-from tests.kept import assert_as_kept
+from tests.kept import assert_as_kept, rounded
 
 
 def test_strokes_of_a_page_are_read_without_the_empty_ones():
@@ -103,3 +103,16 @@ def test_the_example_is_the_five_that_figures_show():
     assert [len(stroke) for stroke in EXAMPLE] == [18, 5]
     assert (255 - drawn).mean() == pytest.approx(24.961, abs=0.01)
     assert_as_kept("example-strokes", "\n".join(map(str, EXAMPLE)))
+
+
+def test_what_is_drawn_stays_as_it_was():
+    """The ink of each row and column, of strokes as a pen draws them and of single points."""
+    lines = []
+    for strokes, pen in (
+        (EXAMPLE, PENS[0]),
+        (EXAMPLE, PENS[2]),
+        ([[(500, 500)], [(90, 910)]], PEN),
+    ):
+        ink = (255.0 - draw_strokes(strokes, pen=pen)) / 255
+        lines.append(rounded([*ink.sum(axis=0), *ink.sum(axis=1)]))
+    assert_as_kept("strokes-drawn", "\n".join(lines))

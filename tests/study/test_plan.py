@@ -23,11 +23,15 @@ from mnistkit.models import MLP, MODELS, MNISTModelV0, MNISTModelV1
 from mnistkit.study.plan import (
     COMPACT,
     FAST,
+    FEATURES,
     feature_operations,
     full_plan,
+    judging_plan,
     training_operations,
+    tuning_plan,
 )
 from mnistkit.study.table import TABLE, read_table
+from tests.kept import assert_as_kept
 
 # By name of the plan: its stored runs, and the digests of its recipe and of its model's layers;
 # "before" is what they were while they held dotted paths and PyTorch's way of printing.
@@ -199,3 +203,11 @@ def test_the_arithmetic_of_a_training_is_that_of_its_epochs_and_digits():
     assert feature_operations(1) == pytest.approx(600e6, rel=0.01)
     with pytest.raises(KeyError):
         training_operations("V0.5")
+
+
+def test_what_is_planned_stays_as_it_was():
+    planned = [*tuning_plan(), *judging_plan({"SGD": 0.3, "Adam": 0.003}), FEATURES]
+    lines = [f"{entry.name}: {entry.data}, seeds {[*entry.seeds]}, test {entry.test}, kept "
+             f"{entry.kept}, {entry.recipe.to_dict() if entry.recipe else ''}"
+             for entry in planned]  # fmt: skip
+    assert_as_kept("plan", "\n".join(lines))
