@@ -157,11 +157,15 @@ class Digits:
         if self.known_digest:
             return self.known_digest
         parts = (self.train, self.validation, self.test)
-        state = [(tensor.data_ptr(), tensor._version) for part in parts
-                 for tensor in (part.images, part.labels)]  # fmt: skip
-        if self.__dict__.get("_digest", ("", None))[1] != state:
-            self.__dict__["_digest"] = _digest(parts), state
-        return self.__dict__["_digest"][0]
+        tensors = [tensor for part in parts for tensor in (part.images, part.labels)]
+        if any(tensor.is_inference() for tensor in tensors):  # these do not count their changes
+            return _digest(parts)
+        state = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+        known, digest = self.__dict__.get("_known", (None, ""))
+        if known != state:
+            digest = _digest(parts)
+            self.__dict__["_known"] = state, digest
+        return digest
 
     def __repr__(self) -> str:
         """One line, as `str` gives it."""

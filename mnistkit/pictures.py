@@ -20,15 +20,14 @@ def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None 
     Of any numeric type; whole numbers of colour count from 0 to 255.
     """
     ax = new_axes(ax, (2.2, 2.4))
-    pixels = np.asarray(image, dtype=float).squeeze()
+    given = np.asarray(image)
+    pixels = given.astype(float).squeeze()
     if pixels.ndim == 3 and pixels.shape[-1] != 3:
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.ndim != 2 and pixels.shape[2:] != (3,):
         raise ValueError(f"expected one image, H x W or 3 x H x W, got shape {np.shape(image)}")
-    if pixels.ndim == 3 and not str(getattr(image, "dtype", "float")).rpartition(".")[2].startswith(
-        ("float", "bfloat")
-    ):
-        pixels = pixels / 255
+    if pixels.ndim == 3 and given.dtype.kind in "iu":
+        pixels /= 255
     ax.imshow(pixels, cmap=None if pixels.ndim == 3 else "gray_r")
     ax.set_title(title, color=color, fontsize=11)
     ax.set_axis_off()

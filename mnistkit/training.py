@@ -573,12 +573,14 @@ def raising_interrupts() -> Iterator[None]:
 def _move(model: nn.Module, device: torch.device, loader: Loader) -> None:
     """Move a model, with maps in the order that convolutions are fastest in, if it can.
 
-    A model that calls `view` on its maps, as many do, asks for PyTorch's usual order.
+    A model that calls `view` on its maps, as many do, asks for PyTorch's usual order. So it is
+    tried on one input, and where there is none to try, left in the usual order.
     """
     model.to(device)
-    if has_convolutions(model):
+    one = _one_input(loader) if has_convolutions(model) else None
+    if one is not None:
         model.to(memory_format=torch.channels_last)
-        if not _computes(model, _one_input(loader), device):
+        if not _computes(model, one.to(device)):
             model.to(memory_format=torch.contiguous_format)
 
 
@@ -594,10 +596,10 @@ def _one_input(loader: Loader) -> Tensor | None:
         return None
 
 
-def _computes(model: nn.Module, inputs: Tensor | None, device: torch.device) -> bool:
+def _computes(model: nn.Module, inputs: Tensor) -> bool:
     with torch.random.fork_rng(devices=[]), eval_mode(model), torch.no_grad():
         try:
-            model(inputs.to(device))
+            model(inputs)
         except Exception:  # the first batch will say it in words
             return False
     return True

@@ -200,7 +200,7 @@ def _numbers() -> list[str]:
 # --- what its cells ask ---------------------------------------------------------------------
 
 
-def checks_in(source: str) -> list[tuple[str, str]]:
+def checks_in(source: str) -> list[tuple[str, str | None]]:
     """Find the checks that a cell calls: (number, what it hands in, as code).
 
     None as code: the check is called inside a function, where the answer cannot be asked for.

@@ -238,11 +238,8 @@ def _adds_to_another(model: nn.Module, images: Tensor, layers: list[Call], depth
     values = [torch.zeros_like(layers[0].gave), torch.ones_like(layers[0].gave)]
     values[1][:, ::2] = -1
     for before, block, after in zip(blocks, blocks[1:], blocks[2:], strict=False):
-        silent = block[-1].layer.register_forward_hook(lambda *of: torch.zeros_like(of[2]))
-        try:
+        with block[-1].layer.register_forward_hook(lambda *of: torch.zeros_like(of[2])):
             heard = [given_if(model, images, before[-1], after[0], value) for value in values]
-        finally:
-            silent.remove()
         if same(*heard):
             return block[-1].name
     return ""

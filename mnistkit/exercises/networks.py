@@ -9,7 +9,7 @@ import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -370,13 +370,10 @@ def calls(
             )
 
     leaves = [m for m in names if isinstance(m, kind) and not list(m.children())]
-    hooks = [layer.register_forward_hook(note) for layer in leaves]
-    try:
-        with torch.no_grad():
-            called(model, inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in leaves:
+            hooks.enter_context(layer.register_forward_hook(note))
+        called(model, inputs)
     return found
 
 
@@ -425,16 +422,12 @@ def joined_by_a_line(model: nn.Module, inputs: Tensor, first: Call, second: Call
 def given_if(model: nn.Module, inputs: Tensor, first: Call, second: Call, value: Tensor) -> Tensor:
     """What the second layer is given if the first gives a value."""
     seen: list[Tensor] = []
-    hooks = [
+    with (
         first.layer.register_forward_hook(lambda *_: value.clone()),
         second.layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone())),
-    ]
-    try:
-        with torch.no_grad():
-            called(model, inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+        torch.no_grad(),
+    ):
+        called(model, inputs)
     return seen[0]
 
 
@@ -452,12 +445,9 @@ def _cannot_grow(model: nn.Module, inputs: Tensor) -> bool:
     layers = [each for each in calls(model, inputs) if list(each.layer.parameters())]
     if not layers:
         return False
-    hook = layers[-1].layer.register_forward_hook(lambda layer, given, gave: 1e4 * gave)
-    try:
-        with torch.no_grad():
-            grown = called(model, inputs)
-    finally:
-        hook.remove()
+    last = layers[-1].layer
+    with last.register_forward_hook(lambda layer, given, gave: 1e4 * gave), torch.no_grad():
+        grown = called(model, inputs)
     return bool(layers[-1].gave.abs().max() > 1e-2 and grown.abs().max() < 20)
 
 

@@ -30,7 +30,8 @@ README = Path(__file__).with_name("README.md")
 BATCHES = 100
 REPEATS = 5
 PORT = 29511
-POLICIES = ("", "OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=1000", "OMP_PROC_BIND=true")
+POLICIES = ("", "OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=1000", "OMP_PROC_BIND=true",
+            "OMP_NUM_THREADS=1")  # fmt: skip
 
 
 class Patches(nn.Module):

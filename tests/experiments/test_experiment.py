@@ -266,3 +266,13 @@ def test_changed_labels_are_other_digits(easy_digits, tmp_path):
     run_experiment(recipe, [0], digits, folder=tmp_path, jobs=1)
     assert len(list(tmp_path.glob("*.json"))) == 2
     assert first.runs["seed"].tolist() == [0]
+
+
+def test_tensors_that_do_not_count_their_changes_have_a_digest(easy_digits):
+    with torch.inference_mode():
+        train = easy_digits.train[torch.arange(len(easy_digits.train))]
+    digits = replace(easy_digits, train=train)
+    assert digits.digest == easy_digits.digest
+    with torch.inference_mode():
+        digits.train.labels[:] = digits.train.labels.flip(0)
+    assert digits.digest != easy_digits.digest
