@@ -414,3 +414,25 @@ def test_each_check_is_asked_for_the_answer_that_was_there_then():
 def test_a_check_inside_a_function_is_said_to_be_there():
     source = "def solve():\n    luck = 3\n    exercises.check('1.4', luck)\nsolve()\n"
     assert grade.checks_in(source) == [("1.4", None)]
+
+
+class Room:
+    """In the place of a kernel: runs cells here, and judges by what an answer is then."""
+
+    def __init__(self):
+        self.names = {"exercises": exercises}
+
+    def run(self, source: str) -> str:
+        exec(source, self.names)
+        return ""
+
+    def judge(self, number: str, answers: str) -> tuple[str, str]:
+        return eval(f"({answers})", self.names)
+
+
+def test_answers_are_judged_as_they_were_when_they_were_checked(capsys):
+    assert list(grade._judged(Room(), MERGED)) == [
+        ("1.1", ([3] * 16,)), ("1.2", ((-1.0, 1.0),))
+    ]  # fmt: skip
+    inside = "def solve():\n    exercises.check('1.4', 3)\n"
+    assert list(grade._judged(Room(), inside)) == [("1.4", ("error", grade._IN_A_FUNCTION))]

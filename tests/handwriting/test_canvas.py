@@ -211,3 +211,17 @@ def test_both_sides_count_alike():
     thin, medium, thick = PENS
     assert f"const PENS = {{ thin: {thin}, medium: {medium}, thick: {thick} }};" in page
     assert medium == PEN
+
+
+def test_every_still_picture_follows_the_drawing(canvas):
+    class Shown:
+        def update(self, bundle, *, raw):
+            self.html = bundle["text/html"]
+
+    shown = [Shown(), Shown()]
+    canvas._stills.extend(shown)
+    send(canvas, strokes_of(8))
+    assert shown[0].html == shown[1].html
+    assert "<path" in shown[0].html
+    send(canvas, [])
+    assert "<path" not in shown[1].html
