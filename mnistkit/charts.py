@@ -12,7 +12,7 @@ from matplotlib.colors import PowerNorm
 from mlxtend.plotting import plot_confusion_matrix as draw_matrix
 
 from mnistkit.metrics import most_confused
-from mnistkit.utils.figures import describe, new_axes
+from mnistkit.utils.figures import describe, narrow, new_axes
 from mnistkit.utils.validation import check_class_names
 
 # Beyond seven colours a line also needs its own dashes and marks to be told from others.
@@ -121,7 +121,7 @@ def plot_comparison(
         table = table.sort_values("mean", ascending=False)
     single = {name: scale * np.asarray(each, dtype=float) for name, each in (runs or {}).items()}
     _check_runs(single, table.index)
-    ax = new_axes(ax, (7, (0.9 if single else 0.42) * len(table) + 1.2))
+    own, ax = ax is None, new_axes(ax, (7, (0.9 if single else 0.42) * len(table) + 1.2))
     places = dict(zip(table.index, np.arange(len(table))[::-1], strict=True))
     for name, row in table.iterrows():
         place = places[name] + (0.2 if single else 0)
@@ -133,6 +133,8 @@ def plot_comparison(
     ax.set(xlabel=f"{value}{f' in{unit}' if unit else ''}", ylim=(-0.6, len(table) - 0.4))
     ax.set_xlim(_room(np.concatenate([table.to_numpy().ravel(), *single.values()]), percent))
     ax.tick_params(axis="y", length=0)
+    if own:
+        narrow(ax)
     for name, each in single.items():
         _plot_swarm(ax, each, top=places[name] + 0.05)
     words = "; ".join(f"{n} {_number(r, unit)}" for n, r in table.iterrows())
@@ -243,7 +245,7 @@ def plot_intervals(
     table: indexed by what is compared, with columns mean, low, high, in points. A filled
     mark is clear of zero, an open one is not.
     """
-    ax = new_axes(ax, (6, 0.42 * len(table) + 1.2))
+    own, ax = ax is None, new_axes(ax, (6, 0.42 * len(table) + 1.2))
     places = np.arange(len(table))[::-1]
     words = []
     for place, (name, row) in zip(places, table.iterrows(), strict=True):
@@ -259,6 +261,8 @@ def plot_intervals(
     ax.set(yticks=places, yticklabels=table.index, xlabel=xlabel, title=title)
     ax.set_ylim(-0.6, len(table) - 0.4)
     ax.grid(axis="y", visible=False)
+    if own:
+        narrow(ax)
     return describe(ax, f"{title or xlabel}: {'; '.join(words)}.")
 
 

@@ -339,7 +339,7 @@ def load_digits(
     source = _requested(source)
     by_writer = check_choice("validation_by", validation_by, ("class", "writer")) == "writer"
     check_whole("validation_size", validation_size, least=0)
-    check_whole("seed", seed, least=0)
+    check_number("seed", check_whole("seed", seed, least=0), below=2**32)  # sklearn's limit
     if limit is not None:
         check_whole("limit", limit, least=10)  # one a class
     names = _checked_order(order) if source == "auto" else (source,)

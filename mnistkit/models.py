@@ -434,8 +434,10 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
     """
     rows: list[dict] = []
 
-    def note(layer: nn.Module, _inputs, output: Tensor) -> None:
-        shape = " x ".join(str(n) for n in output.shape[1:])
+    def note(layer: nn.Module, _inputs, output: object) -> None:
+        while isinstance(output, tuple | list) and output:
+            output = output[0]  # an LSTM gives its states as well
+        shape = " x ".join(str(n) for n in getattr(output, "shape", ())[1:])
         count = sum(p.numel() for p in layer.parameters())
         rows.append({"layer": type(layer).__name__, "output": shape, "parameters": count})
 

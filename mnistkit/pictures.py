@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 from matplotlib.axes import Axes
 
-from mnistkit.utils.figures import describe, new_axes
+from mnistkit.utils.figures import LEGIBLE, describe, new_axes
 from mnistkit.utils.validation import check_class_names, check_whole
 
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
@@ -59,7 +59,8 @@ def plot_images(
     columns = min(check_whole("columns", columns), count)
     rows = -(-count // columns)
     height = max(title_text.count("\n") for title_text in titles) * 0.25 + 1.35
-    ax = new_axes(ax, (1.25 * columns, height * rows))
+    width = min(1.25, 1.29 * LEGIBLE / columns)  # 1.29: the axes are 0.775 of a figure
+    ax = new_axes(ax, (width * columns, height * rows))
     ax.set_axis_off()
     ax.set_title(title, pad=24 if any(titles) else 6)
     room = 0.72 if any(titles) else 0.94  # of a cell's height; the rest is for its title
@@ -160,7 +161,7 @@ def plot_mistakes(
         predictions[surest],
         probabilities=probabilities[surest].max(axis=1),
         classes=classes,
-        columns=6,
+        columns=4,
         title=f"{title}: {len(surest)} of {wrong.size}",
         ax=ax,
     )

@@ -58,6 +58,8 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
         data = torch.stack(samples)
     if not data.is_floating_point():
         raise ValueError(f"expected float samples in [0, 1], got {data.dtype}; use to_float first")
+    if data.ndim < 2:
+        raise ValueError(f"data is {in_short(data)}: give a list, also of one sample")
     if data.shape == (28, 28):
         return data.view(1, 1, 28, 28)
     return data.unsqueeze(1) if data.ndim == 3 and data.shape[1:] == (28, 28) else data

@@ -10,7 +10,7 @@ import torch
 from mnistkit import charts
 from mnistkit.data import CLOTHES
 from mnistkit.training import History
-from mnistkit.utils.figures import alt_text
+from mnistkit.utils.figures import LEGIBLE, alt_text
 from tests.figures import MATRIX, figure_tests
 
 pytestmark = pytest.mark.usefixtures("close_figures")
@@ -145,6 +145,8 @@ def test_all_runs_are_drawn_and_none_covers_another():
         apart = np.hypot(*(dots[:, None] - dots).transpose(2, 0, 1))
         assert apart[~np.eye(len(dots), dtype=bool)].min() > line.get_markersize() - 0.01
     assert ax.get_xlim()[0] < 20
+    dots = ax.lines[-1]
+    assert (dots.get_clip_on(), dots.get_markeredgewidth()) == (False, 0), "whole at the edge"
 
 
 def test_runs_lie_below_the_mean_of_their_own_model():
@@ -183,6 +185,7 @@ def test_classes_that_are_no_digits_have_their_names():
     ax = charts.plot_confusion_matrix(MATRIX, classes=CLOTHES)
     assert [text.get_text() for text in ax.get_xticklabels()] == list(CLOTHES)
     assert {text.get_rotation() for text in ax.get_xticklabels()} == {90}, "too long side by side"
+    assert {text.get_rotation() for text in ax.get_yticklabels()} == {0}
     assert "coat as ankle boot, 12 times" in alt_text(ax)
     with pytest.raises(ValueError, match="3 names of classes, expected ten"):
         charts.plot_confusion_matrix(MATRIX, classes="abc")
@@ -192,6 +195,9 @@ def test_an_interval_that_holds_zero_has_an_open_mark():
     ax = charts.plot_intervals(GAPS)
     faces = [container.lines[0].get_markerfacecolor() for container in ax.containers]
     assert faces == ["white", "#0072B2"]
+    ends_at_zero = pd.DataFrame({"mean": [-0.5, 0.5], "low": [-1.0, 0.0], "high": [0.0, 1.0]})
+    ax = charts.plot_intervals(ends_at_zero)
+    assert {container.lines[0].get_markerfacecolor() for container in ax.containers} == {"white"}
 
 
 def test_a_level_is_a_line_with_its_name_beside_it():
@@ -223,3 +229,20 @@ def test_rows_and_values_that_do_not_fit_are_named():
         charts.plot_comparison(pd.concat([SCORES, SCORES]))
     with pytest.raises(ValueError, match="'a' has 2 values for 3 of x"):
         charts.plot_curves([1, 2, 3], {"a": [1, 2]}, xlabel="x", ylabel="y")
+
+
+@pytest.mark.parametrize("draw", [charts.plot_comparison, charts.plot_intervals])
+def test_long_names_take_room_from_the_chart_and_not_from_the_letters(draw):
+    short = draw(pd.DataFrame(SCORES.to_numpy(), ["a", "b"], SCORES.columns))
+    long = draw(pd.DataFrame(SCORES.to_numpy(), ["a", 30 * "long"], SCORES.columns))
+    assert widths(short)[0] < LEGIBLE
+    assert widths(long)[1] == pytest.approx(2.0, abs=0.01), "the chart keeps two inches"
+    some = draw(pd.DataFrame(SCORES.to_numpy(), ["a", 10 * "long"], SCORES.columns))
+    assert widths(some)[0] == pytest.approx(LEGIBLE, abs=0.1)
+    assert widths(some)[1] > 2.1
+
+
+def widths(ax) -> tuple[float, float]:
+    """Of a chart with its labels, and without them, in inches."""
+    boxes = ax.get_tightbbox(), ax.get_window_extent()
+    return tuple(box.width / ax.figure.dpi for box in boxes)

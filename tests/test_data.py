@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 
-from mnistkit.data import find_source, load_digits, make_loader, normalize, to_float, unnormalize
+from mnistkit import data
+from mnistkit.data import (
+    Digits,
+    ImageDataset,
+    Split,
+    find_source,
+    load_digits,
+    make_loader,
+    normalize,
+    to_float,
+    unnormalize,
+)
 from mnistkit.errors import DataError
 
 
@@ -271,3 +286,63 @@ def test_a_dataset_that_takes_no_tensor_of_places_is_sent_to_a_dataloader(easy_d
 def test_numbers_that_are_no_tensor_are_named():
     with pytest.raises(ValueError, match="images is a list, expected a tensor"):
         normalize([0.0, 1.0])
+
+
+def test_a_row_of_digits_is_dark_ink_on_white(sample):
+    first = sample.train[:10]
+    shown = sample.train._repr_html_().partition("base64,")[2].partition('"')[0]
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown))))
+    assert np.array_equal(pixels, 255 - np.concatenate(list(first.images.numpy()), axis=1))
+
+
+def test_classes_have_their_names_in_a_notebook(sample):
+    clothes = Digits(sample.train, sample.validation, sample.test, "fashion_mnist")
+    assert "<th>ankle boot</th>" in clothes._repr_html_()
+
+
+def test_a_dataset_on_another_device_stays_normalised(easy_digits):
+    images, labels = easy_digits.train.images, easy_digits.train.labels
+    for normalized in (True, False):
+        moved = ImageDataset(images, labels, normalized=normalized).to(torch.device("cpu"))
+        assert moved.normalized is normalized
+
+
+@pytest.mark.parametrize(("options", "asked"), [
+    ({}, False), ({"writers": True}, True), ({"validation_by": "writer"}, True),
+])  # fmt: skip
+def test_writers_are_asked_for_if_they_are_wanted(monkeypatch, options, asked):
+    class AskedError(Exception):
+        """In place of a download."""
+
+    def first(names, root, writers):
+        raise AskedError(names, writers)
+
+    monkeypatch.setattr(data, "_first_available", first)
+    with pytest.raises(AskedError) as caught:
+        load_digits("qmnist", **options)
+    assert caught.value.args == (("qmnist",), asked)
+
+
+def test_what_is_computed_with_is_said_when_digits_are_loaded(monkeypatch):
+    said = []
+    monkeypatch.setattr(data, "announce_device", lambda: said.append("device"))
+    load_digits("sample", limit=10)
+    assert said == ["device"]
+
+
+def test_an_order_names_the_sources_that_are_tried(monkeypatch):
+    monkeypatch.delenv("MNISTKIT_SOURCE", raising=False)
+    assert load_digits(order=("sample",)).source == load_digits(order="sample").source == "sample"
+    with pytest.raises(ValueError, match="order is empty: name at least one source"):
+        load_digits(order=())
+
+
+def test_half_of_twenty_digits_are_one_of_each_class():
+    labels = torch.arange(20) // 2
+    twenty = Split(torch.zeros(20, 28, 28, dtype=torch.uint8), labels)
+    assert sorted(data._limited(twenty, 10).labels.tolist()) == list(range(10))
+
+
+def test_a_seed_too_large_for_a_split_is_named():
+    with pytest.raises(ValueError, match="seed is 4294967296, expected a number less than"):
+        load_digits("sample", seed=2**32)

@@ -260,3 +260,22 @@ def test_attention_and_lstms_are_counted_too():
 def test_without_options_an_mlp_is_as_baseline_and_a_cnn_as_published():
     assert repr(MLP()) == repr(build_model("A baseline"))
     assert repr(CNN()) == repr(build_model("E CNN"))
+
+
+@pytest.mark.parametrize("name", ["V0", "V1", "V2"])
+def test_a_width_that_is_none_is_named(name):
+    with pytest.raises(ValueError, match="hidden_units is 0"):
+        build_model(name, hidden_units=0)
+
+
+def test_a_layer_that_gives_several_things_is_listed_by_the_first():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.last = nn.LSTM(28, 8, batch_first=True), nn.Linear(8, 10)
+
+        def forward(self, images):
+            return self.last(self.rows(images.squeeze(1))[0][:, -1])
+
+    table = layer_table(Reader())
+    assert table["output"].tolist() == ["28 x 8", "10"]

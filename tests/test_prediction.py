@@ -120,3 +120,9 @@ def test_only_what_is_as_large_as_a_digit_lacks_a_channel():
         make_predictions(Watched(), torch.rand(given))
     assert shapes == [(3, 1, 28, 28), (3, 28, 27), (1, 1, 28, 28), (3, 784), (3, 1, 28, 28),
                       (3, 28, 28, 28)]  # fmt: skip
+
+
+def test_one_sample_without_its_axis_is_named():
+    head = build_model("MobileNetV2 head")
+    with pytest.raises(ValueError, match="data is a tensor, float32 1280: give a list"):
+        make_predictions(head, torch.zeros(1280))

@@ -22,9 +22,11 @@ from mnistkit.prediction import make_predictions
 from mnistkit.training import (
     OPTIMIZERS,
     OUTLIER_WEIGHT,
+    History,
     RunningMean,
     evaluate,
     fit,
+    smooth_labels,
     train_one_epoch,
     train_step,
 )
@@ -625,3 +627,17 @@ def test_a_seed_may_be_numpys(easy_digits):
     losses = [fit(build_model("V0", seed=0), batches, epochs=1, seed=seed, progress=False).last
               ["train_loss"] for seed in (3, np.int64(3))]  # fmt: skip
     assert losses[0] == losses[1]
+
+
+def test_a_history_says_itself_in_a_line():
+    assert repr(History()) == "<History of 0 epochs>"
+    row = {"epoch": 1, "train_loss": 0.5, "seconds": 1.0}
+    assert repr(History([row])) == "<History of 1 epoch: train loss 0.5000>"
+    stopped = repr(History([row, row | {"epoch": 2}], interrupted=True))
+    assert stopped == "<History of 2 epochs, interrupted: train loss 0.5000>"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_of_smoothing_that_is_none_is_named(share):
+    with pytest.raises(ValueError, match="label_smoothing"):
+        smooth_labels("cross_entropy", share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from mnistkit import transfer
 from mnistkit.errors import WeightsError
 from mnistkit.models import count_parameters
 from mnistkit.transfer import extract_features, freeze, load_mobilenet, preprocess
+from mnistkit.utils.devices import thread_count
 
 IMAGES = torch.randint(0, 256, (5, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
 
@@ -108,7 +110,7 @@ def test_weights_from_a_file_fill_all_but_the_head(tmp_path, mobilenet, monkeypa
 
 def test_damaged_or_foreign_weights_are_named(tmp_path):
     path = tmp_path / "weights.pth"
-    with pytest.raises(WeightsError, match=r"there is no file of weights weights.pth"):
+    with pytest.raises(WeightsError, match=r"no file of weights weights.pth\n.*\n.*set MNISTK"):
         load_mobilenet(path)
     path.write_bytes(b"not weights")
     with pytest.raises(WeightsError, match="is no readable file of weights"):
@@ -165,3 +167,38 @@ def test_kept_features_are_named_by_all_that_they_depend_on(mobilenet, tmp_path)
              path(images=IMAGES.reshape(5, 14, 56))]  # fmt: skip
     assert len(set(paths)) == 5
     assert path() == paths[0]
+
+
+def test_kept_features_that_would_run_code_do_not_run(mobilenet, tmp_path, capsys):
+    images = torch.zeros(1, 28, 28, dtype=torch.uint8)
+    first = extract_features(mobilenet, images, folder=tmp_path)
+    (path,) = tmp_path.iterdir()
+
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    torch.save({"features": first, "sha256": Trap()}, path)
+    assert torch.equal(extract_features(mobilenet, images, folder=tmp_path), first)
+    assert "are damaged (UnpicklingError)" in capsys.readouterr().out
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("low", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_an_extractor_computes_in_the_precision_asked_for(mobilenet, low, dtype):
+    extractor = transfer.build_extractor(mobilenet.features, low)
+    assert extractor.dtype == dtype
+    assert {weight.dtype for weight in extractor.features.parameters()} == {dtype}
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_features_do_not_depend_on_threads_or_batches(mobilenet, threads):
+    expected = extract_features(mobilenet, IMAGES, batch_size=len(IMAGES), bfloat16=False)
+    with thread_count(threads):
+        found = extract_features(mobilenet, IMAGES, batch_size=1, bfloat16=False)
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=2e-3)
+
+
+def test_images_of_another_shape_are_named(mobilenet):
+    with pytest.raises(ValueError, match="images are uint8 2 x 1 x 28 x 28, expected N x 28 x 28"):
+        extract_features(mobilenet, torch.zeros(2, 1, 28, 28, dtype=torch.uint8))

@@ -186,7 +186,7 @@ print(f"{chance_below(accuracies['V1'], accuracies['V0']):.0%}")
 """,
 )
 def chance_below(answer: object) -> str:
-    """All pairs, of runs made up for it: 7 of 12, and 1 of 4."""
+    """All pairs, of runs made up for it: 7 of 12, 1 of 4, and 1 of 4 where one pair is equal."""
     v1, v0 = [0.5, 0.9, 0.95], [0.92, 0.91, 0.93, 0.6]
     found = _share_of_pairs(answer, v1, v0)
     wrong_if(np.isclose(found, 100 * 7 / 12), "say it as a share, 0.58 and not 58")
@@ -205,6 +205,10 @@ def chance_below(answer: object) -> str:
     _expect_share(found, 7 / 12, v1, v0)
     v1, v0 = [0.7, 0.9], [0.8, 0.6]
     _expect_share(_share_of_pairs(answer, v1, v0), 1 / 4, v1, v0)
+    v1, v0 = [0.5, 0.9], [0.5, 0.7]
+    found = _share_of_pairs(answer, v1, v0)
+    wrong_if(np.isclose(found, 2 / 4), f"of V1s {v1} and V0s {v0}: 0.5 is not below 0.5")
+    _expect_share(found, 1 / 4, v1, v0)
     return (
         "the nearer such a share is to a half, the less one run each, as in the README, says about "
         "which model is worse."

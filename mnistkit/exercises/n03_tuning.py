@@ -87,7 +87,7 @@ def another_activation(answer: object) -> str:
             f"before `{each.name}` many units are exactly 0, also in eval mode: a ReLU is still "
             "there, or another activation that is flat below zero",
         )
-    _check_dropouts(calls(shaken(model).train(), images, nn.Linear)[1:], 0.3)
+    _check_dropouts(calls(shaken(model).train(), images, (nn.Linear, nn.Dropout)), 0.3)
     return (
         "in training three units in ten are off, in eval mode none. `mk.fit` it with `nll` beside "
         "`d_deep`: does batch norm make the choice of activation matter less?"
@@ -105,9 +105,20 @@ def _check_norms(layers: list[Call], norms: list[Call]) -> None:
         )
 
 
-def _check_dropouts(layers: list[Call], share: float) -> None:
-    """Check that so large a share of what each layer is given is switched off."""
-    for each in layers:
+def _check_dropouts(found: list[Call], share: float) -> None:
+    """Check that so large a share of what each linear layer but the first is given is off.
+
+    found: of linear layers and dropouts. A dropout is the last before a linear layer: an
+    activation behind it would see what dropout has scaled up.
+    """
+    for before, each in pairwise(found):
+        if isinstance(before.layer, nn.Dropout) and isinstance(each.layer, nn.Linear):
+            wrong_if(
+                not torch.equal(before.gave, each.given),
+                f"something lies between `{before.name}` and `{each.name}`: dropout goes after "
+                "the activation",
+            )
+    for each in [each for each in found if isinstance(each.layer, nn.Linear)][1:]:
         off = (each.given == 0).float().mean().item()
         wrong_if(
             off < 0.01,

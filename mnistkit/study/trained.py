@@ -22,7 +22,7 @@ from mnistkit.prediction import make_predictions
 from mnistkit.study.table import published_accuracy
 from mnistkit.training import raising_interrupts
 from mnistkit.utils.storage import models_folder, write_text
-from mnistkit.utils.validation import in_short
+from mnistkit.utils.validation import check_whole, in_short
 
 _MEASURED = ("test_accuracy", "test_loss", "parameters", "seconds", "weights")
 _LIMITS = """\
@@ -80,7 +80,7 @@ def trained_model(
     """
     if not isinstance(digits, Digits):
         raise ValueError(f"digits is {in_short(digits)}, expected what load_digits gives")
-    run = identify(recipe, seed, digits)
+    run = identify(recipe, check_whole("seed", seed, least=0), digits)
     weights, card = model_files(recipe, digits, seed=seed, folder=folder)
     if not (card.exists() and weights.exists()):
         with raising_interrupts():  # half a training is kept for nobody

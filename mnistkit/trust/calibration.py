@@ -46,6 +46,7 @@ def calibration_noise(probabilities: Tensor, draws: int = _DRAWS, seed: int = 0)
     In each draw every digit gets a label by its own probabilities, so that they are right
     by construction (Broecker and Smith, 2007). Returns float64, `draws`.
     """
+    probabilities = torch.as_tensor(probabilities)
     generator = torch.Generator().manual_seed(seed)
     errors = []
     for _ in range(draws):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
@@ -116,6 +117,23 @@ def choose_threads(model: nn.Module) -> int:
 def has_convolutions(model: nn.Module) -> bool:
     """Whether a model looks at neighbours: then threads, bfloat16 and channels last pay."""
     return any(isinstance(layer, nn.Conv2d) for layer in model.modules())
+
+
+@contextmanager
+def workers_of_one_thread(device: torch.device) -> Iterator[ThreadPoolExecutor]:
+    """As many workers as PyTorch has threads, each of which computes on one; on a GPU, one.
+
+    For batches that do not depend on each other: a worker goes on where another shares its
+    core with a busy program, while PyTorch's threads would wait for the slowest in each
+    operation. Left early, batches that have not begun are given up.
+    """
+    count = torch.get_num_threads() if device.type == "cpu" else 1
+    with thread_count(1):
+        workers = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+        try:
+            yield workers
+        finally:
+            workers.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import numpy as np
 import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from PIL.PngImagePlugin import PngInfo
 
 from mnistkit.errors import needs_package
@@ -28,6 +29,8 @@ from mnistkit.utils.storage import project_root, write_atomically
 _STYLE = Path(__file__).with_name("mnistkit.mplstyle")
 _SHARP = 2  # pixels of the file for one on the page: what a phone and most laptops show
 _WIDEST = 700  # pixels of the page
+LEGIBLE = 7.0  # inches that a figure with its labels may be wide: on a phone of 390 pixels,
+# letters of 12 points are then 8 pixels high
 _words: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
 
 
@@ -115,6 +118,29 @@ def new_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
         return ax
     with in_style():
         return plt.figure(figsize=size).add_subplot()
+
+
+def narrow(ax: Axes) -> None:
+    """Make the figure of a chart so narrow that, with all labels, it is `LEGIBLE` wide.
+
+    The labels keep their size, the chart gives way, and keeps two inches. The title stands in
+    the middle of both.
+    """
+    figure = ax.get_figure(root=True)
+    outer, inner = (box.width / figure.dpi for box in _boxes(ax))
+    if outer > LEGIBLE:
+        room = max(inner - (outer - LEGIBLE), 2.0)
+        figure.set_figwidth(figure.get_figwidth() * room / inner)
+    outer, inner = _boxes(ax)
+    ax.title.set_x(((outer.x0 + outer.x1) / 2 - inner.x0) / inner.width)
+
+
+def _boxes(ax: Axes) -> tuple[Bbox, Bbox]:
+    """In pixels: of a chart with its labels, but without its title, and of the chart alone."""
+    ax.title.set_visible(False)
+    outer = ax.get_tightbbox()
+    ax.title.set_visible(True)
+    return outer, ax.get_window_extent()
 
 
 def describe(ax: Axes, words: str) -> Axes:

@@ -139,6 +139,7 @@ ANSWERS = {
     "2.4": [
         (lambda a, b: (a[:, None] < b).mean(), "right"),
         (lambda a, b: (a[:, None] > b).mean(), "being above"),
+        (lambda a, b: (a[:, None] <= b).mean(), "0.5 is not below 0.5"),
         (lambda a, b: float(a.mean() < b.mean()), "a yes or a no"),
         (lambda a, b: (a[:, None] < b).sum(), "divide by the number of pairs"),
         (lambda a, b: sum(x < y for x in a for y in b) / len(a + b[:0]) / len(b), "right"),
@@ -252,6 +253,10 @@ ANSWERS = {
         (frame_where(lambda f: (f["seed"] < 3) & (f["name"] == "V0")), "three rows|recipes only"),
         (STORED.frame, r"into `Runs\(...\)`"),
         (STORED, "these are seeds"),
+        (frame_where(lambda f: (f["seed"] < 3) & f["name"].str.startswith("A")), "is not there"),
+        (frame_where(lambda f: (f["seed"] < 3) & (f["name"] != "V2")), "run of 'V2' with seed 0"),
+        (frame_where(lambda f: (f["seed"] < 2) | ((f["seed"] == 2) & (f["name"] != "V2"))),
+         "run of 'V2' with seed 2 is not there"),
     ],
     "6.2": [
         (one_more(), "right"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import StepLR
 
-from mnistkit.errors import ResultError, UnknownNameError
+from mnistkit.errors import ResultError, StorageError, UnknownNameError
 from mnistkit.experiments import experiment
 from mnistkit.experiments.experiment import paired_difference, run_experiment, run_grid, summarize
 from mnistkit.experiments.recipe import Recipe
@@ -276,3 +276,12 @@ def test_tensors_that_do_not_count_their_changes_have_a_digest(easy_digits):
     with torch.inference_mode():
         digits.train.labels[:] = digits.train.labels.flip(0)
     assert digits.digest != easy_digits.digest
+
+
+def test_a_folder_that_is_a_file_is_refused_before_anything_is_done(
+    easy_digits, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(experiment, "_identities", lambda *_: pytest.fail("it went on"))
+    with pytest.raises(StorageError, match="file"):
+        grid(easy_digits, tmp_path / "file")

@@ -7,11 +7,13 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
+from torch import nn
 
 from mnistkit.errors import ResultError, StorageError
 from mnistkit.experiments.recipe import Recipe, digest_of
 from mnistkit.experiments.results import (
     Result,
+    describe_layers,
     describe_machine,
     identify,
     read_result,
@@ -187,3 +189,17 @@ def test_the_result_of_another_run_is_not_taken_for_this_one(stored):
     for other in (replace(run, seed=4), replace(run, recipe=run.recipe | {"epochs": 2})):
         with pytest.raises(ResultError, match="holds another run than its name says"):
             read_result(path, other)
+
+
+def test_features_are_known_by_the_weights_that_made_them(easy_digits):
+    features = replace(easy_digits, weights="of a friend")
+    run = identify(Recipe("V0"), 0, features)
+    assert run.data.weights == "of a friend"
+    assert run != identify(Recipe("V0"), 0, easy_digits)
+
+
+def test_a_layer_is_described_by_its_own_weights_only():
+    outer, *inner = describe_layers(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)))
+    assert (outer["name"], outer["shapes"]) == ("", {})
+    assert inner[0]["shapes"] == {"weight": [2, 3], "bias": [2]}
+    assert {"running_mean", "running_var"} < set(inner[1]["shapes"])

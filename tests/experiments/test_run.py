@@ -106,3 +106,13 @@ def test_misread_digits_are_those_that_test_accuracy_counts(easy_digits, tmp_pat
     assert result.measured["test_accuracy"] == pytest.approx(1 - len(wrong) / len(easy_digits.test))
     unmeasured = run_one(easy_digits, recipe, identify(recipe, 1, easy_digits), False, None, False)
     assert "test_wrong" not in unmeasured.measured
+
+
+def test_a_run_that_diverges_is_a_result_with_its_reason(easy_digits, tmp_path):
+    wild = Recipe("V0", epochs=1, optimizer="sgd", learning_rate=1e30)
+    run = identify(wild, 0, easy_digits)
+    result = run_one(easy_digits, wild, run, True, tmp_path, False)
+    assert list(result.measured) == ["failure"]
+    assert "loss is" in result.measured["failure"]
+    (path,) = tmp_path.iterdir()
+    assert read_result(path, run) == result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from math import cos, sin
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mnistkit.data import load_digits
 from mnistkit.errors import PictureError
@@ -22,6 +24,7 @@ from mnistkit.handwriting.page import (
 from mnistkit.handwriting.photo import find_digit
 from mnistkit.handwriting.reader import load_reader
 from mnistkit.handwriting.strokes import EXAMPLE, PEN, PENS, draw_strokes
+from mnistkit.models import build_model
 from mnistkit.notebooks.book import Page, write_book
 from mnistkit.notebooks.execute import find_notebooks
 from mnistkit.prediction import make_predictions
@@ -239,3 +242,19 @@ def test_in_the_page_of_04_one_draws_where_the_canvas_stands(browser, book, sche
         page.wait_for_function("document.querySelector('.words').innerText.includes('reads: ')")
         assert [violations(page, within=part) for part in ("#canvas", "#maps")] == [[], []]
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_batch_norm_becomes_a_scale_and_a_shift():
+    model = build_model("CompactCNN", seed=0).eval()
+    norm = next(layer for layer in model.features if isinstance(layer, nn.BatchNorm2d))
+    values = torch.linspace(0.5, 2.0, norm.num_features)
+    norm.running_mean.copy_(values)
+    norm.running_var.copy_(values.flip(0))
+    first = network_for_page(model)["layers"][0]
+    scale, shift = (
+        torch.tensor(np.frombuffer(base64.b64decode(first[name]), "<f4").copy())
+        for name in ("scale", "shift")
+    )
+    maps = torch.randn(2, norm.num_features, 3, 3, generator=torch.Generator().manual_seed(0))
+    ours = maps * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
+    torch.testing.assert_close(ours, norm(maps), atol=1e-5, rtol=1e-5)

@@ -368,3 +368,36 @@ def test_what_is_found_in_photographs_stays_as_it_was():
                 said = str(refusal)
             lines.append(f"{kind} {digit}: {said}")
     assert_as_kept("photographs-found", "\n".join(lines))
+
+
+def test_a_picture_of_too_many_pixels_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    Image.new("L", (100, 100), 255).save(tmp_path / "wall.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(PictureError, match=r"wall.png has more pixels .*\n.*\n.*make it smaller"):
+        find_digit(tmp_path / "wall.png")
+
+
+@pytest.mark.parametrize(("size", "read"), [
+    ((800, 200), (100, 400, 3)), ((400, 100), (100, 400, 3)), ((50, 40), (40, 50, 3)),
+])  # fmt: skip
+def test_only_a_picture_that_is_larger_than_needed_is_made_smaller(size, read):
+    assert photos._read_pixels(Image.new("L", size)).shape == read
+
+
+def test_a_shape_of_eight_pixels_is_large_enough():
+    mask = np.zeros((60, 60), dtype=bool)
+    mask[20:28, 20:25] = True
+    assert len(photos._shapes(mask)) == 1
+    mask[27] = False
+    with pytest.raises(PictureError, match="the largest shape has 7 pixels"):
+        photos._shapes(mask)
+
+
+def test_faint_ink_counts_unless_the_paper_is_as_dark():
+    ink = np.zeros((40, 40))
+    ink[10:30, 10:30] = 0.8  # 20 pixels high and wide: it is not scaled
+    mask = ink > 0
+    ink[18:22, 18:22] = 0.2
+    quiet, noisy = (photos._as_in_mnist(ink, mask, noise)[12:16, 12:16] for noise in (0.01, 0.2))
+    assert quiet == pytest.approx((0.2 - 0.16) / (0.8 - 0.16), abs=1e-4)
+    assert noisy == pytest.approx(0, abs=1e-6)

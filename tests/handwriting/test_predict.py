@@ -8,6 +8,7 @@ from torch import nn
 
 from mnistkit.data import normalize
 from mnistkit.errors import PictureError
+from mnistkit.handwriting import predict
 from mnistkit.handwriting.photographs import draw_mask, on_paper
 from mnistkit.handwriting.predict import predict_image
 
@@ -61,3 +62,16 @@ def test_a_model_that_knows_its_limit_says_that_it_is_no_digit():
     found = predict_image(model, on_paper(draw_mask(4)))
     assert (found.known, str(found)) == (False, "no digit that I know; nearest to a 4 (45.1%)")
     assert predict_image(Sure(0.0), on_paper(draw_mask(4))).known, "others take anything"
+
+
+@pytest.mark.parametrize("white_paper", [True, False])
+def test_what_is_known_of_the_paper_reaches_the_finder(monkeypatch, white_paper):
+    asked = []
+
+    def find(source, **options):
+        asked.append(options)
+        return torch.zeros(28, 28)
+
+    monkeypatch.setattr(predict, "find_digit", find)
+    predict_image(Sure(5.0), "photo.png", white_paper=white_paper)
+    assert asked == [{"white_paper": white_paper}]

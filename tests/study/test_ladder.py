@@ -67,3 +67,8 @@ def test_a_step_without_runs_is_left_out():
     runs = made_up({"V0": [0.9]})
     assert beyond.ladder(runs).empty
     assert beyond.to_text(runs) == ""
+
+
+def test_one_run_has_parameters_too():
+    table = beyond.ladder(made_up({"E CNN corrected": [0.9]}))
+    assert table.loc["E CNN corrected", "parameters"] == 114_618

@@ -211,3 +211,8 @@ def test_what_is_planned_stays_as_it_was():
              f"{entry.kept}, {entry.recipe.to_dict() if entry.recipe else ''}"
              for entry in planned]  # fmt: skip
     assert_as_kept("plan", "\n".join(lines))
+
+
+def test_rates_are_chosen_on_validation_only():
+    assert {entry.test for entry in tuning_plan()} == {False}
+    assert {tuple(entry.seeds) for entry in tuning_plan()} == {(0, 1, 2)}

@@ -72,7 +72,7 @@ def test_a_card_that_lacks_something_is_named(kept, name, easy_digits, tmp_path)
     result = read_result(card)
     measured = {key: value for key, value in result.measured.items() if key != name}
     write_result(tmp_path, replace(result, measured=measured))
-    with pytest.raises(ResultError, match=f"json lacks {name}"):
+    with pytest.raises(ResultError, match=rf"json lacks {name}\n.*\n.*delete that file"):
         trained_model(RECIPE, easy_digits, folder=tmp_path)
 
 
@@ -177,3 +177,9 @@ def test_half_a_model_is_trained_again(kept, easy_digits, tmp_path):
 def test_it_says_itself_in_a_line(kept):
     assert repr(kept) == f"<{kept}>"
     assert "\n" not in repr(kept)
+
+
+@pytest.mark.parametrize("seed", [0.5, -1, "0", True])
+def test_a_seed_that_is_none_is_named(seed, easy_digits, tmp_path):
+    with pytest.raises(ValueError, match=r"seed is .*, expected a whole number of 0 or more"):
+        trained_model(RECIPE, easy_digits, seed=seed, folder=tmp_path)

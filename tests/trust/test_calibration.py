@@ -97,3 +97,10 @@ def test_reliability_and_calibration_error_agree():
     table = reliability(given, labels)
     gaps = (table["confidence"] - table["accuracy"]).abs() * table["count"] / 1000
     assert gaps.sum() == pytest.approx(calibration_error(given, labels), abs=1e-6)
+
+
+def test_arrays_are_taken_as_tensors_are():
+    shares = torch.eye(10).repeat(3, 1) * 0.91 + 0.009
+    labels = torch.arange(10).repeat(3)
+    of_arrays = calibration_table({"a": shares.numpy()}, labels.numpy())
+    assert of_arrays.equals(calibration_table({"a": shares}, labels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import nullcontext
 
@@ -23,6 +24,7 @@ from mnistkit.utils.devices import (
     describe_device,
     supports_bfloat16,
     thread_count,
+    workers_of_one_thread,
 )
 
 META = torch.device("meta")  # a device without numbers: whoever asks for one gets an error
@@ -249,3 +251,37 @@ def test_an_epoch_asks_the_device_for_no_number(easy_digits, monkeypatch):
             after_batch=[lambda: seen.append(1)],
         )  # fmt: skip
     assert len(seen) == 120, "a number was asked for before the end of the epoch"
+
+
+def test_workers_compute_on_one_thread_each_and_as_many_as_there_are_threads():
+    with thread_count(3):
+        with workers_of_one_thread(torch.device("cpu")) as workers:
+            met = threading.Barrier(3, timeout=20)  # three are at work at the same time
+
+            def threads(_: int) -> int:
+                met.wait()
+                return torch.get_num_threads()
+
+            assert list(workers.map(threads, range(3))) == [1, 1, 1]
+        assert torch.get_num_threads() == 3
+
+
+def test_a_gpu_has_one_worker():
+    with workers_of_one_thread(torch.device("meta")) as workers:
+        assert len({*workers.map(lambda _: threading.get_ident(), range(20))}) == 1
+
+
+def test_workers_that_are_left_begin_nothing_more():
+    begun = []
+
+    def work(place: int) -> None:
+        begun.append(place)
+        if place == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+
+    with thread_count(2):
+        with pytest.raises(KeyboardInterrupt), workers_of_one_thread(torch.device("cpu")) as them:
+            list(them.map(work, range(1000)))
+        assert torch.get_num_threads() == 2
+    assert len(begun) < 500

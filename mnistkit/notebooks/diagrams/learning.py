@@ -177,7 +177,9 @@ def draw_activations(names: Sequence[str] = tuple(ACTIVATIONS)) -> Figure:
         values, slopes = _value_and_slope(ACTIVATIONS[name](), x)
         ax.plot(x.detach(), values, color=BLUE)
         ax.plot(x.detach(), slopes, "--", color=ORANGE)
-        ax.text(1.3, values[265], "value ", color=BLUE, ha="right", va="bottom")  # x is 1.3 there
+        steep = values[-1] > 2  # it leaves the panel: its name stands beside it, at x = 1.3
+        where = (1.3, values[265], "value ") if steep else (3.9, values[-1], "value")
+        ax.text(*where, color=BLUE, ha="right", va="bottom")
         ax.text(3.9, slopes[-1], "slope", color=ORANGE, ha="right", va="bottom")
         ax.set_title(f"{name}: slope {slopes.min():.2g} to {slopes.max():.2g}")
         ax.set(ylim=(-1.3, 2.3))
