@@ -641,3 +641,8 @@ def test_a_history_says_itself_in_a_line():
 def test_a_share_of_smoothing_that_is_none_is_named(share):
     with pytest.raises(ValueError, match="label_smoothing"):
         smooth_labels("cross_entropy", share)
+
+
+def test_adam_moves_all_weights_in_one_pass():
+    model = build_model("V0", seed=0)
+    assert OPTIMIZERS["adam"](model.parameters()).defaults["fused"] is True

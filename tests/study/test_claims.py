@@ -11,6 +11,7 @@ import pytest
 
 from mnistkit.errors import UnknownNameError
 from mnistkit.experiments.recipe import Recipe
+from mnistkit.study import claims
 from mnistkit.study.claims import CLAIMS, find_claims, judge
 from mnistkit.study.plan import (
     FEATURES,
@@ -169,3 +170,13 @@ def test_the_rule_judges_the_number_that_was_published(claim):
         assert rule.low <= float(number) * unit <= rule.high
     else:
         assert not re.search(r"\d", claim.published)
+
+
+def test_it_is_said_after_which_epoch_a_number_is_passed():
+    runs = read_table()
+    means = 100 * runs.by_epoch("V2").mean(axis=0)
+    below, beyond = float(means[0]) - 0.01, float(means.max()) + 0.01
+    said = claims._passes("V2", below / 100)(runs)
+    assert said == f"its mean passes {below:g} % after epoch 1 of {len(means)}"
+    said = claims._passes("V2", beyond / 100)(runs)
+    assert said == f"in {len(means)} epochs its mean comes to {means.max():.2f} % at most"

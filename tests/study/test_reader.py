@@ -135,3 +135,14 @@ def test_the_published_numbers_come_out_again():
     for name in ("clean", "corrupted", *HELD_BACK, "uci", "refused_letters", "refused_digits"):
         assert found[name] == pytest.approx(published[name], abs=0.0005), name
     assert study.REFUSED == 0.005
+
+
+def test_calibration_under_changes_is_that_of_the_six(measured, monkeypatch):
+    model, _ = measured
+    strengths = sum(len(each.strengths) - 1 for each in CORRUPTIONS.values())
+    errors = iter([0.5, *[0.25] * strengths])  # on clean digits, then under each change
+    monkeypatch.setattr(study, "calibration_error", lambda *_: next(errors))
+    sample = load_digits("sample", limit=10)
+    again = measure_reader(model, sample)
+    assert (again["calibration_error"], again["calibration_error_corrupted"]) == (0.5, 0.25)
+    assert next(errors, None) is None, "each was asked for once"
