@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from torch import nn
 from mnistkit.data import Digits, load_digits
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.handwriting import reader
+from mnistkit.handwriting.letters import FONTS, printed_letters
 from mnistkit.handwriting.reader import load_reader, read_card
 from mnistkit.models import build_model
 from mnistkit.prediction import make_predictions
@@ -67,10 +69,17 @@ def test_weights_are_rounded_once_and_the_original_stays():
 @pytest.fixture(scope="session")
 def measured() -> tuple[nn.Module, dict]:
     """The published network, measured on a few digits of the sample."""
-    sample = load_digits("sample", limit=60)
-    digits = Digits(sample.train, sample.validation, sample.test, "sample")
     model = in_half_precision(load_reader())
-    return model, {"seed": 0, "seconds": 600} | measure_reader(model, digits)
+    return model, {"seed": 0, "seconds": 600} | measure_on_few(model, 60)
+
+
+def measure_on_few(model: nn.Module, limit: int) -> dict:
+    """Measure on so many digits of each kind, and on letters of one font."""
+    sample = load_digits("sample", limit=limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "load_digits", partial(load_digits, limit=limit))
+        patch.setattr(study, "printed_letters", partial(printed_letters, FONTS[:1]))
+        return measure_reader(model, Digits(sample.train, sample.validation, sample.test, "sample"))
 
 
 def test_all_that_is_aimed_at_is_measured(measured):
@@ -142,7 +151,6 @@ def test_calibration_under_changes_is_that_of_the_six(measured, monkeypatch):
     strengths = sum(len(each.strengths) - 1 for each in CORRUPTIONS.values())
     errors = iter([0.5, *[0.25] * strengths])  # on clean digits, then under each change
     monkeypatch.setattr(study, "calibration_error", lambda *_: next(errors))
-    sample = load_digits("sample", limit=10)
-    again = measure_reader(model, sample)
+    again = measure_on_few(model, 10)
     assert (again["calibration_error"], again["calibration_error_corrupted"]) == (0.5, 0.25)
     assert next(errors, None) is None, "each was asked for once"
