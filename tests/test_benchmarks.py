@@ -105,6 +105,21 @@ def test_the_report_shows_seconds_ratios_and_the_machine():
         assert part in text
 
 
+def test_rows_that_are_measured_again_take_the_place_of_the_old_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "PUBLISHED", {False: tmp_path / "results.json"})
+    report.PUBLISHED[False].write_text(json.dumps(RESULTS))
+    again = {"what": "a visit", "usual": 9.0, "ours": 3.0, "ratio": 3.0, "note": "", "wanted": 4.0}
+    new = RESULTS | {"rows": [again], "apart": {"import": 1.0}}
+    merged = report.merged(new)
+    assert merged["rows"] == [RESULTS["rows"][0], again]
+    assert merged["apart"] == {"load": 0.5, "import": 1.0}
+    assert "| a visit | 9.0 s | 3.0 s | 3.0 (aim 4.0) |  |" in report.to_markdown(
+        merged, RESULTS | {"rows": []}
+    )
+    with pytest.raises(ValueError, match="of a processor, these of another: measure all"):
+        report.merged(new | {"machine": MACHINE | {"processor": "another"}})
+
+
 def test_only_results_on_full_mnist_are_published():
     with pytest.raises(ValueError, match="results on sample are not published"):
         report.publish(RESULTS | {"source": "sample"})

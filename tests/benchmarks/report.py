@@ -27,6 +27,20 @@ def publish(results: dict) -> None:
         replace_between_marks(README, "speed", to_markdown(*read()))
 
 
+def merged(results: dict) -> dict:
+    """Published results, in which rows that were measured again take the place of the old ones.
+
+    Raises ValueError if these are of another processor.
+    """
+    published = json.loads(PUBLISHED[results["machine"]["bfloat16"]].read_text())
+    names = [each["machine"]["processor"] for each in (published, results)]
+    if names[0] != names[1]:
+        raise ValueError(f"published rows are of {names[0]}, these of {names[1]}: measure all")
+    rows = {row["what"]: row for row in [*published["rows"], *results["rows"]]}
+    apart = published["apart"] | results["apart"]
+    return published | {"source": results["source"], "rows": list(rows.values()), "apart": apart}
+
+
 def read() -> tuple[dict, dict]:
     """The published results with bfloat16 and without."""
     with_bfloat16, without = (json.loads(path.read_text()) for path in PUBLISHED.values())
@@ -34,7 +48,7 @@ def read() -> tuple[dict, dict]:
 
 
 def to_markdown(results: dict, without: dict) -> str:
-    """One row a comparison: seconds, ratio, the share of the machine's limit; so without bfloat16.
+    """One row a comparison: seconds, ratio, aim, share of the machine's limit; so without bfloat16.
 
     The limit is what a large product reached, in the type that the row computes in.
     """
@@ -78,8 +92,9 @@ def _seconds(value: float) -> str:
 def _times_and_share(row: dict | None) -> str:
     if row is None:
         return ""
-    share = f" ({row['share']:.0%} of the limit)" if row.get("share") else ""
-    return _times(row["ratio"]) + share
+    said = [f"aim {_times(row['wanted'])}"] if row.get("wanted") else []
+    said += [f"{row['share']:.0%} of the limit"] if row.get("share") else []
+    return _times(row["ratio"]) + (f" ({', '.join(said)})" if said else "")
 
 
 def _times(value: float) -> str:
