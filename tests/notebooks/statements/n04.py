@@ -241,12 +241,9 @@ def seven(out):
 
 def maps(out):
     """The two rows of feature maps, ten each: 28 x 28, and 7 x 7."""
-    sharp, rows = PIL.Image.fromarray(pixels(out, MAPS, sharp=True)), []
-    size = 791, round(sharp.height * 791 / sharp.width)  # where the places below are counted
-    image = np.asarray(sharp.resize(size, PIL.Image.Resampling.BOX))
-    for bottom, side in ((94, 28), (11, 7)):
-        band = image[-bottom - 73 : -bottom]
-        cut = [band[:, round(8 + 77.55 * k) :][:, :73] for k in range(10)]
+    image, rows = pixels(out, MAPS, sharp=True), []
+    for top, side in ((86, 28), (252, 7)):  # each is 105 pixels high and wide
+        cut = [image[top:, 16 + 112 * k :][:105, :105] for k in range(10)]
         rows.append([shrunk(ink(panel), side) for panel in cut])
     return rows
 
