@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import hashlib
 import logging
 import math
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 from mnistkit.errors import NotebookError, needs_package, suggestion
 
 with needs_package("executing notebooks", "lab"):
+    import nbformat
     import papermill
     import psutil
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -170,9 +172,29 @@ def execute(
     if failure:
         path = unfinished
     else:
+        _stamp(unfinished)
         unfinished.replace(path)
     seconds, records = time.perf_counter() - started, [] if failure else read_records(path)
     return Execution(notebook.stem, path, seconds, failure, records, peak.bytes)
+
+
+def code_digest(notebook: nbformat.NotebookNode) -> str:
+    """Twelve hexadecimal digits that change with the code of a notebook.
+
+    Lines of comments do not count, nor parameters that papermill put in. `execute` writes them
+    into the metadata, as `mnistkit.executed`: they tell whether outputs are of the code above.
+    """
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"
+               and "injected-parameters" not in cell.metadata.get("tags", [])]  # fmt: skip
+    lines = [line.rstrip() for source in sources for line in source.splitlines()]
+    code = "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+    return hashlib.sha256(code.encode()).hexdigest()[:12]
+
+
+def _stamp(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["mnistkit"] = {"executed": code_digest(notebook)}
+    nbformat.write(notebook, path)
 
 
 @contextmanager

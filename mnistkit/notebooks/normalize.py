@@ -21,8 +21,8 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
     """Bring an executed notebook into the one form that is committed.
 
     Sequential ids and counts, no timing, no widget state, no papermill marks, and of the
-    metadata only tags, what makes a slide of a cell, alt texts and widths. Normalising twice
-    changes nothing.
+    metadata only tags, what makes a slide of a cell, alt texts and widths, and which code was
+    executed. Normalising twice changes nothing.
     """
     cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
     code_cells = [cell for cell in cells if cell.cell_type == "code"]
@@ -41,6 +41,8 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": KERNEL},
         "language_info": {"name": "python"},
     }
+    if "mnistkit" in notebook.metadata:  # which code was executed
+        metadata["mnistkit"] = dict(notebook.metadata["mnistkit"])
     clean = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
     nbformat.validate(clean)
     return clean

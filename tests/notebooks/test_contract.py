@@ -14,7 +14,7 @@ import nbformat
 import PIL.Image
 import pytest
 
-from mnistkit.notebooks.execute import parameter_defaults
+from mnistkit.notebooks.execute import code_digest, parameter_defaults
 from mnistkit.notebooks.normalize import normalize
 from mnistkit.notebooks.records import read_records
 from mnistkit.study.report import verdict_lines
@@ -66,6 +66,14 @@ def test_was_executed_from_top_to_bottom(path):
     for cell in code_cells(path):
         if re.search(r"^(print|mk\.show_figure|mk\.record)\(", cell.source, flags=re.M):
             assert cell.outputs, cell.source
+
+
+def test_outputs_are_of_the_code_above_them(path):
+    stamp = read(path).metadata.get("mnistkit", {}).get("executed")
+    assert stamp == code_digest(read(path)), (
+        f"the code has changed since it was executed: `mnistkit run {path.stem[:2]}` on full "
+        f"MNIST, then `mnistkit normalize --into notebooks runs/{path.name}`"
+    )
 
 
 def test_outputs_hold_no_error_warning_widget_or_path(path):

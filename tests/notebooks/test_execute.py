@@ -6,11 +6,14 @@ import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mnistkit.errors import MnistkitError, NotebookError
 from mnistkit.notebooks import execute as notebooks
 from mnistkit.notebooks.execute import check_parameters, find_notebooks
+from mnistkit.notebooks.normalize import normalize
 
 
 @pytest.mark.parametrize(
@@ -122,3 +125,38 @@ def test_every_number_among_the_parameters_has_a_least_value():
     assert numbers == set(notebooks.LEAST)
     assert all(notebooks.FIRST_LOOK[n] >= notebooks.LEAST[n]
                for n in notebooks.FIRST_LOOK)  # fmt: skip
+
+
+CODE = "import math\n\n# how far it is around\nprint(2 * math.pi)  # of a circle"
+
+
+def with_code(*sources: str, tags: tuple[str, ...] = ()) -> nbformat.NotebookNode:
+    cells = [new_code_cell(source) for source in sources]
+    cells[-1].metadata["tags"] = list(tags)
+    return new_notebook(cells=[new_markdown_cell("Words."), *cells])
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        (with_code(CODE.replace("# how", "# say how")), True),
+        (with_code(CODE.replace("\n\n", "\n")), True),
+        (with_code(*CODE.split("\n\n")), True),
+        (with_code(CODE, "seed = 5", tags=("injected-parameters",)), True),
+        (with_code(CODE.replace("2 *", "3 *")), False),
+        (with_code(CODE.replace("print", "    print")), False),
+        (with_code(CODE, "seed = 5"), False),
+        (with_code(CODE, "seed = 5", tags=("parameters",)), False),
+    ],
+)
+def test_a_notebooks_code_has_a_digest_in_which_comments_do_not_count(changed, same):
+    assert (notebooks.code_digest(changed) == notebooks.code_digest(with_code(CODE))) is same
+
+
+def test_a_notebook_says_which_code_was_executed(series, tmp_path):
+    (path,) = find_notebooks(["01"])
+    done = notebooks.execute(path, {"seeds": 2}, tmp_path, progress=False)
+    executed = normalize(nbformat.read(done.path, as_version=4))
+    assert executed.metadata["mnistkit"] == {"executed": notebooks.code_digest(executed)}
+    assert normalize(executed).metadata == executed.metadata
+    assert notebooks.code_digest(executed) == notebooks.code_digest(nbformat.read(path, 4))
