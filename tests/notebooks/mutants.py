@@ -4,8 +4,9 @@
 
 Half of them change one thing in a code cell (as `tests.mutants` does in the library), half the
 last digit of a number that a cell printed. Each is tried against the contract and the
-statements, and if those are content against nbval on a copy that reads few digits. Survivors
-are written to build/notebook-mutants.txt, to be read one by one.
+statements, and if those are content against nbval on a copy that reads few digits. Last comes
+the stamp that says which code was executed: it notices any change of code, and so is counted
+apart. Survivors are written to build/notebook-mutants.txt, to be read one by one.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tests.mutants import ROOT, copy_project, score
 
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
 LONGEST = 900  # seconds of nbval on one notebook
+STAMP = "outputs_are_of_the_code_above_them"  # the test of it
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,16 @@ def try_one(mutant: Mutant, project: Path) -> tuple[str, str]:
         was = mutate(own, mutant)
         stem = Path(mutant.notebook).stem
         looks = [f"tests/notebooks/test_{name}.py" for name in ("contract", "statements")]
-        if _fails(["pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", stem, *looks], project):
+        look = ["pytest", "-x", "-q", "-p", "no:cacheprovider", *looks, "-k"]
+        if _fails([*look, f"{stem} and not {STAMP}"], project):
             return "contract or statements", was
         if _fails(["tests.notebooks.copies", "build/checked"], project):
             return "copies", was
         options = [each for each in NBVAL if not each.startswith("build/")]
         copy = f"build/checked/{mutant.notebook}"
-        return ("nbval" if _fails(["pytest", "-x", "-q", *options, copy], project) else ""), was
+        if _fails(["pytest", "-x", "-q", *options, copy], project):
+            return "nbval", was
+        return ("the stamp alone" if _fails([*look, f"{stem} and {STAMP}"], project) else ""), was
     finally:
         shutil.copyfile(ROOT / "notebooks" / mutant.notebook, own)
 
@@ -147,9 +152,10 @@ def main(count: int, seed: int, jobs: int) -> None:
     with ThreadPoolExecutor(jobs) as pool:
         for mutant, by, was in pool.map(work, chosen):
             found[mutant.kind, by] += 1
-            if not by:
-                lines.append(f"{mutant.notebook} cell {mutant.cell}: {mutant.change}: {was}")
-                click.echo(f"survived: {lines[-1]}")
+            if by in ("", "the stamp alone"):
+                where = f"{mutant.notebook} cell {mutant.cell}: {mutant.change}: {was}"
+                lines.append(f"{by or 'nobody'}: {where}")
+                click.echo(lines[-1])
     (ROOT / "build" / "notebook-mutants.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for kind in ("code", "number"):
         by = {who: n for (of, who), n in found.items() if of == kind}
@@ -158,6 +164,8 @@ def main(count: int, seed: int, jobs: int) -> None:
         click.echo(f"{kind:8} {score(tried - by.get('', 0), tried)}: {named}")
     killed = sum(n for (_, who), n in found.items() if who)
     click.echo(f"{'all':8} {score(killed, len(chosen))}, of {every:,}")
+    killed -= found["code", "the stamp alone"]
+    click.echo(f"{'without the stamp':17} {score(killed, len(chosen))}")
 
 
 if __name__ == "__main__":
