@@ -135,6 +135,13 @@ def test_every_figure_has_words(path):
         assert len(picture.metadata["image/png"]["alt"]) > 20
 
 
+def test_pictures_come_from_cells_that_show_one(path):
+    for cell in code_cells(path):
+        drawn = sum("image/png" in output.get("data", {}) for output in cell.outputs)
+        shown = len(re.findall(r"mk\.(?:show_figure|draw_digit)\(", cell.source))
+        assert bool(drawn) == bool(shown) or "interactive" in cell.source, cell.source
+
+
 def test_claims_at_the_top_get_their_verdicts_at_the_end(path):
     announced = re.findall(r"^\| ([A-E]\d) \|", read(path).cells[0].source, flags=re.M)
     calls = [c for c in code_cells(path) if c.source.startswith("mk.print_verdicts(")]
