@@ -67,6 +67,8 @@ def plot_confusion_matrix(
         raise ValueError(
             f"the matrix is {counts.shape}, expected 10 x 10, as confusion_matrix gives"
         )
+    if not np.array_equal(counts, np.round(counts)):
+        raise ValueError("the matrix holds shares, expected counts, as confusion_matrix gives")
     longest = max(map(len, check_class_names(classes)))
     errors = counts - np.diag(counts.diagonal())
     ax = new_axes(ax, (7, 7))
@@ -117,6 +119,11 @@ def plot_comparison(
         twice = scores.index[scores.index.duplicated()][0]
         raise ValueError(f"{twice!r} stands in the scores twice: a name is one row")
     table = scores.reindex(columns=["mean", "low", "high"]).astype(float) * scale
+    if not np.isfinite(table["mean"]).any():
+        raise ValueError("no score is a number: did all runs diverge?")
+    if percent and table["mean"].max() > 100.001:
+        raise ValueError(f"a score is {scores['mean'].max():g}, expected a share such as 0.97; "
+                         "percent=False draws numbers as they are")  # fmt: skip
     if sort:
         table = table.sort_values("mean", ascending=False)
     single = {name: scale * np.asarray(each, dtype=float) for name, each in (runs or {}).items()}
@@ -187,6 +194,9 @@ def plot_histogram(
 ) -> Axes:
     """Draw how values spread, one colour for each name, on common bins."""
     _check_filled("values", values)
+    for name, each in values.items():
+        if not np.isfinite(np.asarray(each, dtype=float)).all():
+            raise ValueError(f"{name!r} holds values that are no numbers")
     ax = new_axes(ax)
     edges = np.histogram_bin_edges(np.concatenate([np.asarray(v) for v in values.values()]), bins)
     hatches = ("", "//", "..", "xx")
@@ -213,6 +223,8 @@ def plot_history(
 
     frames: what `fit` returned, or its `frame`, or several by name. value: "loss" or "accuracy".
     """
+    if isinstance(frames, list | tuple):
+        raise ValueError("frames are in a list: give them by name, {'first': history}")
     frames = frames if isinstance(frames, Mapping) else {"": frames}
     frames = {name: getattr(frame, "frame", frame) for name, frame in frames.items()}
     if not any(column.endswith(f"_{value}") for frame in frames.values() for column in frame):
@@ -273,6 +285,8 @@ def _short(number: float) -> str:
 
 def _check_filled(what: str, values: Mapping[str, Sequence]) -> None:
     """Raise ValueError for nothing to draw, or a name without values."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{what} are a {type(values).__name__}: give them by name, {{'a': ...}}")
     if not values:
         raise ValueError(f"no {what} were given to draw")
     for name, each in values.items():

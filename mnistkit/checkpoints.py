@@ -9,22 +9,32 @@ All are written atomically: an interrupted save leaves the old file as it was.
 from __future__ import annotations
 
 import os
+import pickle
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from mnistkit.errors import CheckpointError, StorageError
-from mnistkit.models import MODELS, build_model
+from mnistkit.models import INPUT_SHAPE, MODELS, build_model, eval_mode
 from mnistkit.utils.storage import write_atomically
-from mnistkit.utils.validation import check_choice, check_module, check_number
+from mnistkit.utils.validation import check_choice, check_module, check_number, place_of
 
 _KEYS = ("model_state_dict", "model_architecture", "test_accuracy")
 
 
 def save_model(model: nn.Module, path: str | os.PathLike) -> Path:
-    """Save the whole model as a pickle, as README B's `mnist_model_full.pth`."""
-    return _save(model, path)
+    """Save the whole model as a pickle, as README B's `mnist_model_full.pth`.
+
+    Raises ValueError for a model that a pickle cannot hold: of a class within a function, or
+    with a lambda in it.
+    """
+    try:
+        return _save(check_module(model), path)
+    except (AttributeError, TypeError, pickle.PicklingError) as error:
+        raise ValueError(f"a pickle cannot hold this {type(model).__name__}: {error}") from error
 
 
 def load_model(path: str | os.PathLike, *, trust: bool = False) -> nn.Module:
@@ -50,7 +60,7 @@ def save_state(model: nn.Module, path: str | os.PathLike) -> Path:
 
     Raises ValueError for weights that are no numbers, which `load_state` would refuse.
     """
-    _check_numbers(model)
+    _check_numbers(check_module(model))
     return _save(model.state_dict(), path)
 
 
@@ -77,11 +87,12 @@ def save_checkpoint(
     further entries of plain types, such as `source="mnist"` or `options={...}`, the
     options that `build_model` was given.
     Raises UnknownNameError for another architecture, ValueError for one or options that the
-    weights do not fit, a share above 1 and an entry of another type: `load_checkpoint` would
-    refuse the file.
+    weights do not fit or with which it would answer otherwise, a share above 1 and an entry of
+    another type: `load_checkpoint` would refuse the file, or give another model back.
     """
     check_choice("architecture", architecture, MODELS)
-    accuracy = check_number("test_accuracy", float(test_accuracy), least=0)
+    check_module(model)
+    accuracy = check_number("test_accuracy", _as_number(test_accuracy), least=0)
     if accuracy > 1:
         raise ValueError(f"test_accuracy is {test_accuracy}, expected a fraction, 0.98 and not 98")
     for name, value in extra.items():
@@ -97,7 +108,7 @@ def save_checkpoint(
         raise ValueError(f"options is {options!r}, expected a dict, as build_model takes them")
     _check_numbers(model)
     state = model.state_dict()
-    _check_fits(state, architecture, options)
+    _check_fits(model, state, architecture, options)
     return _save(dict(zip(_KEYS, (state, architecture, accuracy), strict=True)) | extra, path)
 
 
@@ -109,12 +120,39 @@ def _check_numbers(model: nn.Module) -> None:
             )
 
 
-def _check_fits(state: dict, architecture: str, options: dict) -> None:
-    wrong = _misfit(state, build_model(architecture, seed=0, **options))
+def _as_number(value: object) -> object:
+    """A tensor or an array of one number as that number; else what it is."""
+    return value.item() if hasattr(value, "item") and np.ndim(value) == 0 else value
+
+
+def _check_fits(model: nn.Module, state: dict, architecture: str, options: dict) -> None:
+    twin = build_model(architecture, seed=0, **options)
+    wrong = _misfit(state, twin)
+    if not wrong and not _answer_alike(model, twin, state):
+        wrong = "with these weights it answers otherwise; were other options given?"
     if wrong:
         raise ValueError(
             f"these are not the weights of {architecture} with options={options}: {wrong}"
         )
+
+
+def _answer_alike(model: nn.Module, twin: nn.Module, state: dict) -> bool:
+    """Whether two models with the same weights give the same, as far as images can tell.
+
+    A model of other inputs is not asked.
+    """
+    twin.load_state_dict(state)
+    images = torch.rand(4, *INPUT_SHAPE, generator=torch.Generator().manual_seed(0))
+    given = []
+    for each in (model, twin):
+        place = place_of(each)
+        try:
+            with eval_mode(each), torch.random.fork_rng(devices=[]), torch.inference_mode():
+                given.append(each(images.to(place.device, place.dtype)).float().cpu())
+        except (RuntimeError, ValueError, IndexError, AttributeError):
+            return True
+    ours, theirs = given
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-2, atol=1e-3)
 
 
 def _misfit(state: dict, model: nn.Module) -> str:
@@ -171,6 +209,7 @@ def _save(content: object, path: str | os.PathLike) -> Path:
 def _load(path: str | os.PathLike, *, weights_only: bool = True):
     path = Path(path).expanduser()
     try:
+        _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=weights_only)
     except FileNotFoundError as error:
         raise CheckpointError(
@@ -180,6 +219,14 @@ def _load(path: str | os.PathLike, *, weights_only: bool = True):
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         what = "safely as weights" if weights_only else "as a model"
         raise _unfit(path, f"it cannot be read {what}: {reason}") from error
+
+
+def _check_sums(path: Path) -> None:
+    """Raise ValueError where a part of the file is not what was written; PyTorch does not look."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            if damaged := parts.testzip():
+                raise ValueError(f"its part {damaged} is damaged")
 
 
 def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module:

@@ -68,6 +68,8 @@ class Split:
 
         An index alone gives a split of that one digit. Raises IndexError beyond the last.
         """
+        if getattr(index, "shape", None) == () and "bool" not in str(index.dtype):
+            index = int(index)
         if isinstance(index, int | np.integer):
             place = range(len(self))[index]
             index = slice(place, place + 1)

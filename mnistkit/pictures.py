@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mnistkit.utils.figures import LEGIBLE, describe, new_axes
-from mnistkit.utils.validation import check_class_names, check_whole
+from mnistkit.utils.validation import check_class_names, check_probabilities, check_whole
 
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
 
@@ -46,6 +46,8 @@ def plot_images(
     """Draw images in a grid, each with a title if given; see `plot_image` for their shape."""
     if isinstance(images, str):
         raise ValueError(f"images is {images!r}, expected images; a photo is read by find_digit")
+    if hasattr(images, "labels"):
+        raise ValueError("images are digits with labels: give digits.test.images")
     count = len(images)
     if count == 0:
         raise ValueError("no images were given to draw")
@@ -110,6 +112,8 @@ def plot_predictions(
     if probabilities is not None and len(probabilities) != len(images):
         raise ValueError(f"{len(probabilities)} probabilities for {len(images)} images")
     for what, each in (("label", labels), ("prediction", predictions)):
+        if np.ndim(each[0]) if len(each) else 0:
+            raise ValueError(f"a {what} is a row of numbers, expected one class: argmax(dim=1)")
         if wrong := [int(one) for one in each if not 0 <= int(one) < len(classes)]:
             raise ValueError(f"{what} {wrong[0]} is no class: they are 0 to {len(classes) - 1}")
     right = [int(p) == int(t) for p, t in zip(predictions, labels, strict=True)]
@@ -149,7 +153,8 @@ def plot_mistakes(
     probabilities: N x 10. classes: the names of the ten classes.
     Raises ValueError if every prediction is right.
     """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    check_whole("count", count)
+    probabilities, labels = (part.numpy() for part in check_probabilities(probabilities, labels))
     predictions = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predictions != labels)
     if wrong.size == 0:

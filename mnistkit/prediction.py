@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.models import eval_mode, outputs_of
-from mnistkit.utils.validation import check_inputs, check_tensor, explaining, in_short, place_of
+from mnistkit.utils.validation import (
+    check_inputs,
+    check_tensor,
+    describe,
+    explaining,
+    in_short,
+    place_of,
+)
 
 _BATCH = 256  # a CNN's activations stay small: quicker than 1,024 at once, with less memory
 
@@ -30,9 +37,29 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
     """
     place = place_of(model)
     inputs = check_inputs(_stack(data).to(place.dtype), model)
+    if inputs.ndim == 3 and inputs.shape[1:] == (28, 28):
+        outputs = _compute_digits(model, inputs)
+    else:
+        outputs = _compute(model, inputs)
+    return _to_probabilities(outputs.float(), outputs_of(model)).clone()
+
+
+def _compute(model: nn.Module, inputs: Tensor) -> Tensor:
+    device = place_of(model).device
     with eval_mode(model), torch.inference_mode(), explaining(model, inputs):
-        outputs = [_rows(model(batch.to(place.device))) for batch in inputs.split(_BATCH)]
-    return _to_probabilities(torch.cat(outputs).float(), outputs_of(model)).clone()
+        return torch.cat([_rows(model(part.to(device)), part) for part in inputs.split(_BATCH)])
+
+
+def _compute_digits(model: nn.Module, images: Tensor) -> Tensor:
+    """Images N x 28 x 28 with an axis of channels; but as they are where a model reads rows."""
+    try:
+        return _compute(model, images.unsqueeze(1))
+    except ValueError as error:
+        told = error
+    try:
+        return _compute(model, images)
+    except ValueError:
+        raise told from told.__cause__
 
 
 def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
@@ -60,13 +87,17 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
         raise ValueError(f"expected float samples in [0, 1], got {data.dtype}; use to_float first")
     if data.ndim < 2:
         raise ValueError(f"data is {in_short(data)}: give a list, also of one sample")
-    if data.shape == (28, 28):
-        return data.view(1, 1, 28, 28)
-    return data.unsqueeze(1) if data.ndim == 3 and data.shape[1:] == (28, 28) else data
+    return data.unsqueeze(0) if data.shape == (28, 28) else data
 
 
-def _rows(outputs: object) -> Tensor:
-    return check_tensor("the model gives", outputs).cpu()
+def _rows(outputs: object, batch: Tensor) -> Tensor:
+    rows = check_tensor("the model gives", outputs)
+    if rows.ndim != 2 or len(rows) != len(batch) or rows.shape[1] < 2:
+        raise ValueError(
+            f"the model gives {describe(rows)} for {len(batch)} samples, expected a row of two "
+            "classes or more for each"
+        )
+    return rows.cpu()
 
 
 def _to_probabilities(outputs: Tensor, kind: str) -> Tensor:

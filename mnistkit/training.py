@@ -42,6 +42,7 @@ from mnistkit.utils.validation import (
     check_whole,
     describe,
     explaining,
+    in_short,
     place_of,
 )
 
@@ -203,6 +204,10 @@ def fit(
     check_loader("train_loader", train_loader)
     if validation_loader is not None:
         check_loader("validation_loader", validation_loader)
+    if getattr(getattr(train_loader, "dataset", None), "normalized", False) is True:
+        for name, change in (("augment", augment), ("outliers", outliers)):
+            if change:
+                raise ValueError(f"{name} needs images in [0, 1]: a loader without normalized=True")
     history, averaged = History(), None
     seed = int(seed)
     try:  # from here on, for making an optimiser may take seconds
@@ -242,7 +247,7 @@ def fit(
                 seconds = time.perf_counter() - started
                 history.rows.append(row | {"learning_rate": rate, "seconds": seconds})
                 if after_epoch:
-                    history.rows[-1] |= after_epoch(measured) or {}
+                    history.rows[-1] |= _named(after_epoch(measured))
                 if schedule and scheduler_step == "epoch":
                     schedule.step()
     except KeyboardInterrupt:
@@ -376,7 +381,13 @@ class RunningMean:
         """Take in a batch: outputs N x 10, labels N and its mean loss; or M of each, stacked.
 
         Raises TrainingError soon after a loss that is no number; see the class for a GPU.
+        ValueError for outputs of one class: of these nothing could be wrong.
         """
+        if outputs.ndim < 2 or outputs.shape[-1] < 2:
+            raise ValueError(
+                f"the model gives {describe(outputs)} for {len(labels)} labels, expected a row of "
+                "two classes or more for each"
+            )
         self.waiting.append((outputs, labels, loss))
         if len(self.waiting) == self._EVERY:
             self._work_out()
@@ -577,7 +588,8 @@ def _move(model: nn.Module, device: torch.device, loader: Loader) -> None:
     tried on one input, and where there is none to try, left in the usual order.
     """
     model.to(device)
-    one = _one_input(loader) if has_convolutions(model) else None
+    with torch.random.fork_rng(devices=[]):  # a dataset may draw
+        one = _one_input(loader) if has_convolutions(model) else None
     if one is not None:
         model.to(memory_format=torch.channels_last)
         if not _computes(model, one.to(device)):
@@ -603,6 +615,16 @@ def _computes(model: nn.Module, inputs: Tensor) -> bool:
         except Exception:  # the first batch will say it in words
             return False
     return True
+
+
+def _named(measured: object) -> Mapping:
+    """What `after_epoch` gives: values by name, or nothing."""
+    if measured is not None and not isinstance(measured, Mapping):
+        raise ValueError(
+            f"after_epoch gives {in_short(measured)}, expected a dict, or nothing; of an "
+            "Evaluation take its numbers: {'accuracy': found.accuracy}"
+        )
+    return measured or {}
 
 
 def _moved(loader: Loader | None, device: torch.device) -> Loader | None:

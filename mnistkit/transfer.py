@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from mnistkit.augmentation import random_strokes
 from mnistkit.data import Digits, Split
 from mnistkit.errors import StorageError, WeightsError
 from mnistkit.models import FEATURES, mobilenet
@@ -28,6 +29,7 @@ from mnistkit.utils.storage import write_atomically
 from mnistkit.utils.validation import check_tensor, check_whole, describe
 
 RANDOM = "random weights"
+_TO_SETTLE = 16  # pictures, for the statistics of random weights
 IMAGE_SIZE = 224
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -61,12 +63,30 @@ def load_mobilenet(
         model = mobilenet(classes)
     wanted = os.environ.get("MNISTKIT_MOBILENET") or "auto" if weights == "auto" else weights
     if str(wanted) == "random":
-        return model, RANDOM
+        return _settled(model, seed), RANDOM
     state, name = _torchvision_weights() if wanted == "auto" else _weights_from(Path(wanted))
     if state is None:
-        return model, RANDOM
+        return _settled(model, seed), RANDOM
     _load_features(model, state, name)
     return model, name
+
+
+def _settled(model: nn.Module, seed: int) -> nn.Module:
+    """Set the statistics of batch norms by a pass of drawn pictures, as training would.
+
+    With those of a new network, features of random weights shrink to nothing.
+    """
+    norms = [layer for layer in model.features.modules() if isinstance(layer, nn.BatchNorm2d)]
+    before = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = None  # an average over all batches, of which there is one
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        images = (255 * random_strokes(_TO_SETTLE)).to(torch.uint8).squeeze(1)
+        model.features(preprocess(images, size=96))
+    for layer, momentum in zip(norms, before, strict=True):
+        layer.momentum = momentum
+    return model
 
 
 def freeze(module: nn.Module) -> nn.Module:

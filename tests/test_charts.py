@@ -246,3 +246,20 @@ def widths(ax) -> tuple[float, float]:
     """Of a chart with its labels, and without them, in inches."""
     boxes = ax.get_tightbbox(), ax.get_window_extent()
     return tuple(box.width / ax.figure.dpi for box in boxes)
+
+
+@pytest.mark.parametrize(("draw", "complaint"), {
+    "shares as counts": (lambda: charts.plot_confusion_matrix(MATRIX / 7), "holds shares"),
+    "percent as a share": (
+        lambda: charts.plot_comparison(100 * SCORES), "a score is .*, expected a share such as"
+    ),
+    "all diverged": (lambda: charts.plot_comparison(SCORES * np.nan), "no score is a number"),
+    "histories in a list": (lambda: charts.plot_history([History()]), "frames are in a list"),
+    "labels alone": (lambda: charts.plot_class_distribution(torch.arange(10)), "give them by name"),
+    "no number": (
+        lambda: charts.plot_histogram({"a": [1, np.nan]}, xlabel="x"), "'a' holds values that are"
+    ),
+}.values())  # fmt: skip
+def test_what_cannot_be_drawn_truly_is_refused(draw, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        draw()

@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mnistkit.checkpoints import (
     load_checkpoint,
@@ -19,6 +20,7 @@ from mnistkit.checkpoints import (
 )
 from mnistkit.errors import CheckpointError, StorageError, UnknownNameError
 from mnistkit.models import build_model
+from mnistkit.training import Evaluation
 
 IMAGES = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
@@ -247,3 +249,45 @@ def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
 def test_a_path_in_the_place_of_a_model_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"model is 'v0.pth', expected a torch\.nn\.Module"):
         load_state("v0.pth", build_model("V0"))
+
+
+@pytest.mark.parametrize(("name", "options", "claimed"), [
+    ("A baseline", {"activation": "tanh"}, "A baseline"),
+    ("E CNN corrected", {}, "E CNN"),
+    ("V1 corrected", {}, "V1"),
+])  # fmt: skip
+def test_a_model_that_would_come_back_as_another_is_not_saved(tmp_path, name, options, claimed):
+    model = build_model(name, seed=0, **options)
+    with pytest.raises(ValueError, match="it answers otherwise; were other options given"):
+        save_checkpoint(model, tmp_path / "m.pt", architecture=claimed, test_accuracy=0.9)
+    path = save_checkpoint(model, tmp_path / "m.pt", architecture=name, test_accuracy=0.9,
+                           options=options)  # fmt: skip
+    images = torch.rand(3, 1, 28, 28)
+    assert torch.equal(load_checkpoint(path)[0](images), model.eval()(images))
+
+
+def test_damaged_numbers_in_a_file_are_noticed(tmp_path):
+    model = build_model("V0", seed=0)
+    path = save_state(model, tmp_path / "m.pt")
+    content = bytearray(path.read_bytes())
+    place = content.index(model.layers[1].weight.detach().numpy().tobytes())
+    content[place + 400] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"its part .* is damaged"):
+        load_state(build_model("V0", seed=1), path)
+
+
+def test_what_a_pickle_cannot_hold_and_what_is_no_model_is_named(tmp_path):
+    class Mine(nn.Linear):
+        """Of a function's own, so that nobody could find it again."""
+
+    with pytest.raises(ValueError, match="a pickle cannot hold this Mine"):
+        save_model(Mine(2, 2), tmp_path / "m.pt")
+    for save in (save_model, save_state):
+        with pytest.raises(ValueError, match="model is 'V0'"):
+            save("V0", tmp_path / "m.pt")
+    model = build_model("V0", seed=0)
+    with pytest.raises(ValueError, match="test_accuracy is <Evaluation"):
+        save_checkpoint(model, tmp_path / "m.pt", architecture="V0",
+                        test_accuracy=Evaluation(0.5, 0.9, 10))  # fmt: skip
+    assert list(tmp_path.iterdir()) == []

@@ -346,3 +346,11 @@ def test_half_of_twenty_digits_are_one_of_each_class():
 def test_a_seed_too_large_for_a_split_is_named():
     with pytest.raises(ValueError, match="seed is 4294967296, expected a number less than"):
         load_digits("sample", seed=2**32)
+
+
+def test_an_index_may_be_a_tensor_of_one_number(sample):
+    one = sample.test[sample.test.labels.argmax()]
+    assert one.labels.tolist() == [9]
+    assert torch.equal(sample.test[torch.tensor(3)].images, sample.test[3].images)
+    with pytest.raises(IndexError):
+        sample.test[torch.tensor(len(sample.test))]

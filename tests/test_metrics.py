@@ -150,3 +150,8 @@ def test_a_negative_factor_turns_an_interval_round():
     turned = -1 * interval_of_mean([0.5, 0.6])
     assert turned.low < turned.mean < turned.high
     assert turned.deviation > 0
+
+
+def test_shares_are_no_counts():
+    with pytest.raises(ValueError, match="the matrix holds shares, expected counts"):
+        most_confused(torch.eye(10) * 0.7 + 0.03)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnistkit import pictures
-from mnistkit.data import CLOTHES
+from mnistkit.data import CLOTHES, Split
 from mnistkit.utils.figures import alt_text
 from tests.figures import figure_tests
 
@@ -76,6 +76,7 @@ def test_classes_that_are_no_digits_have_their_names():
 def test_mistakes_are_sorted_by_confidence():
     probabilities = torch.full((3, 10), 0.01)
     probabilities[0, 1], probabilities[1, 2], probabilities[2, 3] = 0.5, 0.9, 0.7
+    probabilities /= probabilities.sum(dim=1, keepdim=True)
     ax = pictures.plot_mistakes(IMAGES[:3], [0, 0, 0], probabilities, count=2)
     assert [a.title.get_text().split(" |")[0] for a in ax.child_axes] == ["Pred: 2", "Pred: 3"]
 
@@ -134,3 +135,19 @@ def test_bytes_of_colour_count_to_255(shape):
 def test_what_does_not_fit_the_pictures_is_named(call, complaint):
     with pytest.raises(ValueError, match=complaint):
         call()
+
+
+@pytest.mark.parametrize(("draw", "complaint"), {
+    "logits": (lambda i, y: pictures.plot_mistakes(i, y, 9 * torch.eye(10)[y]), "do not sum to 1"),
+    "digits": (lambda i, y: pictures.plot_images(Split(i, y)), "digits with labels"),
+    "rows": (
+        lambda i, y: pictures.plot_predictions(i, y, torch.eye(10)[y]), "a row of numbers, expected"
+    ),
+    "count": (
+        lambda i, y: pictures.plot_mistakes(i, y, torch.eye(10)[y], count=-1), "count is -1"
+    ),
+}.values())  # fmt: skip
+def test_what_is_no_picture_and_no_class_is_named(draw, complaint):
+    images, labels = torch.zeros(3, 28, 28, dtype=torch.uint8), torch.tensor([1, 2, 3])
+    with pytest.raises(ValueError, match=complaint):
+        draw(images, labels)

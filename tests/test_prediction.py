@@ -126,3 +126,40 @@ def test_one_sample_without_its_axis_is_named():
     head = build_model("MobileNetV2 head")
     with pytest.raises(ValueError, match="data is a tensor, float32 1280: give a list"):
         make_predictions(head, torch.zeros(1280))
+
+
+class Rows(nn.Module):
+    """Reads an image row by row: N x 28 x 28."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(28, 16), nn.Linear(16, 10)
+
+    def forward(self, images):
+        return self.last(self.first(images).relu().mean(dim=1))
+
+
+def test_a_model_of_rows_is_given_rows():
+    model, images = Rows(), torch.rand(5, 28, 28)
+    expected = model(images).softmax(dim=1)
+    torch.testing.assert_close(make_predictions(model, images), expected.detach())
+    torch.testing.assert_close(make_predictions(model, images[0]), expected[:1].detach())
+
+
+@pytest.mark.parametrize("given", [(5, 28, 28), (5, 1, 28, 28)])
+def test_images_have_a_channel_for_all_others(given):
+    model, images = build_model("V2", seed=0).eval(), torch.rand(given)
+    expected = model(images.view(5, 1, 28, 28)).softmax(dim=1)
+    torch.testing.assert_close(make_predictions(model, images), expected.detach())
+
+
+@pytest.mark.parametrize("model", [
+    nn.Sequential(nn.Flatten(), nn.Linear(784, 1)),
+    nn.Sequential(nn.Flatten(0), nn.Linear(784, 10)),
+])  # fmt: skip
+def test_what_is_no_row_of_classes_for_each_sample_is_named(model):
+    with pytest.raises(ValueError, match="expected a row of two classes or more for each"):
+        make_predictions(model, torch.rand(1, 1, 28, 28))
+    batch = [(torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 1, 0]))]
+    with pytest.raises(ValueError, match=r"expected|cannot compute"):
+        evaluate(model, batch, lambda outputs, labels: outputs.mean())

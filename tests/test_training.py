@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from mnistkit.data import make_loader
 from mnistkit.errors import TrainingError
@@ -646,3 +646,61 @@ def test_a_share_of_smoothing_that_is_none_is_named(share):
 def test_adam_moves_all_weights_in_one_pass():
     model = build_model("V0", seed=0)
     assert OPTIMIZERS["adam"](model.parameters()).defaults["fused"] is True
+
+
+class Drawing(Dataset):
+    """Samples with noise of their own, from the caller's random state."""
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, place):
+        return torch.rand(1, 28, 28), place % 10
+
+
+def test_a_dataset_that_draws_leaves_the_random_state_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    model = build_model("V2", seed=0)
+    fit(model, DataLoader(Drawing(), batch_size=10), epochs=1, device="cpu", progress=False)
+    assert torch.equal(torch.rand(1), expected)
+
+
+class ViewsInTraining(nn.Module):
+    """Asks for PyTorch's usual order of maps, but only while it learns."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps, self.last = nn.Conv2d(1, 8, 3, padding=1), nn.Linear(8 * 784, 10)
+
+    def forward(self, images):
+        maps = self.maps(images).relu()
+        if self.training:
+            maps = maps.view(len(maps), -1)
+        return self.last(maps.flatten(1))
+
+
+def test_a_model_that_views_its_maps_only_in_training_is_told_what_to_call(easy_digits):
+    with pytest.raises(ValueError, match="channels last: call `reshape` where it calls `view`"):
+        fit_once_with(ViewsInTraining(), easy_digits)
+
+
+def fit_once_with(model, digits, **options):
+    options = {"epochs": 1, "device": "cpu", "progress": False} | options
+    return fit(model, digits.train.loader(32, shuffle=True), **options)
+
+
+def test_what_an_epoch_gives_beside_is_by_name(easy_digits):
+    loader = easy_digits.test.loader(10)
+    with pytest.raises(ValueError, match=r"after_epoch gives <Evaluation.*expected a dict"):
+        fit_once_with(
+            build_model("V0"), easy_digits, after_epoch=lambda model: evaluate(model, loader)
+        )
+
+
+@pytest.mark.parametrize("change", ["augment", "outliers"])
+def test_what_needs_paper_of_zero_is_refused_on_normalised_digits(easy_digits, change):
+    loader = easy_digits.train.loader(32, shuffle=True, normalized=True)
+    with pytest.raises(ValueError, match=f"{change} needs images in"):
+        fit(build_model("V0"), loader, epochs=1, **{change: lambda *images: images[0]})

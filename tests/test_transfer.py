@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mnistkit import transfer
+from mnistkit.data import load_digits
 from mnistkit.errors import WeightsError
 from mnistkit.models import count_parameters
 from mnistkit.transfer import extract_features, freeze, load_mobilenet, preprocess
@@ -202,3 +203,14 @@ def test_features_do_not_depend_on_threads_or_batches(mobilenet, threads):
 def test_images_of_another_shape_are_named(mobilenet):
     with pytest.raises(ValueError, match="images are uint8 2 x 1 x 28 x 28, expected N x 28 x 28"):
         extract_features(mobilenet, torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
+
+
+def test_random_features_are_not_next_to_nothing():
+    state = torch.get_rng_state()
+    one, two = (load_mobilenet("random", seed=3)[0] for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(map(torch.equal, one.state_dict().values(), two.state_dict().values()))
+    features = extract_features(one, load_digits("sample", limit=20).train.images, progress=False)
+    assert features.std() > 0.01
+    assert (features != 0).float().mean() > 0.3
+    assert one.training

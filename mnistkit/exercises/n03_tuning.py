@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from itertools import pairwise
 
 import numpy as np
@@ -273,6 +274,8 @@ def after_one_seed(answer: object, runs: pd.DataFrame) -> str:
         answer not in set(runs["name"]),
         f"no recipe is called {answer!r} in `runs`; the baseline is called 'cross-entropy' there",
     )
+    diverged = runs[runs["name"] == answer]["validation_accuracy"].isna().any()
+    wrong_if(bool(diverged), f"a run of {answer!r} has diverged: it is not the best of anything")
     first = runs[runs["seed"] == 0].set_index("name")["validation_accuracy"]
     means = runs.groupby("name")["validation_accuracy"].mean()
     if first[answer] < first.max():
@@ -373,11 +376,15 @@ def all_together(answer: object) -> str:
     wrong_if(
         not isinstance(recipe, Recipe), f"recipe is {what(recipe)}, and a `Recipe` is asked for"
     )
-    base = Recipe("A baseline")
-    fields = ("model", "batch_size", "optimizer", "learning_rate", "loss", "weight_decay")
-    changed = [name for name in fields if getattr(recipe, name) != getattr(base, name)]
+    base, usual = Recipe("A baseline"), {"activation": "relu", "dropout": 0.0, "hidden": (128, 64)}
+    changed = [
+        each.name for each in fields(Recipe)
+        if each.name not in ("options", "epochs")  # how long is no change to try
+        and getattr(recipe, each.name) != getattr(base, each.name)
+    ]  # fmt: skip
+    changed += [name for name, value in recipe.options.items() if usual.get(name) != value]
     wrong_if(
-        len(changed) + len(recipe.options) < 2,
+        len(changed) < 2,
         "it differs from the baseline in one thing only; put all the good ones together",
     )
     return told_apart(given["gap"], given["all together"], least=2) + "; gains seldom add up."

@@ -68,10 +68,17 @@ def interaction(
 
     Returns columns x, line, mean, low, high: a 95 % interval over seeds, each of them
     averaged over the other factors first. Levels keep the order of the runs. Where a run
-    diverged, they are NaN.
+    diverged, they are NaN. Raises ValueError for a grid with holes: its means would be over
+    different levels of the other factors.
     """
     check_columns(runs, [x, line, "seed", value])
     groups = runs.groupby([x, line, "seed"], sort=False, dropna=False)[value]
+    sizes = groups.size()
+    if sizes.nunique() > 1:
+        raise ValueError(
+            f"the grid has holes: {sizes.min()} to {sizes.max()} runs of a seed at a pair of "
+            "levels; run what is missing"
+        )
     by_seed = groups.agg(lambda values: values.mean(skipna=False))
     rows = [
         {"x": levels[0], "line": levels[1]} | vars(interval_of_mean(values))

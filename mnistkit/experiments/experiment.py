@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from mnistkit.data import Digits
+from mnistkit.errors import unknown_name
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import RunId, identify, write_result
@@ -18,7 +19,6 @@ from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.storage import output_folder, remove_leftovers
 from mnistkit.utils.validation import (
-    check_choice,
     check_columns,
     check_seeds,
     check_whole,
@@ -146,7 +146,8 @@ def paired_difference(
     """
     check_columns(runs, ["name", "seed", value])
     for name in (better, than):
-        check_choice("name of runs", name, set(runs["name"]))
+        if name not in set(runs["name"]):  # names may be numbers
+            raise unknown_name("name of runs", name, map(str, set(runs["name"])))
     if better == than:
         raise ValueError(f"{better!r} is compared with itself")
     twice = runs[runs["name"].isin([better, than])].duplicated(["name", "seed"])

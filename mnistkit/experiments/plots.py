@@ -28,7 +28,7 @@ def plot_sweep(
     table: columns x, mean, low, high, and optionally line: one line for each of its values.
     """
     ax, words = new_axes(ax), []
-    lines = table.groupby("line", sort=False) if "line" in table else [("", table)]
+    lines = _by_line(table) if "line" in table else [("", table)]
     for place, (name, rows) in enumerate(lines):
         rows = rows.sort_values("x")
         mean, reach = _percent(rows)
@@ -41,10 +41,13 @@ def plot_sweep(
             linestyle=DASHES[place // 7 % 4],
             label=name or None,
         )
+        if np.isnan(mean).all():
+            words.append(f"{name or value} diverged".strip())
+            continue
         best = int(np.nanargmax(mean))
-        words.append(
-            f"{name or value} best at {rows['x'].iloc[best]:g} with {mean[best]:.2f} %".strip()
-        )
+        where = rows["x"].iloc[best]
+        where = where if isinstance(where, str) else f"{where:g}"
+        words.append(f"{name or value} best at {where} with {mean[best]:.2f} %".strip())
     if log:
         ax.set_xscale("log")
     ax.set(xlabel=xlabel, ylabel=f"{value} in %", title=title)
@@ -69,7 +72,7 @@ def plot_interaction(
     """
     ax, words = new_axes(ax), []
     levels = list(dict.fromkeys(table["x"]))
-    for place, (name, rows) in enumerate(table.groupby("line", sort=False)):
+    for place, (name, rows) in enumerate(_by_line(table)):
         rows = rows.set_index("x").reindex(levels)
         mean, reach = _percent(rows)
         ax.errorbar(range(len(levels)), mean, reach, linestyle=DASHES[place % 4], capsize=4,
@@ -143,6 +146,12 @@ def plot_heatmap(
     ax.set(xlabel=_factor(table.columns), ylabel=_factor(table.index))
     ax.grid(visible=False)
     return describe(ax, f"{title or 'Means'}, {value} in %: {'; '.join(words)}.")
+
+
+def _by_line(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each line, by its name in a word; None is one, too."""
+    groups = table.groupby("line", sort=False, dropna=False)
+    return [("None" if pd.isna(name) else str(name), rows) for name, rows in groups]
 
 
 def _level(level: object) -> str:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
@@ -103,7 +104,10 @@ class Recipe:
                 model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
             )
         if self.scheduler is not None:
-            make_schedule(self.scheduler, optimizer, steps=10 * self.epochs)
+            _check_steps(
+                make_schedule(self.scheduler, optimizer, steps=10 * self.epochs), optimizer
+            )
+        _check_changes(self.augment, self.outliers)
 
     def __eq__(self, other: object) -> bool:
         """Compare what is trained, not how it was written: lists and tuples are alike."""
@@ -136,6 +140,32 @@ class Recipe:
             for f in fields(self)
             if f.name in _ALWAYS_WRITTEN or getattr(self, f.name) != f.default
         }
+
+
+def _check_steps(schedule: LRScheduler, optimizer: Optimizer) -> None:
+    """Raise ValueError for a schedule that cannot go on, or whose rate is no number."""
+    try:
+        for _ in range(3):
+            optimizer.step()
+            schedule.step()
+        rates = [float(group["lr"]) for group in optimizer.param_groups]
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"the scheduler cannot go on: {error}") from error
+    if not all(map(math.isfinite, rates)):
+        raise ValueError(f"the scheduler makes the rate {rates[0]}")
+
+
+def _check_changes(augment: Callable | None, outliers: Callable | None) -> None:
+    """Raise ValueError where two images cannot be changed so."""
+    images, labels = torch.zeros(2, 1, 28, 28), torch.tensor([3, 5])
+    for name, change, given in (("augment", augment, (images,)),
+                                ("outliers", outliers, (images, labels))):  # fmt: skip
+        if change is not None:
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    change(*given)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise ValueError(f"{name} cannot change images: {error}") from error
 
 
 def check_recipe(recipe: object) -> Recipe:
@@ -193,4 +223,13 @@ def _name_of(call: Callable) -> str:
         source = inspect.getsource(call)
     except (OSError, TypeError):
         return name
-    return f"{name}, {digest_of(source)[:8]}"
+    read = _plain_globals(call)
+    return f"{name}, {digest_of([source, read] if read else source)[:8]}"
+
+
+def _plain_globals(call: Callable) -> dict[str, str]:
+    """The numbers and words outside of a function that it reads, by name."""
+    code, place = getattr(call, "__code__", None), getattr(call, "__globals__", {})
+    names = code.co_names if code else ()
+    return {name: repr(place[name]) for name in names
+            if isinstance(place.get(name), bool | int | float | str | tuple)}  # fmt: skip

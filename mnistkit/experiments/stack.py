@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.optim import Optimizer
 
@@ -35,7 +35,10 @@ from mnistkit.utils.devices import choose_threads, thread_count
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.validation import check_loader, check_model, check_whole
 
-_UNSTACKABLE = (nn.Dropout, nn.modules.batchnorm._BatchNorm)
+_UNSTACKABLE = (nn.modules.dropout._DropoutNd, nn.RReLU, nn.modules.batchnorm._BatchNorm)
+# These move each weight by itself, and by the rate times something that does not depend on it.
+_STACKING = (optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad, optim.Adadelta,
+             optim.NAdam, optim.RAdam, optim.Adamax)  # fmt: skip
 
 
 def fit_stack(
@@ -60,9 +63,10 @@ def fit_stack(
         models: each with its own weights, from `build_model(name, seed=...)`; they are
             trained in place. Dropout, batch norm and other random or running state cannot
             be stacked.
+        optimizer: one that moves each weight by itself, as most do (not Adafactor, for one).
         train_loader: shuffled, as `Split.loader` gives it. It says which digits and how many
             in a batch.
-        validation_loader, epochs, optimizer, weight_decay, loss, progress: as in `fit`.
+        validation_loader, epochs, weight_decay, loss, progress: as in `fit`.
         learning_rate: of all, or one for each model.
         seeds: fix each member's order of batches, as `fit(seed=...)` would alone; by
             default 0, 1, 2, ...
@@ -134,6 +138,12 @@ class _Stack:
         self.learning = {name for name, p in models[0].named_parameters() if p.requires_grad}
         parameters = [self.weights[name] for name in self.weights if name in self.learning]
         self.optimizer = make_optimizer(parameters, lr=rate, weight_decay=weight_decay)
+        if type(self.optimizer) not in _STACKING:
+            known = ", ".join(kind.__name__ for kind in _STACKING)
+            raise ValueError(
+                f"{type(self.optimizer).__name__} may look at all members of a stack at once; "
+                f"a stack takes {known}, others train with run_grid"
+            )
 
     def train_one_epoch(
         self, batches, epoch: int, after_batch: Sequence[Callable[[], object]]
@@ -227,6 +237,10 @@ def _check_models(models: Sequence[nn.Module]) -> None:
     ):
         if found.count(found[0]) < len(models):
             raise ValueError(f"the models of a stack must {what}")
+    every = [parameter for _, parameter in models[0].named_parameters(remove_duplicate=False)]
+    if len(set(map(id, every))) < len(every):
+        raise ValueError("two layers share weights, which a stack cannot keep together; train "
+                         "these models with run_grid")  # fmt: skip
     if all(_frozen(models[0])):
         raise ValueError("all parameters of the models are frozen: nothing can learn")
     for layer in models[0].modules():

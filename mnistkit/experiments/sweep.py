@@ -22,6 +22,9 @@ from mnistkit.utils.validation import check_choice
 
 _FIELDS = tuple(field.name for field in fields(Recipe))
 _MOST = 100_000  # combinations
+# What runs have columns of: a factor of that name could not be told from them.
+_COLUMNS = ("name", "seed", "parameters", "seconds", "failure", "validation_accuracy",
+            "validation_loss", "test_accuracy", "test_loss")  # fmt: skip
 _MOST_VALUES = 100_000  # in a file, with its aliases written out
 _MERGE = "tag:yaml.org,2002:merge"  # of `<<`
 _PARTS = ("base", "grid", "recipes")
@@ -94,6 +97,7 @@ def read_sweep(path: str | os.PathLike) -> Sweep:
     try:
         if grid:
             return combine(base, grid)
+        _check_names("recipes", recipes)
         named = {str(name): _mapping(own, str(name)) for name, own in recipes.items()}
         made = {name: make_recipe(_flat(base) | _flat(own), name) for name, own in named.items()}
         return Sweep(made, pd.DataFrame({"recipe": list(made)}, index=list(made)))
@@ -163,8 +167,9 @@ def _levels(factor: str, choices: object) -> dict[str, dict]:
     if isinstance(choices, Mapping):
         levels = {str(level): _flat(_mapping(change, str(level)))
                   for level, change in choices.items()}  # fmt: skip
+        _check_names(f"the factor {factor!r}", choices)
     elif isinstance(choices, list | tuple | range):
-        levels = {_word(value): {factor: value} for value in choices}
+        levels = {_word(value): _flat({factor: value}) for value in choices}
         if len(levels) < len(choices):
             raise SweepError(f"the factor {factor!r} has a level twice", do="leave one out")
     else:
@@ -177,6 +182,13 @@ def _levels(factor: str, choices: object) -> dict[str, dict]:
     return levels
 
 
+def _check_names(what: str, named: Mapping) -> None:
+    """Raise SweepError where two names are the same once they are words, as 1 and "1"."""
+    words = [str(name) for name in named]
+    if len(set(words)) < len(words):
+        raise SweepError(f"{what} has a name twice, as a number and as a word", do="change one")
+
+
 def _check_grid(factors: Mapping[str, Mapping[str, Mapping]]) -> None:
     size = math.prod(len(levels) for levels in factors.values())
     if size > _MOST:
@@ -186,6 +198,11 @@ def _check_grid(factors: Mapping[str, Mapping[str, Mapping]]) -> None:
         )
     owner: dict[str, str] = {}
     for factor, levels in factors.items():
+        if factor in _COLUMNS:
+            raise SweepError(
+                f"a factor cannot be called {factor!r}: runs have a column of that name",
+                do="choose another name",
+            )
         for setting in {setting for change in levels.values() for setting in change}:
             if owner.setdefault(setting, factor) != factor:
                 raise SweepError(

@@ -9,6 +9,7 @@ What holds no single digit is refused, with the reason.
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,21 @@ def find_digit(
 
 def _read_pixels(source) -> np.ndarray:
     """Colours as float64, H x W x 3 in [0, 1], at most `_LONGEST` pixels a side."""
-    image = ImageOps.exif_transpose(_open(source))
+    image = _upright(_open(source))
     if min(image.size) < _SMALLEST:
         raise PictureError(f"the picture has {image.width} x {image.height} pixels: too few")
     image = _flatten(image)
     if max(image.size) > _LONGEST:
         image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BOX)
     return np.asarray(image, dtype=np.float64) / 255
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its camera says; one whose notes cannot be read stays as it is."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        return image
 
 
 def _open(source) -> Image.Image:
@@ -77,6 +86,9 @@ def _open(source) -> Image.Image:
             ) from error
         return source
     if isinstance(source, np.ndarray | Tensor):
+        if isinstance(source, Tensor):
+            source = source.detach().to_dense().cpu()
+            source = source.float() if source.is_floating_point() else source
         return _from_array(np.asarray(source))
     if not isinstance(source, str | os.PathLike):
         given = in_short(source)
@@ -123,13 +135,17 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """Bring any mode to RGB; what is transparent becomes paper."""
+    """Bring any mode to RGB; what is transparent becomes paper.
+
+    Where one colour stands for it, that is the paper's already.
+    """
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
         low, high = values.min(), values.max()
         scaled = (values - low) / (high - low) if high > low else np.zeros_like(values)
         return Image.fromarray(np.round(255 * scaled).astype(np.uint8)).convert("RGB")
-    if "A" in image.getbands() or "transparency" in image.info:
+    one_colour = isinstance(image.info.get("transparency"), int | tuple)
+    if "A" in image.getbands() or ("transparency" in image.info and not one_colour):
         return _on_paper(image.convert("RGBA"))
     return image.convert("RGB")
 

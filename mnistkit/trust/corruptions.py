@@ -47,6 +47,9 @@ def corrupt(images: Tensor, kind: str, strength: float, *, seed: int = 0) -> Ten
     known = CORRUPTIONS | HELD_BACK
     corruption = known[check_choice("corruption", kind, known)]
     check_images(images)
+    if images.numel() and not -1e-3 <= images.min() <= images.max() <= 1 + 1e-3:
+        raise ValueError(f"images reach from {images.min():.2f} to {images.max():.2f}, expected 0 "
+                         "to 1: change them before they are normalised")  # fmt: skip
     check_number("strength", strength, least=0)
     if strength == corruption.strengths[0]:
         return images.clone()

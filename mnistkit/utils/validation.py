@@ -254,6 +254,8 @@ def explaining(model: nn.Module, inputs: Tensor, labels: Tensor | None = None) -
             hint = "; batch norm needs two samples: choose another batch size"
         if re.fullmatch(r"Target \d+ is out of bounds", reason):
             hint = "; it has fewer outputs than there are classes"
+        if "view size is not compatible" in reason:
+            hint = "; maps are laid out channels last: call `reshape` where it calls `view`"
         raise ValueError(
             f"{type(model).__name__} cannot compute with {given}: {reason}{hint}"
         ) from error

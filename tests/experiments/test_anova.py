@@ -143,3 +143,13 @@ def test_a_level_of_nothing_is_a_level(level):
     factors = ["rate", "way"]
     assert importance(unnamed, factors).equals(importance(named, factors))
     assert len(interaction(unnamed, "rate", "way")) == 4
+
+
+def test_means_over_a_grid_with_holes_are_refused():
+    rows = [(a, b, c, s, 0.9 if c == "long" else 0.5)
+            for a in "xy" for b in "pq" for c in ("short", "long") for s in (0, 1)]  # fmt: skip
+    runs = pd.DataFrame(rows, columns=["A", "B", "epochs", "seed", "validation_accuracy"])
+    assert interaction(runs, "A", "B")["mean"].tolist() == pytest.approx([0.7] * 4)
+    part = runs[~((runs.A == "x") & (runs.B == "p") & (runs.epochs == "long"))]
+    with pytest.raises(ValueError, match="the grid has holes: 1 to 2 runs of a seed"):
+        interaction(part, "A", "B")

@@ -81,3 +81,15 @@ def test_equal_means_are_drawn_too():
 def test_a_heatmap_of_nothing_is_refused():
     with pytest.raises(ValueError, match="no means to draw"):
         plots.plot_heatmap(pd.DataFrame({"0.1": {"relu": float("nan")}}))
+
+
+def test_a_level_of_none_is_a_line_too():
+    table = pd.DataFrame([(x, line, 0.5, 0.4, 0.6) for line in (None, "affine") for x in "ab"],
+                         columns=["x", "line", "mean", "low", "high"])  # fmt: skip
+    assert "augment None: 50.00 at a" in alt_text(
+        plots.plot_interaction(table, xlabel="A", line="augment")
+    )
+    words = alt_text(plots.plot_sweep(table, xlabel="A"))
+    assert "None best at a with 50.00 %" in words
+    table.loc[table["line"].isna(), "mean"] = np.nan
+    assert "None diverged" in alt_text(plots.plot_sweep(table, xlabel="A"))

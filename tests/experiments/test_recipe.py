@@ -92,3 +92,17 @@ def test_digest_of_the_written_form_is_the_recipes_own():
 def test_a_models_name_in_the_place_of_a_recipe_is_told_how_to_be_one(call, easy_digits, tmp_path):
     with pytest.raises(ValueError, match=r"'FastCNN', expected Recipe\('FastCNN', epochs=5\)"):
         call("FastCNN", easy_digits, tmp_path)
+
+
+STRENGTH = 0.5
+
+
+def paler(images):
+    return images * STRENGTH
+
+
+def test_a_number_that_ones_own_function_reads_is_part_of_the_recipe(monkeypatch):
+    before = Recipe("V0", augment=paler).digest
+    assert Recipe("V0", augment=paler).digest == before
+    monkeypatch.setitem(globals(), "STRENGTH", 0.25)
+    assert Recipe("V0", augment=paler).digest != before

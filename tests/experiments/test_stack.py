@@ -211,3 +211,35 @@ def test_a_layer_may_have_any_name(easy_digits):
 
     fit_stack([Named(), Named()], easy_digits.train.loader(32, shuffle=True), epochs=1,
               progress=False)  # fmt: skip
+
+
+class Tied(nn.Module):
+    """Two layers with the same weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(784, 784), nn.Linear(784, 784)
+        self.second.weight = self.first.weight
+        self.last = nn.Linear(784, 10)
+
+    def forward(self, images):
+        return self.last(self.second(self.first(images.flatten(1)).relu()))
+
+
+def test_models_that_share_weights_within_are_refused(easy_digits):
+    with pytest.raises(ValueError, match="two layers share weights"):
+        fit_stack([Tied(), Tied()], easy_digits.train.loader(32, shuffle=True))
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adafactor, torch.optim.ASGD])
+def test_an_optimizer_that_looks_at_several_weights_at_once_is_refused(easy_digits, kind):
+    models = [build_model("V0", seed=seed) for seed in range(2)]
+    with pytest.raises(ValueError, match=f"{kind.__name__} may look at all members"):
+        fit_stack(models, easy_digits.train.loader(32, shuffle=True), optimizer=kind)
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout2d, nn.AlphaDropout, nn.RReLU])
+def test_other_random_layers_are_refused_too(easy_digits, layer):
+    models = [nn.Sequential(nn.Flatten(), nn.Linear(784, 10), layer()) for _ in range(2)]
+    with pytest.raises(ValueError, match=f"{layer.__name__} has random or running state"):
+        fit_stack(models, easy_digits.train.loader(32, shuffle=True))

@@ -314,3 +314,31 @@ def test_killed_sweeps_give_the_rows_of_one_that_was_not(tmp_path, easy_digits):
                  folder=tmp_path, jobs=1)  # fmt: skip
     pieces = run_grid(recipes, range(2), easy_digits, folder=tmp_path, jobs=1)
     pd.testing.assert_frame_equal(whole.drop(columns="seconds"), pieces.drop(columns="seconds"))
+
+
+@pytest.mark.parametrize(("grid", "complaint"), {
+    "options": ({"dropout": [0, 0.5], "options": [{"dropout": 0.1}, {"activation": "tanh"}]},
+                "dropout is set by two factors"),
+    "a column's name": ({"seed": {"a": {"epochs": 1}, "b": {"epochs": 2}}}, "cannot be called"),
+    "one name twice": ({"how": {1: {"epochs": 1}, "1": {"epochs": 2}}}, "has a name twice"),
+}.values())  # fmt: skip
+def test_factors_that_would_hide_each_other_are_refused(grid, complaint):
+    with pytest.raises(SweepError, match=complaint):
+        combine({"model": "A baseline"}, grid)
+
+
+def test_recipes_that_would_hide_each_other_are_refused(tmp_path):
+    path = write(tmp_path, "recipes: {1: {model: V0}, '1': {model: V1}}")
+    with pytest.raises(SweepError, match="recipes has a name twice"):
+        read_sweep(path)
+
+
+@pytest.mark.parametrize("change", [
+    {"scheduler": {"name": "StepLR", "step_size": "1"}},
+    {"scheduler": {"name": "CosineAnnealingLR", "T_max": 0}},
+    {"scheduler": {"name": "StepLR", "step_size": 1, "gamma": float("nan")}},
+    {"augment": {"name": "random_affine", "degrees": "abc"}},
+], ids=str)  # fmt: skip
+def test_what_would_stop_a_run_later_is_refused_now(change):
+    with pytest.raises(SweepError, match=r"the scheduler|augment cannot change images"):
+        make_recipe({"model": "V0", **change})

@@ -401,3 +401,30 @@ def test_faint_ink_counts_unless_the_paper_is_as_dark():
     quiet, noisy = (photos._as_in_mnist(ink, mask, noise)[12:16, 12:16] for noise in (0.01, 0.2))
     assert quiet == pytest.approx((0.2 - 0.16) / (0.8 - 0.16), abs=1e-4)
     assert noisy == pytest.approx(0, abs=1e-6)
+
+
+def test_a_colour_that_stands_for_transparent_is_the_papers(tmp_path):
+    read = 0
+    for place in range(20):
+        digit = 255 - load_digits("sample", limit=200).test.images[place].numpy()
+        picture = Image.fromarray(digit).resize((280, 280), Image.Resampling.BICUBIC).convert("P")
+        expected = find_digit(picture)
+        picture.info["transparency"] = 255
+        picture.save(tmp_path / "key.png")
+        read += torch.allclose(find_digit(tmp_path / "key.png"), expected, atol=0.05)
+    assert read == 20
+
+
+def test_notes_of_a_camera_that_cannot_be_read_cost_nothing(tmp_path):
+    picture = Image.fromarray(on_paper(draw_mask(4)))
+    picture.save(tmp_path / "good.png")
+    picture.save(tmp_path / "bad.png", exif=b"Exif\x00\x00garbagegarbage")
+    assert torch.equal(find_digit(tmp_path / "bad.png"), find_digit(tmp_path / "good.png"))
+
+
+@pytest.mark.parametrize("change", [
+    lambda t: t.clone().requires_grad_(), lambda t: t.to(torch.bfloat16), lambda t: t.to_sparse(),
+])  # fmt: skip
+def test_any_kind_of_tensor_is_a_picture(change):
+    picture = torch.tensor(on_paper(draw_mask(4))).float() / 255
+    assert torch.allclose(find_digit(change(picture)), find_digit(picture), atol=0.1)

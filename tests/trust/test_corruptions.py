@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnistkit.data import load_digits
+from mnistkit.data import load_digits, normalize
 from mnistkit.trust.corruptions import CORRUPTIONS, HELD_BACK, corrupt
 from tests.kept import assert_as_kept
 
@@ -133,3 +133,11 @@ def test_shade_falls_on_one_side_and_hides_no_ink(images):
 def test_strengths_are_those_of_the_published_curves():
     said = {name: (each.strengths, each.unit) for name, each in (CORRUPTIONS | HELD_BACK).items()}
     assert_as_kept("corruptions", "\n".join(f"{name} {what}" for name, what in said.items()))
+
+
+@pytest.mark.parametrize(
+    "images", [normalize(torch.rand(2, 1, 28, 28)), 255 * torch.ones(2, 1, 28, 28)]
+)
+def test_images_that_are_not_in_zero_to_one_are_refused(images):
+    with pytest.raises(ValueError, match=r"images reach from .* expected 0 to 1"):
+        corrupt(images, "rotation", 20)
