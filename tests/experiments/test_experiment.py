@@ -163,8 +163,8 @@ def stop_once(images):
     """Somebody stops the grid in its 25th batch, which is of the third run: each has ten."""
     if len(images) > 2:  # two are tried before anything is trained
         BATCHES.append(len(images))
-    if len(BATCHES) == 25:
-        raise KeyboardInterrupt
+        if len(BATCHES) == 25:
+            raise KeyboardInterrupt
     return images
 
 
