@@ -251,13 +251,7 @@ def fit(
                 if schedule and scheduler_step == "epoch":
                     schedule.step()
     except KeyboardInterrupt:
-        if _RAISING.get():
-            raise
-        history.interrupted = True
-        print(
-            f"interrupted: {len(history.rows)} of {epochs} epochs are in the history, and what "
-            "follows goes on with a model that has seen no more"
-        )
+        accept_interrupt([history], epochs)
     if averaged:
         model.load_state_dict(averaged.module.state_dict())
     return history
@@ -576,6 +570,22 @@ def raising_interrupts() -> Iterator[None]:
         yield
     finally:
         _RAISING.reset(before)
+
+
+def accept_interrupt(histories: Sequence[History], epochs: int) -> None:
+    """Mark histories as interrupted, and say how far they came.
+
+    Raises KeyboardInterrupt again within `raising_interrupts`.
+    """
+    if _RAISING.get():
+        raise KeyboardInterrupt
+    for history in histories:
+        history.interrupted = True
+    models = "a model that has" if len(histories) == 1 else "models that have"
+    print(
+        f"interrupted: {len(histories[0].rows)} of {epochs} epochs are in the history, and what "
+        f"follows goes on with {models} seen no more"
+    )
 
 
 # --- inside of fit --------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from mnistkit.training import (
     Loader,
     LossFunction,
     RunningMean,
+    accept_interrupt,
     check_settings,
     choose_loss,
     choose_optimizer,
@@ -76,6 +77,7 @@ def fit_stack(
             every `look_every` batches, counted through all epochs. It must not train them.
 
     Returns one History a model; an epoch's seconds are the stack's, divided by its members.
+    Interrupting returns them so far, as `fit` does.
 
     Raises:
         TrainingError: a member's loss is no longer a number; names member, epoch and batch.
@@ -106,19 +108,23 @@ def fit_stack(
     if look:
         look(models)
         after_batch.append(_Looking(stack, models, look, look_every))
-    with bar, thread_count(threads):
-        for epoch in range(1, epochs + 1):
-            started = time.perf_counter()
-            trained = stack.train_one_epoch(_batches(train_loader, orders), epoch, after_batch)
-            stack.write_back(models)
-            rows = [part.named("train") for part in trained]
-            if validation_loader is not None:
-                for row, model in zip(rows, models, strict=True):
-                    row |= evaluate(model, validation_loader, loss).named("validation")
-            seconds = (time.perf_counter() - started) / len(models)
-            for history, row, rate in zip(histories, rows, rates, strict=True):
-                own = {"learning_rate": rate, "seconds": seconds}
-                history.rows.append({"epoch": epoch} | row | own)
+    try:
+        with bar, thread_count(threads):
+            for epoch in range(1, epochs + 1):
+                started = time.perf_counter()
+                trained = stack.train_one_epoch(_batches(train_loader, orders), epoch, after_batch)
+                stack.write_back(models)
+                rows = [part.named("train") for part in trained]
+                if validation_loader is not None:
+                    for row, model in zip(rows, models, strict=True):
+                        row |= evaluate(model, validation_loader, loss).named("validation")
+                seconds = (time.perf_counter() - started) / len(models)
+                for history, row, rate in zip(histories, rows, rates, strict=True):
+                    own = {"learning_rate": rate, "seconds": seconds}
+                    history.rows.append({"epoch": epoch} | row | own)
+    except KeyboardInterrupt:
+        stack.write_back(models)
+        accept_interrupt(histories, epochs)
     return histories
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from mnistkit.errors import TrainingError
 from mnistkit.experiments.stack import fit_stack
 from mnistkit.models import build_model
-from mnistkit.training import fit
+from mnistkit.training import fit, raising_interrupts
 
 OPTIONS = {"epochs": 2, "optimizer": "sgd", "learning_rate": 0.1}
 
@@ -243,3 +243,27 @@ def test_other_random_layers_are_refused_too(easy_digits, layer):
     models = [nn.Sequential(nn.Flatten(), nn.Linear(784, 10), layer()) for _ in range(2)]
     with pytest.raises(ValueError, match=f"{layer.__name__} has random or running state"):
         fit_stack(models, easy_digits.train.loader(32, shuffle=True))
+
+
+def test_a_stack_that_is_interrupted_returns_what_it_has(easy_digits, capsys):
+    models = [build_model("V0", seed=seed) for seed in range(2)]
+    before = [model.layers[1].weight.clone() for model in models]
+    looks = []
+
+    def stop(_):
+        looks.append(None)
+        if len(looks) == 15:  # the first look is before all batches, and an epoch has ten
+            raise KeyboardInterrupt
+
+    train = easy_digits.train.loader(64, shuffle=True)
+    histories = fit_stack(models, train, epochs=3, look=stop, look_every=1, progress=False)
+    assert [len(history.rows) for history in histories] == [1, 1]
+    assert all(history.interrupted for history in histories)
+    assert all(not torch.equal(model.layers[1].weight, was)
+               for model, was in zip(models, before, strict=True))  # fmt: skip
+    assert "1 of 3 epochs are in the history, and what follows goes on with models" in (
+        capsys.readouterr().out
+    )
+    looks.clear()
+    with pytest.raises(KeyboardInterrupt), raising_interrupts():
+        fit_stack(models, train, epochs=3, look=stop, look_every=1, progress=False)
