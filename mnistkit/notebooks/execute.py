@@ -49,6 +49,8 @@ LEAST = {
 }  # fmt: skip
 MOST = dict.fromkeys(("seeds", "v2_seeds", "check_seeds", "epochs", "deep_epochs", "cnn_epochs",
                       "grid_epochs"), 1000)  # fmt: skip
+# A kernel is interrupted before it is asked to end, and if it was still at work complains of it.
+_QUIET = "--IPKernelApp.log_level=CRITICAL"
 CELL_LIMIT = 60  # minutes that a cell may take before it is taken to hang
 
 
@@ -157,6 +159,7 @@ def execute(
                 cwd=_folder().parent,
                 config=local_transport(sockets),
                 execution_timeout=round(60 * cell_limit),
+                extra_arguments=[_QUIET],
             )
     except PapermillExecutionError as error:
         failure = f"cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
