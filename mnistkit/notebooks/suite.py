@@ -38,7 +38,7 @@ STEPS = {
     "lint": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
     "tests": [*PYTEST, "--dist", "worksteal", "-m", "not full and not browser"],
-    "browser": [*PYTEST, "-rs", "--dist", "loadfile", "-m", "browser",
+    "browser": [*PYTEST, "-rs", "--dist", "loadfile", "-m", "browser and not full",
                 "tests/handwriting/test_browser.py", "tests/handwriting/test_page.py",
                 "tests/notebooks/test_book.py", "tests/notebooks/test_convolve.py",
                 "tests/notebooks/test_slides.py"],

@@ -112,9 +112,10 @@ class TestTheSame:
             np.testing.assert_allclose(found["probabilities"], expected, atol=NEAR)
         assert min(kinds.count("answer"), kinds.count("refusal")) > 20
 
-    def test_of_a_thousand_digits_probabilities(self, engine):
-        images = load_digits("sample").test.inputs()
-        assert len(images) == 1000
+    @pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.full)])
+    def test_of_digits_probabilities(self, engine, count):
+        images = load_digits("sample", limit=count).test.inputs()
+        assert len(images) == count
         call = """(all) => JSON.parse(all).map(
             (one) => reader.predict(Float32Array.from(one)).probabilities)"""
         found = engine.evaluate(call, json.dumps(images.flatten(1).tolist()))

@@ -16,6 +16,7 @@ from mnistkit.notebooks.execute import find_notebooks
 from tests.browser import NEEDS_BROWSER, violations
 
 STEMS = [path.stem for path in find_notebooks()]
+LIKE_OTHERS = ("01", "03", "05", "07")
 PAGES = ["glossary", "index", *STEMS]
 
 
@@ -163,8 +164,12 @@ def test_a_notebook_that_was_not_executed_is_refused(tmp_path):
 # --- in a browser ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", PAGES)
+# Of the notebooks' pages, which have one style sheet, some in the dark only with the full set.
+DARK = [pytest.param(name, "dark", marks=pytest.mark.full if name[:2] in LIKE_OTHERS else ())
+        for name in PAGES]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "scheme"), [*((name, "light") for name in PAGES), *DARK])
 class TestInABrowser:
     """Each page, in both colours, on a phone; what the colours do not change is looked at once."""
 
