@@ -239,6 +239,7 @@ def test_a_cluster_without_dask_is_named(monkeypatch):
 
 
 @pytest.mark.long
+@pytest.mark.full
 def test_the_commands_of_dask_carry_a_sweep(tmp_path):
     """As the README says it: a scheduler, a worker, and the sweep, each started by itself."""
     from distributed import Client
