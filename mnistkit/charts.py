@@ -13,7 +13,7 @@ from mlxtend.plotting import plot_confusion_matrix as draw_matrix
 
 from mnistkit.metrics import most_confused
 from mnistkit.utils.figures import describe, narrow, new_axes
-from mnistkit.utils.validation import check_class_names
+from mnistkit.utils.validation import check_class_names, check_counts
 
 # Beyond seven colours a line also needs its own dashes and marks to be told from others.
 DASHES = ("-", "--", ":", "-.")
@@ -67,8 +67,7 @@ def plot_confusion_matrix(
         raise ValueError(
             f"the matrix is {counts.shape}, expected 10 x 10, as confusion_matrix gives"
         )
-    if not np.array_equal(counts, np.round(counts)):
-        raise ValueError("the matrix holds shares, expected counts, as confusion_matrix gives")
+    check_counts(torch.from_numpy(counts))
     longest = max(map(len, check_class_names(classes)))
     errors = counts - np.diag(counts.diagonal())
     ax = new_axes(ax, (7, 7))

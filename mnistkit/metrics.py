@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mnistkit.utils.validation import (
     CLASSES,
+    check_counts,
     check_labels,
     check_number,
     check_probabilities,
@@ -57,8 +58,7 @@ def most_confused(matrix: Tensor, top: int = 5) -> pd.DataFrame:
     if matrix.ndim != 2 or len(matrix) != matrix.shape[1]:
         raise ValueError(f"the matrix is {describe(matrix)}, expected a row and a column a class")
     check_whole("top", top)
-    if matrix.is_floating_point() and not torch.equal(matrix, matrix.round()):
-        raise ValueError("the matrix holds shares, expected counts, as confusion_matrix gives")
+    check_counts(matrix)
     errors = matrix.clone().fill_diagonal_(0)
     count, place = errors.flatten().sort(descending=True, stable=True)
     pairs = [

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from mnistkit.models import eval_mode, outputs_of
 from mnistkit.utils.validation import (
     check_inputs,
+    check_rows,
     check_tensor,
-    describe,
     explaining,
     in_short,
     place_of,
@@ -91,13 +91,7 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
 
 
 def _rows(outputs: object, batch: Tensor) -> Tensor:
-    rows = check_tensor("the model gives", outputs)
-    if rows.ndim != 2 or len(rows) != len(batch) or rows.shape[1] < 2:
-        raise ValueError(
-            f"the model gives {describe(rows)} for {len(batch)} samples, expected a row of two "
-            "classes or more for each"
-        )
-    return rows.cpu()
+    return check_rows(check_tensor("the model gives", outputs), len(batch)).cpu()
 
 
 def _to_probabilities(outputs: Tensor, kind: str) -> Tensor:

@@ -38,6 +38,7 @@ from mnistkit.utils.validation import (
     check_loader,
     check_model,
     check_number,
+    check_rows,
     check_tensor,
     check_whole,
     describe,
@@ -377,11 +378,7 @@ class RunningMean:
         Raises TrainingError soon after a loss that is no number; see the class for a GPU.
         ValueError for outputs of one class: of these nothing could be wrong.
         """
-        if outputs.ndim < 2 or outputs.shape[-1] < 2:
-            raise ValueError(
-                f"the model gives {describe(outputs)} for {len(labels)} labels, expected a row of "
-                "two classes or more for each"
-            )
+        check_rows(outputs[0] if outputs.ndim == 3 else outputs, labels.shape[-1])
         self.waiting.append((outputs, labels, loss))
         if len(self.waiting) == self._EVERY:
             self._work_out()

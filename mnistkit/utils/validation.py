@@ -130,6 +130,25 @@ def place_of(model: nn.Module) -> Tensor:
     return next(filter(Tensor.is_floating_point, tensors), torch.empty(0))
 
 
+def check_rows(outputs: Tensor, count: int) -> Tensor:
+    """Return what a model gives; raise ValueError unless it is a row of classes for each sample.
+
+    count: of samples.
+    """
+    if outputs.ndim != 2 or len(outputs) != count or outputs.shape[1] < 2:
+        raise ValueError(
+            f"the model gives {describe(outputs)} for {count} samples, expected a row of two "
+            "classes or more for each"
+        )
+    return outputs
+
+
+def check_counts(matrix: Tensor) -> None:
+    """Raise ValueError for a matrix of anything but whole numbers, such as shares."""
+    if not torch.equal(matrix.double(), matrix.double().round()):
+        raise ValueError("the matrix holds shares, expected counts, as confusion_matrix gives")
+
+
 def check_tensor(what: str, value: object) -> Tensor:
     """Return a tensor; raise ValueError, beginning with `what`, for anything else."""
     if not isinstance(value, Tensor):
