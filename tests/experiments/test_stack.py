@@ -12,7 +12,7 @@ from torch import nn
 from mnistkit.errors import TrainingError
 from mnistkit.experiments.stack import fit_stack
 from mnistkit.models import build_model
-from mnistkit.training import fit, raising_interrupts
+from mnistkit.training import History, fit, raising_interrupts
 
 OPTIONS = {"epochs": 2, "optimizer": "sgd", "learning_rate": 0.1}
 
@@ -246,24 +246,27 @@ def test_other_random_layers_are_refused_too(easy_digits, layer):
 
 
 def test_a_stack_that_is_interrupted_returns_what_it_has(easy_digits, capsys):
-    models = [build_model("V0", seed=seed) for seed in range(2)]
-    before = [model.layers[1].weight.clone() for model in models]
-    looks = []
+    train, calls = easy_digits.train.loader(64, shuffle=True), []
 
-    def stop(_):
-        looks.append(None)
-        if len(looks) == 15:  # the first look is before all batches, and an epoch has ten
+    def stop_in_the_second_epoch(outputs, labels):
+        calls.append(None)
+        if len(calls) == 15:  # an epoch has ten batches
             raise KeyboardInterrupt
+        return nn.functional.cross_entropy(outputs, labels)
 
-    train = easy_digits.train.loader(64, shuffle=True)
-    histories = fit_stack(models, train, epochs=3, look=stop, look_every=1, progress=False)
+    def trained(**options) -> tuple[list[nn.Module], list[History]]:
+        models = [build_model("V0", seed=seed) for seed in range(2)]
+        return models, fit_stack(models, train, progress=False, **options)
+
+    once, _ = trained(epochs=1)
+    models, histories = trained(epochs=3, loss=stop_in_the_second_epoch)
     assert [len(history.rows) for history in histories] == [1, 1]
     assert all(history.interrupted for history in histories)
-    assert all(not torch.equal(model.layers[1].weight, was)
-               for model, was in zip(models, before, strict=True))  # fmt: skip
+    for model, earlier in zip(models, once, strict=True):
+        assert not torch.equal(model.layers[1].weight, earlier.layers[1].weight), "four batches on"
     assert "1 of 3 epochs are in the history, and what follows goes on with models" in (
         capsys.readouterr().out
     )
-    looks.clear()
+    calls.clear()
     with pytest.raises(KeyboardInterrupt), raising_interrupts():
-        fit_stack(models, train, epochs=3, look=stop, look_every=1, progress=False)
+        trained(epochs=3, loss=stop_in_the_second_epoch)
