@@ -52,6 +52,8 @@ def affine(
     )
     if not (scale > 0).all():
         raise ValueError("scale must be above 0")
+    if count == 0:
+        return images.clone()
     cosine, sine = (angle * _DEGREE).cos(), (angle * _DEGREE).sin()
     # A grid says where each pixel comes from, so all is undone, the last first: shift, size,
     # turn, slant. Coordinates run from -1 to 1, y downwards.

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mnistkit.errors import CheckpointError, StorageError
 from mnistkit.models import INPUT_SHAPE, MODELS, build_model, eval_mode
@@ -158,11 +159,18 @@ def _answer_alike(model: nn.Module, twin: nn.Module, state: dict) -> bool:
 def _misfit(state: dict, model: nn.Module) -> str:
     """Name the first weights that have not the model's shape; empty if all fit."""
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    found = {name: getattr(tensor, "shape", None) for name, tensor in state.items()}
-    for name in wanted | found:
-        if wanted.get(name) != found.get(name):
-            return f"{name} is {_shape(found.get(name))}, expected {_shape(wanted.get(name))}"
+    for name in wanted | state:
+        found = state.get(name)
+        if name in state and not (isinstance(found, Tensor) and found.layout == torch.strided):
+            return f"{name} is {_kind(found)}, expected a tensor that holds all its numbers"
+        if wanted.get(name) != getattr(found, "shape", None):
+            shapes = (_shape(getattr(found, "shape", None)), _shape(wanted.get(name)))
+            return "{} is {}, expected {}".format(name, *shapes)
     return ""
+
+
+def _kind(value: object) -> str:
+    return "a sparse tensor" if isinstance(value, Tensor) else f"of type {type(value).__name__}"
 
 
 def _is_plain(value: object) -> bool:
@@ -210,13 +218,16 @@ def _load(path: str | os.PathLike, *, weights_only: bool = True):
     path = Path(path).expanduser()
     try:
         _check_sums(path)
-        return torch.load(path, map_location="cpu", weights_only=weights_only)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # it is judged here
+            return torch.load(path, map_location="cpu", weights_only=weights_only)
     except FileNotFoundError as error:
         raise CheckpointError(
             f"there is no file {Path(path).name}", where=Path(path).parent, do="save one first"
         ) from error
     except Exception as error:  # torch.load raises whatever the unpickler met
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        if weights_only and isinstance(error, pickle.UnpicklingError):  # advises against safety
+            reason = "it is damaged, or holds other things than tensors, numbers and text"
         what = "safely as weights" if weights_only else "as a model"
         raise _unfit(path, f"it cannot be read {what}: {reason}") from error
 

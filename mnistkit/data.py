@@ -20,7 +20,13 @@ from mnistkit.errors import DataError, DownloadError
 from mnistkit.utils import sources
 from mnistkit.utils.devices import announce_device
 from mnistkit.utils.storage import data_root
-from mnistkit.utils.validation import check_choice, check_number, check_tensor, check_whole
+from mnistkit.utils.validation import (
+    check_choice,
+    check_number,
+    check_tensor,
+    check_whole,
+    in_short,
+)
 
 MNIST_MEAN = 0.1307  # of the 60,000 training images, with pixels in [0, 1]
 MNIST_STD = 0.3081
@@ -74,6 +80,10 @@ class Split:
             place = range(len(self))[index]
             index = slice(place, place + 1)
         return type(self)(*(None if part is None else part[index] for part in self._parts))
+
+    def __getitems__(self, places) -> list:
+        """Raise ValueError: this is how a DataLoader asks, and it would batch no bytes."""
+        raise ValueError("a split is no dataset: DataLoader(digits.train.dataset(), ...)")
 
     def __repr__(self) -> str:
         """One line: how many digits, of how many classes, and what is known of them."""
@@ -244,8 +254,14 @@ class Batches:
     ):
         """Raises ValueError for a bad number, or a dataset that is empty."""
         self.dataset, self.shuffle = dataset, shuffle
+        if hasattr(dataset, "images") and not isinstance(dataset, Dataset):
+            raise ValueError(f"{in_short(dataset)} is no dataset: take digits.train.loader(64)")
+        if not hasattr(dataset, "__len__") or isinstance(dataset, str):
+            raise ValueError(f"dataset is {in_short(dataset)}, expected inputs with labels, as in "
+                             "TensorDataset(inputs, labels)")  # fmt: skip
         if len(dataset) == 0:
             raise ValueError("the dataset is empty: there is nothing to make batches of")
+        self._take(torch.tensor([0, len(dataset) - 1]))  # refused now, not amid a training
         self.batch_size = min(check_whole("batch_size", batch_size), len(dataset))
         self.generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
         self.device = torch.device("cpu")
@@ -262,7 +278,7 @@ class Batches:
     def _take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         try:
             return self.dataset[index]
-        except TypeError as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"{type(self.dataset).__name__} gives no samples for a tensor of places, as "
                 f"ImageDataset and TensorDataset do ({error}): take a DataLoader for it"

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mnistkit.utils.validation import (
     check_choice,
+    check_flag,
     check_module,
     check_number,
     check_whole,
@@ -69,6 +70,7 @@ class MNISTModelV1(nn.Module):
         """`relu_on_logits=True` is the model as published."""
         super().__init__()
         check_whole("hidden_units", hidden_units)
+        check_flag("relu_on_logits", relu_on_logits)
         self.layers = nn.Sequential(
             nn.Flatten(),
             nn.Linear(PIXELS, hidden_units),
@@ -138,6 +140,9 @@ class MLP(nn.Module):
         hidden = _checked_widths("hidden", hidden)
         check_number("dropout", dropout, least=0, below=1)
         check_choice("activation", activation, ACTIVATIONS)
+        check_flag("log_softmax", log_softmax)
+        if not isinstance(batch_norm, bool):
+            check_whole("batch_norm", batch_norm, least=0)
         normed = len(hidden) if batch_norm is True else int(batch_norm)
         if not 0 <= normed <= len(hidden):
             raise ValueError(
@@ -173,6 +178,7 @@ class CNN(nn.Module):
     def __init__(self, *, softmax: bool = True, dense: int | None = None):
         """`softmax=True` without `dense` is the model as published in E."""
         super().__init__()
+        check_flag("softmax", softmax)
         if dense is not None:
             check_whole("dense", dense)
         self.outputs = "probabilities" if softmax else "logits"
@@ -430,15 +436,19 @@ def model_table(names: Sequence[str] | None = None) -> pd.DataFrame:
 def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> pd.DataFrame:
     """List the layers that one image passes: kind, output shape, parameters.
 
-    input_shape: of one image, without the batch axis. The model's mode is restored.
+    input_shape: of one image, without the batch axis. The model's mode is restored. Parameters
+    that another row has counted are left out: a layer that is used again has 0.
     """
     rows: list[dict] = []
+    counted: set[nn.Parameter] = set()
 
     def note(layer: nn.Module, _inputs, output: object) -> None:
         while isinstance(output, tuple | list) and output:
             output = output[0]  # an LSTM gives its states as well
         shape = " x ".join(str(n) for n in getattr(output, "shape", ())[1:])
-        count = sum(p.numel() for p in layer.parameters())
+        new = set(layer.parameters()) - counted
+        counted.update(new)
+        count = sum(p.numel() for p in new)
         rows.append({"layer": type(layer).__name__, "output": shape, "parameters": count})
 
     place = place_of(model)

@@ -11,27 +11,48 @@ from matplotlib.axes import Axes
 from mnistkit.utils.figures import LEGIBLE, describe, new_axes
 from mnistkit.utils.validation import check_class_names, check_probabilities, check_whole
 
+_ROUNDING = 1e-3  # so far beyond 0 and 1 a float may be and still be a picture's
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
 
 
 def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None = None) -> Axes:
     """Draw one image: H x W or 1 x H x W grey; or 3 x H x W or H x W x 3 colour.
 
-    Of any numeric type; whole numbers of colour count from 0 to 255.
+    Of any numeric type. Whole numbers count from 0 to 255, those of a mask from 0 to 1, floats
+    from 0 to 1: as much ink looks alike in two pictures. Floats that reach further (kernels,
+    normalised images) are drawn from their lowest to their highest.
     """
-    ax = new_axes(ax, (2.2, 2.4))
-    given = np.asarray(image)
-    pixels = given.astype(float).squeeze()
+    return _draw(image, _limits([image]), title, color, new_axes(ax, (2.2, 2.4)))
+
+
+def _draw(image, reach: tuple[float, float], title: str, color: str, ax: Axes) -> Axes:
+    pixels = _pixels(image).squeeze()
     if pixels.ndim == 3 and pixels.shape[-1] != 3:
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.ndim != 2 and pixels.shape[2:] != (3,):
         raise ValueError(f"expected one image, H x W or 3 x H x W, got shape {np.shape(image)}")
-    if pixels.ndim == 3 and given.dtype.kind in "iu":
-        pixels /= 255
-    ax.imshow(pixels, cmap=None if pixels.ndim == 3 else "gray_r")
+    if pixels.ndim == 3:  # colours have no scale of their own
+        ax.imshow(pixels)
+    else:
+        ax.imshow(pixels, cmap="gray_r", vmin=reach[0], vmax=reach[1])
     ax.set_title(title, color=color, fontsize=11)
     ax.set_axis_off()
     return describe(ax, f"Image{f': {title}' if title else ''}.")
+
+
+def _pixels(image) -> np.ndarray:
+    """As floats, whole numbers above 1 as parts of 255."""
+    pixels = np.asarray(image)
+    whole = pixels.dtype.kind in "iu" and pixels.size and pixels.max() > 1
+    return pixels.astype(float) / (255 if whole else 1)
+
+
+def _limits(images) -> tuple[float, float]:
+    """What is drawn white and what black: paper and ink, or the ends of all numbers."""
+    pixels = [part for part in map(_pixels, images) if part.size]
+    low, high = min(map(np.min, pixels), default=0), max(map(np.max, pixels), default=1)
+    within = low >= -_ROUNDING and high <= 1 + _ROUNDING
+    return (0.0, 1.0) if within else (float(low), float(high))
 
 
 def plot_images(
@@ -43,7 +64,7 @@ def plot_images(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw images in a grid, each with a title if given; see `plot_image` for their shape."""
+    """Draw images in a grid, each with a title if given, all on one scale; see `plot_image`."""
     if isinstance(images, str):
         raise ValueError(f"images is {images!r}, expected images; a photo is read by find_digit")
     if hasattr(images, "labels"):
@@ -66,10 +87,11 @@ def plot_images(
     ax.set_axis_off()
     ax.set_title(title, pad=24 if any(titles) else 6)
     room = 0.72 if any(titles) else 0.94  # of a cell's height; the rest is for its title
+    reach = _limits(images)
     for place, image in enumerate(images):
         row, column = divmod(place, columns)
         box = [column / columns, 1 - (row + 1) / rows, 0.94 / columns, room / rows]
-        plot_image(image, titles[place], color=colors[place], ax=ax.inset_axes(box))
+        _draw(image, reach, titles[place], colors[place], ax.inset_axes(box))
     shown = f": {_listed(titles)}" if any(titles) else ""
     return describe(ax, f"{title or 'Grid'} ({count} images){shown}.")
 

@@ -346,3 +346,8 @@ def test_non_digits_have_the_size_of_the_digits(shape):
     made = random_non_digits(torch.rand(64, 1, *shape), torch.randint(10, (64,)), share=0.5)
     assert made.shape == (32, 1, *shape)
     assert made.flatten(1).amax(1).min() > 0
+
+
+@pytest.mark.parametrize("change", [augmentation.random_affine, augmentation.random_photo])
+def test_no_images_stay_none(change):
+    assert change(torch.zeros(0, 1, 28, 28)).shape == (0, 1, 28, 28)

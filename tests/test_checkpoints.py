@@ -122,7 +122,8 @@ def test_incomplete_checkpoints_are_named(tmp_path, content, message):
         (lambda w: w.long(), "layers.2.bias are torch.int64, expected torch.float32"),
         (lambda w: w * float("nan"), "layers.2.bias hold values that are no numbers"),
         (lambda w: w[:5], "layers.2.bias is 5, expected 10"),
-        (lambda w: w.tolist(), "layers.2.bias is absent, expected 10"),
+        (lambda w: w.tolist(), "layers.2.bias is of type list, expected a tensor"),
+        (lambda w: w.to_sparse(), "layers.2.bias is a sparse tensor, expected a tensor that holds"),
     ],
 )
 def test_weights_of_another_kind_are_named_and_the_model_left_as_it_was(tmp_path, change, message):
@@ -291,3 +292,13 @@ def test_what_a_pickle_cannot_hold_and_what_is_no_model_is_named(tmp_path):
         save_checkpoint(model, tmp_path / "m.pt", architecture="V0",
                         test_accuracy=Evaluation(0.5, 0.9, 10))  # fmt: skip
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_is_refused_without_advice_to_run_it(tmp_path, protocol, recwarn):
+    path = tmp_path / "evil.pth"
+    path.write_bytes(pickle.dumps(Payload(tmp_path / "trace"), protocol))
+    with pytest.raises(CheckpointError, match="or holds other things than tensors") as caught:
+        load_state(build_model("V0"), path)
+    assert "weights_only" not in str(caught.value)
+    assert not recwarn.list

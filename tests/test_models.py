@@ -279,3 +279,29 @@ def test_a_layer_that_gives_several_things_is_listed_by_the_first():
 
     table = layer_table(Reader())
     assert table["output"].tolist() == ["28 x 8", "10"]
+
+
+def test_a_layer_that_is_used_again_is_listed_again_and_counted_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.same, self.last = nn.Linear(784, 784), nn.Linear(784, 10)
+
+        def forward(self, images):
+            return self.last(self.same(self.same(images.flatten(1))))
+
+    table, model = layer_table(Twice()), Twice()
+    assert table["layer"].tolist() == ["Linear"] * 3
+    assert table["parameters"].tolist() == [784 * 785, 0, 7850]
+    assert table["parameters"].sum() == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "options", "complaint"), [
+    ("E CNN", {"softmax": "no"}, "softmax is 'no', expected True or False"),
+    ("V1", {"relu_on_logits": 0}, "relu_on_logits is 0, expected True or False"),
+    ("A baseline", {"log_softmax": "false"}, "log_softmax is 'false', expected True or"),
+    ("A baseline", {"batch_norm": "no"}, "batch_norm is 'no', expected a whole number"),
+])  # fmt: skip
+def test_a_word_is_no_yes_and_no_no(name, options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        build_model(name, **options)

@@ -151,3 +151,34 @@ def test_what_is_no_picture_and_no_class_is_named(draw, complaint):
     images, labels = torch.zeros(3, 28, 28, dtype=torch.uint8), torch.tensor([1, 2, 3])
     with pytest.raises(ValueError, match=complaint):
         draw(images, labels)
+
+
+SCALES = {
+    "nothing": (torch.zeros(9, 9), (0, 1)),
+    "faint floats": (0.1 * torch.eye(9), (0, 1)),
+    "faint bytes": (torch.full((9, 9), 20, dtype=torch.uint8), (0, 1)),
+    "a mask of bytes": (torch.eye(9, dtype=torch.uint8), (0, 1)),
+    "a mask": (torch.eye(9, dtype=torch.bool), (0, 1)),
+    "rounded": (torch.eye(9) + 1e-5, (0, 1)),
+    "a kernel": (torch.linspace(-3, 2, 9).view(3, 3), (-3, 2)),
+    "responses": (torch.linspace(0, 4, 9).view(3, 3), (0, 4)),
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_ink_is_drawn_as_dark_as_it_is(name):
+    image, reach = SCALES[name]
+    drawn = pictures.plot_image(image).images[0]
+    assert drawn.get_clim() == pytest.approx(reach)
+    assert drawn.get_array().max() <= drawn.get_clim()[1] + 1e-4
+    if name == "a mask of bytes":
+        assert drawn.get_array().max() == 1
+    if name == "faint bytes":
+        assert drawn.get_array().max() == pytest.approx(20 / 255)
+
+
+def test_pictures_of_a_grid_have_one_scale():
+    strong = pictures.plot_images([torch.zeros(3, 3), -torch.eye(3), 3 * torch.eye(3)])
+    assert {child.images[0].get_clim() for child in strong.child_axes} == {(-1, 3)}
+    digits = pictures.plot_images([torch.eye(3), 255 * torch.eye(3, dtype=torch.uint8)])
+    assert {child.images[0].get_clim() for child in digits.child_axes} == {(0, 1)}

@@ -40,8 +40,8 @@ def find_digit(
     """Find the one digit in a picture, and give it MNIST's form.
 
     source: a file that Pillow can read, a Pillow image of any mode, or an array, H x W,
-        H x W x 3 or H x W x 4, of bytes or of floats in [0, 1]. Dark ink on light paper or
-        the reverse, any colours, uneven light.
+        H x W x 3 or H x W x 4, of bytes, of 0 and 1, or of floats in [0, 1]. Dark ink on light
+        paper or the reverse, any colours, uneven light.
     white_paper: the paper is known to be white, as that of the canvas is; otherwise it is looked
         for, which bold ink may mislead.
 
@@ -93,7 +93,7 @@ def _open(source) -> Image.Image:
     if not isinstance(source, str | os.PathLike):
         given = in_short(source)
         raise PictureError(f"{given} is no picture; give a file, a Pillow image or an array")
-    path = Path(source)
+    path = Path(source).expanduser()
     try:
         with Image.open(path) as image:
             image.load()
@@ -126,7 +126,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
         )
     if not array.size or not (array.dtype == bool or np.issubdtype(array.dtype, np.number)):
         raise PictureError(f"an array of shape {array.shape} and {array.dtype} holds no pixels")
-    if array.dtype != np.uint8:
+    if array.dtype != np.uint8 or array.max() <= 1:  # bytes of 0 and 1 are a mask
         values = array.astype(np.float64)
         if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
             raise PictureError("floats of a picture must lie in [0, 1]; bytes must be uint8")

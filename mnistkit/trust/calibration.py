@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mnistkit.metrics import accuracy, interval_of_share, negative_log_likelihood
-from mnistkit.utils.validation import CLASSES, check_probabilities
+from mnistkit.utils.validation import CLASSES, check_probabilities, in_short
 
 BINS = 15  # of equal width, as Guo et al. (2017) take
 _DRAWS = 200
@@ -60,8 +60,11 @@ def calibration_table(probabilities: Mapping[str, Tensor], labels: Tensor) -> pd
 
     probabilities: float, N x 10, by name. Columns `noise` and `noise_95` are mean and
     95 % quantile of `calibration_noise`; `calibrated` says whether the ECE lies below that
-    quantile, so that no lack of calibration is shown.
+    quantile, so that no lack of calibration is shown. Raises ValueError without names.
     """
+    if not isinstance(probabilities, Mapping):
+        raise ValueError(f"probabilities are {in_short(probabilities)}, expected those of each "
+                         'model by its name: {"V2": probabilities}')  # fmt: skip
     rows = {}
     for name, given in probabilities.items():
         error, noise = calibration_error(given, labels), calibration_noise(given)

@@ -77,7 +77,8 @@ def _noise(images: Tensor, deviation: float, generator: Generator) -> Tensor:
 
 
 def _blur(images: Tensor, sigma: float, _generator: Generator) -> Tensor:
-    return gaussian_blur(images, 2 * math.ceil(3 * sigma) + 1, sigma)
+    widest = min(images.shape[-2:]) - 1  # a picture is mirrored at its edges, once
+    return gaussian_blur(images, 2 * min(math.ceil(3 * sigma), widest) + 1, sigma)
 
 
 def _stripes(images: Tensor, darkness: float, generator: Generator) -> Tensor:

@@ -53,8 +53,10 @@ def plot_corruption(
     table: indexed by strength, a column of fractions a model. named: the models with a colour
     and their name at the line's end, four at most; the first four if None. All others are grey.
     """
-    ax = new_axes(ax)
     named = _check_named(named, table)
+    if not table.notna().all(axis=None):
+        raise ValueError("the table has holes (nan): each model needs an accuracy at each strength")
+    ax = new_axes(ax)
     for name in table.columns.difference(named, sort=False):
         ax.plot(table.index, 100 * table[name], color=OTHERS, linewidth=1, zorder=1)
     for name, (color, mark) in zip(named, NAMED, strict=False):

@@ -33,6 +33,12 @@ def check_whole(name: str, value: object, least: int = 1) -> int:
     return int(value)
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise ValueError, by name, for what is neither True nor False: "no" would be yes."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {in_short(value)}, expected True or False")
+
+
 def in_short(value: object) -> str:
     """What a value is, as it would be written if that is short, else its type and size."""
     if isinstance(value, Tensor) and value.ndim:

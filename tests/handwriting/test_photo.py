@@ -428,3 +428,17 @@ def test_notes_of_a_camera_that_cannot_be_read_cost_nothing(tmp_path):
 def test_any_kind_of_tensor_is_a_picture(change):
     picture = torch.tensor(on_paper(draw_mask(4))).float() / 255
     assert torch.allclose(find_digit(change(picture)), find_digit(picture), atol=0.1)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, bool, np.float32, np.int64])
+def test_a_mask_of_zeros_and_ones_is_a_picture(kind):
+    mask = draw_mask(4) > 0.5
+    whole = find_digit(255 * mask.astype(np.uint8))
+    assert torch.equal(find_digit(mask.astype(kind)), whole)
+
+
+def test_a_path_of_a_picture_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    Image.fromarray(on_paper(draw_mask(4))).save(tmp_path / "four.png")
+    assert torch.equal(find_digit("~/four.png"), find_digit(tmp_path / "four.png"))

@@ -141,3 +141,11 @@ def test_strengths_are_those_of_the_published_curves():
 def test_images_that_are_not_in_zero_to_one_are_refused(images):
     with pytest.raises(ValueError, match=r"images reach from .* expected 0 to 1"):
         corrupt(images, "rotation", 20)
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS | HELD_BACK)
+@pytest.mark.parametrize("strength", [1e-3, 50, 1e9])
+def test_any_strength_gives_a_picture(images, kind, strength):
+    changed = corrupt(images[:2], kind, strength)
+    assert changed.shape == images[:2].shape
+    assert ((changed >= 0) & (changed <= 1)).all()

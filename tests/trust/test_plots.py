@@ -114,3 +114,9 @@ def test_the_title_says_who_withstands_most_and_fails_where():
     assert alt_text(ax).endswith("V0 read 5 digits.")
     once = plots.plot_corruptions({"shift": HARDER}, {"shift": "pixels"})
     assert once.get_title() == "V2 withstands 1 of 1 best at full strength"
+
+
+@pytest.mark.parametrize("holes", [HARDER.where(HARDER > 0.3), HARDER * float("nan")])
+def test_a_model_that_was_not_measured_everywhere_is_not_drawn(holes):
+    with pytest.raises(ValueError, match="the table has holes"):
+        plots.plot_corruption(holes, xlabel="pixels")

@@ -15,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
+from torch.utils.data import ConcatDataset, DataLoader, Subset
 
 import mnistkit as kit
 from mnistkit.data import Digits
@@ -296,6 +297,22 @@ BAD_CALLS = {
     "features of another": (lambda b: kit.extract_features(b.model, b.images), "has no features"),
     "a loader to predict": (
         lambda b: kit.make_predictions(b.model, b.digits.test.loader()), "loop over its batches"
+    ),
+    "a split for a DataLoader": (
+        lambda b: next(iter(DataLoader(b.digits.test, 8))), r"DataLoader\(digits.train.dataset"
+    ),
+    "a split for a loader": (lambda b: kit.make_loader(b.digits.test), "take digits.train.loader"),
+    "three splits for a loader": (lambda b: kit.make_loader(b.digits), "expected inputs with labe"),
+    "a name for a loader": (lambda _: kit.make_loader("mnist"), "dataset is 'mnist', expected inp"),
+    "datasets in a row": (
+        lambda b: kit.make_loader(ConcatDataset([b.digits.test.dataset()] * 2)),
+        "ConcatDataset gives no samples .* take a DataLoader for it",
+    ),
+    "a part of a dataset": (
+        lambda b: kit.make_loader(Subset(b.digits.test.dataset(), [1, 2])), "Subset gives no sampl"
+    ),
+    "calibration without names": (
+        lambda b: kit.calibration_table(b.probabilities, b.labels), "of each model by its name"
     ),
     # saved
     "weights of another architecture": (
