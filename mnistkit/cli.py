@@ -475,11 +475,11 @@ def _report_sweep(plan, runs, folder: Path, value: str) -> None:
 def _trained(model: str, source: str):
     from mnistkit.data import load_digits
     from mnistkit.study.plan import COMPACT, FAST
-    from mnistkit.study.trained import model_files, trained_model
+    from mnistkit.study.trained import is_at_hand, trained_model
 
     digits = load_digits(source, validation_size=0)
     recipe = {"CompactCNN": COMPACT, "FastCNN": FAST}[model]
-    if not all(path.exists() for path in model_files(recipe, digits)):
+    if not is_at_hand(recipe, digits):
         minutes = "; some minutes on full MNIST" if recipe is COMPACT else ""
         click.echo(f"training {model}, once{minutes}", err=True)
     trained = trained_model(recipe, digits)

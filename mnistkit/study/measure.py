@@ -144,7 +144,7 @@ def _train_and_keep(entry: Entry, digits: Digits, folder) -> None:
 
 def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:
     with thread_count(1):
-        trained_model(recipe, digits, seed=seed, folder=folder, progress=False)
+        trained_model(recipe, digits, seed=seed, folder=folder, progress=False, published=False)
 
 
 def _measure_ensembles(recipe: Recipe, digits: Digits, folder) -> None:
@@ -154,7 +154,7 @@ def _measure_ensembles(recipe: Recipe, digits: Digits, folder) -> None:
         if stored_result(folder, run):
             continue
         members = [
-            trained_model(recipe, digits, seed=seed, folder=folder)
+            trained_model(recipe, digits, seed=seed, folder=folder, published=False)
             for seed in range(MEMBERS * number, MEMBERS * (number + 1))
         ]
         together = Ensemble([member.model for member in members])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,9 +22,10 @@ from mnistkit.models import build_model, count_parameters
 from mnistkit.prediction import make_predictions
 from mnistkit.study.table import published_accuracy
 from mnistkit.training import raising_interrupts
-from mnistkit.utils.storage import models_folder, write_text
+from mnistkit.utils.storage import models_folder, write_atomically, write_text
 from mnistkit.utils.validation import check_whole, in_short
 
+_HERE = Path(__file__).parent  # with the models that come with the library
 _MEASURED = ("test_accuracy", "test_loss", "parameters", "seconds", "weights")
 _LIMITS = """\
 - It knows MNIST's form only: one digit, ink bright on dark, 20 pixels high or wide, centred by
@@ -69,12 +71,15 @@ def trained_model(
     seed: int = 0,
     folder: str | os.PathLike | None = None,
     progress: bool = True,
+    published: bool = True,
 ) -> Trained:
     """Find the model of this recipe, seed and data, or train it and keep it.
 
     folder: where; by default `models` in the user's cache (`storage.cache_folder`). Three
     files: the weights (a state dict), the card as in `results`, and the card in words
-    (Markdown). progress: show a bar while it trains. Raises CheckpointError or ResultError if
+    (Markdown). progress: show a bar while it trains. published: take a model that comes with
+    the library (CompactCNN on MNIST, seed 0) in place of training it for minutes; its card
+    says on which machine it was trained. Raises CheckpointError or ResultError if
     weights or card are damaged; KeyboardInterrupt where training was
     interrupted, and then keeps nothing.
     """
@@ -82,6 +87,8 @@ def trained_model(
         raise ValueError(f"digits is {in_short(digits)}, expected what load_digits gives")
     run = identify(recipe, check_whole("seed", seed, least=0), digits)
     weights, card = model_files(recipe, digits, seed=seed, folder=folder)
+    if published and not (card.exists() and weights.exists()):
+        _take_published(weights, card)
     if not (card.exists() and weights.exists()):
         with raising_interrupts():  # half a training is kept for nobody
             model, history = train_recipe(recipe, digits, seed, progress=progress)
@@ -105,6 +112,23 @@ def trained_model(
         )
     _write_in_words(result, weights)
     return Trained(model.eval(), recipe, result)
+
+
+def is_at_hand(recipe: Recipe, digits: Digits, *, seed: int = 0) -> bool:
+    """Whether `trained_model` would find it, in the user's cache or in the library."""
+    files = model_files(recipe, digits, seed=seed)
+    kept, published = (
+        all((folder / path.name).exists() for path in files) for folder in (files[0].parent, _HERE)
+    )
+    return kept or published
+
+
+def _take_published(weights: Path, card: Path) -> None:
+    """Copy a model that comes with the library to where models are kept; the card comes last."""
+    if (_HERE / card.name).exists():
+        for path in (weights, card):
+            with write_atomically(path) as temporary:
+                shutil.copyfile(_HERE / path.name, temporary)
 
 
 def model_files(

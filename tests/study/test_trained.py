@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from mnistkit.augmentation import random_affine
+from mnistkit.checkpoints import load_state
 from mnistkit.errors import CheckpointError, ResultError
-from mnistkit.experiments.recipe import Recipe
+from mnistkit.experiments.recipe import Recipe, recipe_digest
 from mnistkit.experiments.results import read_result, write_result
 from mnistkit.models import build_model
 from mnistkit.prediction import make_predictions
-from mnistkit.study.plan import FAST
+from mnistkit.study import trained
+from mnistkit.study.plan import COMPACT, FAST
 from mnistkit.study.table import read_table
-from mnistkit.study.trained import card_in_words, trained_model
+from mnistkit.study.trained import card_in_words, is_at_hand, trained_model
 from mnistkit.training import evaluate
 
 RECIPE = Recipe("E MLP", epochs=1)
@@ -56,6 +58,51 @@ def test_it_is_trained_once(easy_digits, tmp_path):
     assert torch.equal(weights_of(again), weights_of(kept))
     assert again.card == kept.card
     assert not again.model.training
+
+
+def test_a_model_that_comes_with_the_library_is_taken(easy_digits, tmp_path, monkeypatch):
+    recipe = replace(RECIPE, augment=count)
+    monkeypatch.setenv("MNISTKIT_CACHE", str(tmp_path / "cache"))
+    published = trained_model(recipe, easy_digits, folder=tmp_path / "library")
+    assert not is_at_hand(recipe, easy_digits)
+    monkeypatch.setattr(trained, "_HERE", tmp_path / "library")
+    before = sorted((tmp_path / "library").iterdir())
+    BATCHES.clear()
+    assert is_at_hand(recipe, easy_digits)
+    found = trained_model(recipe, easy_digits, folder=tmp_path / "mine")
+    assert not BATCHES, "trained again"
+    assert torch.equal(weights_of(found), weights_of(published))
+    assert found.card == published.card
+    assert sorted(p.suffix for p in (tmp_path / "mine").iterdir()) == [".json", ".md", ".pt"]
+    trained_model(recipe, easy_digits, seed=1, folder=tmp_path / "mine")
+    assert sum(BATCHES) == 600, "another seed is another model"
+    trained_model(recipe, easy_digits, folder=tmp_path / "own", published=False)
+    assert sum(BATCHES) == 1200, "whoever measures trains"
+    assert sorted((tmp_path / "library").iterdir()) == before
+
+
+def test_the_published_model_is_what_its_card_says():
+    (path,) = trained._HERE.glob("*-seed*.json")
+    card = read_result(path)
+    assert card.run.file_name == path.name
+    assert recipe_digest(card.run.recipe) == COMPACT.digest
+    runs = read_table().of("CompactCNN")
+    assert card.run.data.digest in set(runs["data"])
+    weights = path.with_suffix(".pt")
+    assert card.measured["weights"] == trained._digest(weights)
+    model = load_state(build_model("CompactCNN"), weights)
+    assert sum(p.numel() for p in model.parameters()) == card.measured["parameters"]
+    assert abs(card.measured["test_accuracy"] - runs["test_accuracy"].mean()) < 0.0006
+
+
+@pytest.mark.parametrize("part", [".pt", ".json"])
+def test_a_published_model_that_is_damaged_is_named(easy_digits, tmp_path, monkeypatch, part):
+    trained_model(RECIPE, easy_digits, folder=tmp_path / "library")
+    (path,) = (tmp_path / "library").glob(f"*{part}")
+    path.write_bytes(path.read_bytes()[:-200])
+    monkeypatch.setattr(trained, "_HERE", tmp_path / "library")
+    with pytest.raises((CheckpointError, ResultError), match=path.name):
+        trained_model(RECIPE, easy_digits, folder=tmp_path / "mine")
 
 
 def test_a_card_in_words_that_is_damaged_is_written_anew(kept, easy_digits, tmp_path):
