@@ -121,7 +121,7 @@ from .study.report import print_verdicts as print_verdicts
 from .experiments.stack import fit_stack as fit_stack
 from .utils.storage import models_folder as models_folder, output_folder as output_folder
 from .experiments.sweep import combine as combine, read_sweep as read_sweep
-from .study.trained import trained_model as trained_model
+from .study.trained import trained_model as trained_model, trained_models as trained_models
 from .training import (
     History as History,
     LOSSES as LOSSES,

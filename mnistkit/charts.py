@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator
 from mlxtend.plotting import plot_confusion_matrix as draw_matrix
 
 from mnistkit.metrics import most_confused
@@ -178,8 +179,12 @@ def plot_curves(
         ax.text(1.01, height, f"{name} {height:.2f}", va="center", transform=beside)
         words.append(f"{name} at {height:.2f}")
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    whole = (x == x.round()).all()
+    if whole:  # there is no layer 1.5
+        ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     ax.legend()
-    ends = f"{xlabel} from {x[0]:.2f} to {x[-1]:.2f}"
+    first, last = (f"{end:,.0f}" if whole else _short(end) for end in x[[0, -1]])
+    ends = f"{xlabel} from {first} to {last}"
     return describe(ax, f"{title or ylabel}, {ends}: {'; '.join(words)}.")
 
 

@@ -263,3 +263,12 @@ def widths(ax) -> tuple[float, float]:
 def test_what_cannot_be_drawn_truly_is_refused(draw, complaint):
     with pytest.raises(ValueError, match=complaint):
         draw()
+
+
+def test_ticks_of_whole_numbers_are_whole():
+    ax = charts.plot_curves([1, 2, 3, 4], {"a": [1, 2, 3, 4]}, xlabel="layer", ylabel="slope")
+    ax.figure.canvas.draw()
+    assert {float(tick).is_integer() for tick in ax.get_xticks()} == {True}
+    assert ", layer from 1 to 4: " in alt_text(ax)
+    ax = charts.plot_curves([0.5, 1.5], {"a": [1, 2]}, xlabel="rate", ylabel="loss")
+    assert ", rate from 0.50 to 1.50: " in alt_text(ax)

@@ -11,7 +11,6 @@ import pandas as pd
 from mnistkit.data import Digits, load_digits
 from mnistkit.errors import DataError, ResultError
 from mnistkit.experiments.experiment import run_grid
-from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import (
     Result,
@@ -32,10 +31,9 @@ from mnistkit.study.plan import (
     choose_rates,
 )
 from mnistkit.study.table import Runs
-from mnistkit.study.trained import measure_on_test, trained_model
+from mnistkit.study.trained import measure_on_test, train_and_keep, trained_model
 from mnistkit.transfer import RANDOM, feature_digits, freeze, load_mobilenet, name_features
-from mnistkit.utils.devices import choose_device, thread_count
-from mnistkit.utils.progress import progress_bar
+from mnistkit.utils.devices import choose_device
 
 
 def measure(folder: str | os.PathLike, source: str = "mnist", plan: Plan = STUDY) -> Iterator[str]:
@@ -101,7 +99,7 @@ def _measure_entries(
         elif entry.data == "features":
             yield from _measure_heads(entry, digits["whole"], folder)
         elif entry.kept:
-            _train_and_keep(entry, digits["whole"], folder)
+            train_and_keep([(entry.recipe, seed, folder) for seed in entry.seeds], digits["whole"])
         else:
             _run([entry], digits[entry.data], folder)
 
@@ -132,19 +130,6 @@ def _measure_heads(heads: Entry, whole: Digits, folder) -> Iterator[str]:
         measured = {"parameters": count_parameters(model), "seconds": seconds}
         write_result(folder, Result(once, measured, describe_machine(str(choose_device()))))
     _run([heads], features, folder)
-
-
-def _train_and_keep(entry: Entry, digits: Digits, folder) -> None:
-    """Train what is missing side by side, one thread a model, and keep the weights."""
-    rows = [(entry.recipe, seed, folder) for seed in entry.seeds]
-    with progress_bar(len(rows), "training", "run") as bar:
-        for _ in run_in_parallel(_train_one, rows, digits):
-            bar.update()
-
-
-def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:
-    with thread_count(1):
-        trained_model(recipe, digits, seed=seed, folder=folder, progress=False, published=False)
 
 
 def _measure_ensembles(recipe: Recipe, digits: Digits, folder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,14 +15,17 @@ from torch import nn
 from mnistkit.checkpoints import load_state, save_state
 from mnistkit.data import Digits
 from mnistkit.errors import CheckpointError, ResultError
+from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe, recipe_digest
 from mnistkit.experiments.results import Result, identify, read_result, write_result
 from mnistkit.experiments.run import train_recipe
 from mnistkit.metrics import interval_of_mean, interval_of_share, negative_log_likelihood
-from mnistkit.models import build_model, count_parameters
+from mnistkit.models import build_model, count_operations, count_parameters
 from mnistkit.prediction import make_predictions
 from mnistkit.study.table import published_accuracy
 from mnistkit.training import raising_interrupts
+from mnistkit.utils.devices import thread_count
+from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.storage import models_folder, write_atomically, write_text
 from mnistkit.utils.validation import check_whole, in_short
 
@@ -114,9 +118,52 @@ def trained_model(
     return Trained(model.eval(), recipe, result)
 
 
-def is_at_hand(recipe: Recipe, digits: Digits, *, seed: int = 0) -> bool:
-    """Whether `trained_model` would find it, in the user's cache or in the library."""
-    files = model_files(recipe, digits, seed=seed)
+def trained_models(
+    recipes: Mapping[str, Recipe],
+    digits: Digits,
+    *,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> dict[str, Trained]:
+    """Find the model of each recipe, by name; see `trained_model`.
+
+    Those that are not there yet are trained side by side on all cores, the longest first,
+    with one thread each: what one becomes does not depend on which others are missing.
+    """
+    lacking = [r for r in recipes.values() if not is_at_hand(r, digits, seed=seed, folder=folder)]
+    lacking.sort(key=_operations, reverse=True)
+    train_and_keep([(recipe, seed, folder) for recipe in lacking], digits, progress=progress)
+    return {
+        name: trained_model(recipe, digits, seed=seed, folder=folder)
+        for name, recipe in recipes.items()
+    }
+
+
+def _operations(recipe: Recipe) -> int:
+    """How much work a recipe is, but for a factor that all have in common."""
+    model = build_model(recipe.model, seed=0, **recipe.options)
+    return recipe.epochs * count_operations(model, training=True)
+
+
+def train_and_keep(rows: Sequence[tuple], digits: Digits, *, progress: bool = True) -> None:
+    """Train what is missing of (recipe, seed, folder) side by side, one thread each; keep it."""
+    if rows:
+        with progress_bar(len(rows), "training", "run", shown=progress) as bar:
+            for _ in run_in_parallel(_train_one, rows, digits):
+                bar.update()
+
+
+def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:
+    with thread_count(1):
+        trained_model(recipe, digits, seed=seed, folder=folder, progress=False, published=False)
+
+
+def is_at_hand(
+    recipe: Recipe, digits: Digits, *, seed: int = 0, folder: str | os.PathLike | None = None
+) -> bool:
+    """Whether `trained_model` would find it, where it looks or in the library."""
+    files = model_files(recipe, digits, seed=seed, folder=folder)
     kept, published = (
         all((folder / path.name).exists() for path in files) for folder in (files[0].parent, _HERE)
     )

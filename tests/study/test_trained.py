@@ -19,7 +19,12 @@ from mnistkit.prediction import make_predictions
 from mnistkit.study import trained
 from mnistkit.study.plan import COMPACT, FAST
 from mnistkit.study.table import read_table
-from mnistkit.study.trained import card_in_words, is_at_hand, trained_model
+from mnistkit.study.trained import (
+    card_in_words,
+    is_at_hand,
+    trained_model,
+    trained_models,
+)
 from mnistkit.training import evaluate
 
 RECIPE = Recipe("E MLP", epochs=1)
@@ -230,3 +235,34 @@ def test_it_says_itself_in_a_line(kept):
 def test_a_seed_that_is_none_is_named(seed, easy_digits, tmp_path):
     with pytest.raises(ValueError, match=r"seed is .*, expected a whole number of 0 or more"):
         trained_model(RECIPE, easy_digits, seed=seed, folder=tmp_path)
+
+
+def test_several_models_are_trained_once_and_side_by_side(easy_digits, tmp_path):
+    recipes = {"one": RECIPE, "another": replace(RECIPE, model="V2"), "the first": RECIPE}
+    alone = trained_model(RECIPE, easy_digits, folder=tmp_path / "alone", progress=False)
+    (tmp_path / "kept").mkdir()
+    for path in (tmp_path / "alone").iterdir():
+        (tmp_path / "kept" / path.name).write_bytes(path.read_bytes())
+    found = trained_models(recipes, easy_digits, folder=tmp_path / "kept")
+    assert list(found) == list(recipes)
+    assert torch.equal(weights_of(found["one"]), weights_of(alone)), "trained again"
+    assert found["another"].recipe.model == "V2"
+    assert found["another"].card["machine"]["threads"] == 1
+    assert len(list((tmp_path / "kept").glob("*.pt"))) == 2
+    again = trained_models({"V2": recipes["another"]}, easy_digits, folder=tmp_path / "kept")
+    assert again["V2"].card == found["another"].card
+
+
+def test_what_becomes_of_a_model_does_not_depend_on_what_else_is_missing(easy_digits, tmp_path):
+    recipes = {name: Recipe(name, epochs=1) for name in ("V2", "B MLP")}
+    together = trained_models(recipes, easy_digits, folder=tmp_path / "together")
+    for name, recipe in recipes.items():
+        (alone,) = trained_models({name: recipe}, easy_digits, folder=tmp_path / "alone").values()
+        assert torch.equal(weights_of(alone), weights_of(together[name]))
+    assert not trained_models({}, easy_digits)
+
+
+def test_the_longest_training_begins_first():
+    costs = [trained._operations(Recipe(name)) for name in ("V0", "A wide", "V2", "E CNN")]
+    assert costs == sorted(costs)
+    assert trained._operations(Recipe("V0", epochs=5)) > trained._operations(Recipe("V0", epochs=2))
