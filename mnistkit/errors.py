@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ class MnistkitError(Exception):
     def __init__(self, what: str, *, where: object = None, do: str | None = None):
         lines = [what]
         if where is not None:
-            lines.append(f"  in   {where}")
+            lines.append(f"  in   {os.getcwd() if str(where) == '.' else where}")
         if do is not None:
             lines.append(f"  do   {do}")
         super().__init__("\n".join(lines))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mnistkit import errors
@@ -22,6 +24,12 @@ def test_an_error_says_what_then_where_then_what_to_do():
         "  do   delete it"
     )
     assert str(MnistkitError("a.txt is damaged")) == "a.txt is damaged"
+
+
+def test_the_folder_that_one_is_in_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    where = str(MnistkitError("a.txt is damaged", where=Path("a.txt").parent)).splitlines()[1]
+    assert where == f"  in   {tmp_path}"
 
 
 def test_every_error_is_of_that_form_and_caught_as_mnistkits_own():
