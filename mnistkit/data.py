@@ -261,7 +261,6 @@ class Batches:
                              "TensorDataset(inputs, labels)")  # fmt: skip
         if len(dataset) == 0:
             raise ValueError("the dataset is empty: there is nothing to make batches of")
-        self._take(torch.tensor([0, len(dataset) - 1]))  # refused now, not amid a training
         self.batch_size = min(check_whole("batch_size", batch_size), len(dataset))
         self.generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
         self.device = torch.device("cpu")
@@ -273,9 +272,10 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Go through the dataset once."""
         for index in self.draw_order().to(self.device).split(self.batch_size):
-            yield self._take(index)
+            yield self.take(index)
 
-    def _take(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples at these places; raise ValueError where the dataset gives one at a time."""
         try:
             return self.dataset[index]
         except (TypeError, ValueError, RuntimeError) as error:
@@ -493,7 +493,9 @@ def make_loader(
     dataset: Dataset, batch_size: int = 64, *, shuffle: bool = False, seed: int = 0
 ) -> Batches:
     """Batch a dataset in memory, in the place of a DataLoader; see `Batches`."""
-    return Batches(dataset, batch_size, shuffle=shuffle, seed=seed)
+    batches = Batches(dataset, batch_size, shuffle=shuffle, seed=seed)
+    batches.take(torch.tensor([0, len(dataset) - 1]))  # refused now, and not amid a training
+    return batches
 
 
 def _rows(values: Tensor, index) -> Tensor:

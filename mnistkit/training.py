@@ -367,7 +367,9 @@ class RunningMean:
 
     _EVERY = 50  # batches
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 0) -> None:
+        """`first` is the number of the first member, for messages."""
+        self.first = first
         self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self.parts: list[tuple[Tensor, Tensor, Tensor]] = []  # losses, sizes, how many right
         self.batches = 0  # that were found to have a loss
@@ -399,7 +401,7 @@ class RunningMean:
         loss, right, batches = 0.0, 0, 0
         for losses, sizes, hits in self.parts:
             losses = losses.cpu()
-            _check_finite(losses, batches)
+            _check_finite(losses, batches, self.first)
             loss, right = loss + sizes.double() @ losses.double(), right + hits.cpu()
             batches += len(sizes)
         count = sum(int(sizes.sum()) for _, sizes, _ in self.parts)
@@ -415,16 +417,20 @@ class RunningMean:
         sizes = torch.tensor([part.shape[-1] for part in labels])
         losses = torch.stack(losses).view(len(sizes), -1)
         if losses.device.type == "cpu":
-            _check_finite(losses, sum(len(sizes) for _, sizes, _ in self.parts))
+            before = sum(len(sizes) for _, sizes, _ in self.parts)
+            _check_finite(losses, before, self.first)
         self.parts.append((losses, sizes, right.sum(dim=-1).view(-1)))
 
 
-def _check_finite(losses: Tensor, before: int) -> None:
-    """Raise TrainingError for a loss (batches x members) that is no number, by its batch."""
+def _check_finite(losses: Tensor, before: int, first: int) -> None:
+    """Raise TrainingError for a loss (batches x members) that is no number, by its batch.
+
+    before: batches; first: member, of those that the columns are of.
+    """
     lost = (~torch.isfinite(losses)).nonzero()
     if len(lost):
         batch, member = lost[0].tolist()
-        whose = f" of member {member}" if losses.shape[1] > 1 else ""
+        whose = f" of member {first + member}" if losses.shape[1] > 1 else ""
         raise TrainingError(
             f"batch {before + batch + 1}: the loss{whose} is {losses[batch, member].item()}.",
             do="lower the learning rate, or look for values in the inputs that are no numbers",

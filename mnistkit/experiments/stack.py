@@ -1,7 +1,8 @@
 """Many copies of one small model, trained as one stack with `torch.func`.
 
 A small model leaves a processor idle: most of a step is spent on starting operations, not
-on arithmetic. A stack of 64 models starts as many operations as one model does. Each
+on arithmetic. A stack of 64 models starts as many operations as one model does. (It is cut
+into a part for each core, and each part computes on one thread.) Each
 member has its own initial weights, its own order of batches and, if wished, its own
 learning rate, and becomes what it would have become alone, but for rounding.
 """
@@ -11,6 +12,9 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice, pairwise
 
 import torch
 from torch import Tensor, nn, optim
@@ -20,7 +24,6 @@ from torch.optim import Optimizer
 from mnistkit.data import Batches
 from mnistkit.experiments.results import describe_layers
 from mnistkit.training import (
-    Evaluation,
     History,
     Loader,
     LossFunction,
@@ -32,7 +35,7 @@ from mnistkit.training import (
     evaluate,
     naming_epoch,
 )
-from mnistkit.utils.devices import choose_threads, thread_count
+from mnistkit.utils.devices import choose_threads, thread_count, workers_of_one_thread
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.validation import check_loader, check_model, check_whole
 
@@ -40,6 +43,9 @@ _UNSTACKABLE = (nn.modules.dropout._DropoutNd, nn.RReLU, nn.modules.batchnorm._B
 # These move each weight by itself, and by the rate times something that does not depend on it.
 _STACKING = (optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad, optim.Adadelta,
              optim.NAdam, optim.RAdam, optim.Adamax)  # fmt: skip
+
+_FEWEST = 8  # members of a part: fewer are not worth a thread
+_AT_ONCE = 50  # batches between two looks at the bar, and at who wants to stop
 
 
 def fit_stack(
@@ -99,21 +105,35 @@ def fit_stack(
         check_settings(epochs=epochs, learning_rate=rate, weight_decay=weight_decay, loss=loss,
                        optimizer=optimizer)  # fmt: skip
     check_whole("look_every", look_every)
-    stack = _Stack(models, choose_loss(loss), choose_optimizer(optimizer), rates, weight_decay)
-    orders = _orders(train_loader, seeds[:1] if share_batches else seeds)
     threads = choose_threads(models[0])
+    make_optimizer = partial(choose_optimizer(optimizer), weight_decay=weight_decay)
+    stacks = []
+    for part in _divide(len(models), torch.get_num_threads() if threads == 1 else 1):
+        orders = _orders(train_loader, seeds[:1] if share_batches else seeds[part])
+        how = (rates[part], choose_loss(loss), make_optimizer)
+        stacks.append(_Stack(part, models[part], orders, *how))
     histories = [History(threads=threads) for _ in models]
     bar = progress_bar(epochs * len(train_loader), "training", "batch", shown=progress)
-    after_batch = [bar.update]
     if look:
         look(models)
-        after_batch.append(_Looking(stack, models, look, look_every))
+    seen = 0  # batches, of all epochs
     try:
-        with bar, thread_count(threads):
+        with bar, _side_by_side(stacks, threads) as for_each:
             for epoch in range(1, epochs + 1):
                 started = time.perf_counter()
-                trained = stack.train_one_epoch(_batches(train_loader, orders), epoch, after_batch)
-                stack.write_back(models)
+                for stack in stacks:
+                    stack.begin(train_loader)
+                for count in _strides(len(train_loader), seen, look_every if look else 0):
+                    with naming_epoch(epoch):
+                        for_each(_Stack.advance, count)
+                    bar.update(count)
+                    seen += count
+                    if look and seen % look_every == 0:
+                        _write_back(stacks, models)
+                        look(models)
+                _write_back(stacks, models)
+                with naming_epoch(epoch):
+                    trained = [each for stack in stacks for each in stack.mean.results()]
                 rows = [part.named("train") for part in trained]
                 if validation_loader is not None:
                     for row, model in zip(rows, models, strict=True):
@@ -123,16 +143,20 @@ def fit_stack(
                     own = {"learning_rate": rate, "seconds": seconds}
                     history.rows.append({"epoch": epoch} | row | own)
     except KeyboardInterrupt:
-        stack.write_back(models)
+        _write_back(stacks, models)
         accept_interrupt(histories, epochs)
     return histories
 
 
 class _Stack:
-    """The members' weights, one more axis in front, and the optimizer that moves them all."""
+    """Members' weights, one more axis in front, and the optimizer that moves them all."""
 
-    def __init__(self, models, loss_fn: LossFunction, make_optimizer, rates, weight_decay):
+    def __init__(
+        self, part: slice, models, orders, rates, loss_fn: LossFunction, make_optimizer: Callable
+    ):
+        """`part` of all members these models are, which see their batches in these orders."""
         weights, _ = stack_module_state(list(models))
+        self.part, self.orders = part, orders
         self.weights = {name: w.detach().clone() for name, w in weights.items()}
         self.skeleton = copy.deepcopy(models[0]).to("meta")  # structure without weights
         self.loss_fn = loss_fn
@@ -143,7 +167,7 @@ class _Stack:
         rate = rates[0] if alike else 1.0
         self.learning = {name for name, p in models[0].named_parameters() if p.requires_grad}
         parameters = [self.weights[name] for name in self.weights if name in self.learning]
-        self.optimizer = make_optimizer(parameters, lr=rate, weight_decay=weight_decay)
+        self.optimizer = make_optimizer(parameters, lr=rate)
         if type(self.optimizer) not in _STACKING:
             known = ", ".join(kind.__name__ for kind in _STACKING)
             raise ValueError(
@@ -151,24 +175,22 @@ class _Stack:
                 f"a stack takes {known}, others train with run_grid"
             )
 
-    def train_one_epoch(
-        self, batches, epoch: int, after_batch: Sequence[Callable[[], object]]
-    ) -> list[Evaluation]:
-        """Show every member one pass of its batches; mean loss and accuracy of each."""
-        mean = RunningMean()
-        with naming_epoch(epoch):
-            for inputs, labels in batches:
-                shared = labels.ndim == 1
-                step = vmap(
-                    grad_and_value(self._loss, has_aux=True),
-                    in_dims=(0, None, None) if shared else (0, 0, 0),
-                )
-                gradients, (losses, outputs) = step(self.weights, inputs, labels)
-                self._move(gradients)
-                mean.add(outputs, labels, losses)
-                for call in after_batch:
-                    call()
-            return mean.results()
+    def begin(self, loader: Batches) -> None:
+        """Begin an epoch: every member's pass of its batches, and a mean of what it scores."""
+        self.batches = _batches(loader, self.orders)
+        self.mean = RunningMean(self.part.start)
+
+    def advance(self, count: int) -> None:
+        """Show every member the next so many batches."""
+        for inputs, labels in islice(self.batches, count):
+            shared = labels.ndim == 1
+            step = vmap(
+                grad_and_value(self._loss, has_aux=True),
+                in_dims=(0, None, None) if shared else (0, 0, 0),
+            )
+            gradients, (losses, outputs) = step(self.weights, inputs, labels)
+            self._move(gradients)
+            self.mean.add(outputs, labels, losses)
 
     def _loss(self, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor):
         outputs = functional_call(self.skeleton, weights, (inputs,))
@@ -186,26 +208,46 @@ class _Stack:
             rates = self.rates.view(-1, *[1] * (weight.ndim - 1))
             weight.copy_(before[name] + rates * (weight - before[name]))
 
-    def write_back(self, models: Sequence[nn.Module]) -> None:
-        """Give each model its member's weights."""
-        with torch.no_grad():
-            for member, model in enumerate(models):
+
+def _divide(members: int, cores: int) -> list[slice]:
+    """A part of the members for each core, none of less than `_FEWEST`, all about as large."""
+    parts = max(1, min(cores, members // _FEWEST))
+    ends = [members * part // parts for part in range(parts + 1)]
+    return [slice(*ends) for ends in pairwise(ends)]
+
+
+@contextmanager
+def _side_by_side(stacks: Sequence[_Stack], threads: int) -> Iterator[Callable[..., list]]:
+    """Yield what calls a method of each stack; several at once, on one thread each.
+
+    What a member becomes does not depend on who is in its stack.
+    """
+    if len(stacks) == 1:
+        with thread_count(threads):
+            yield lambda method, *given: [method(stacks[0], *given)]
+        return
+    with workers_of_one_thread(torch.device("cpu")) as workers:
+        yield lambda method, *given: list(workers.map(lambda stack: method(stack, *given), stacks))
+
+
+def _strides(batches: int, seen: int, look_every: int) -> Iterator[int]:
+    """Cut an epoch so that it can be looked at, and stopped, in between; `seen` were before it."""
+    left = batches
+    while left:
+        stride = min(left, _AT_ONCE)
+        if look_every:
+            stride = min(stride, look_every - seen % look_every)
+        yield stride
+        left, seen = left - stride, seen + stride
+
+
+def _write_back(stacks: Sequence[_Stack], models: Sequence[nn.Module]) -> None:
+    """Give each model its member's weights."""
+    with torch.no_grad():
+        for stack in stacks:
+            for member, model in enumerate(models[stack.part]):
                 for name, parameter in model.named_parameters():
-                    parameter.copy_(self.weights[name][member])
-
-
-class _Looking:
-    """Shows the models to `look` after every so many batches."""
-
-    def __init__(self, stack: _Stack, models: Sequence[nn.Module], look: Callable, every: int):
-        self.stack, self.models, self.look, self.every = stack, models, look, every
-        self.batches = 0
-
-    def __call__(self) -> None:
-        self.batches += 1
-        if self.batches % self.every == 0:
-            self.stack.write_back(self.models)
-            self.look(self.models)
+                    parameter.copy_(stack.weights[name][member])
 
 
 def _orders(loader: Batches, seeds: Sequence[int]) -> list[Batches]:

@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 from mnistkit.errors import TrainingError
+from mnistkit.experiments import stack
 from mnistkit.experiments.stack import fit_stack
 from mnistkit.models import build_model
 from mnistkit.training import History, fit, raising_interrupts
+from mnistkit.utils.devices import thread_count
 
 OPTIONS = {"epochs": 2, "optimizer": "sgd", "learning_rate": 0.1}
 
@@ -270,3 +272,61 @@ def test_a_stack_that_is_interrupted_returns_what_it_has(easy_digits, capsys):
     calls.clear()
     with pytest.raises(KeyboardInterrupt), raising_interrupts():
         trained(epochs=3, loss=stop_in_the_second_epoch)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_members_become_the_same_in_any_company(easy_digits, shared):
+    train, looks = easy_digits.train.loader(64, shuffle=True), []
+    rates = [0.01 * (1 + member) for member in range(20)]
+
+    def trained(cores: int, look=None) -> tuple[list[nn.Module], list[History]]:
+        models = [build_model("V1", seed=seed) for seed in range(20)]
+        with thread_count(cores):
+            return models, fit_stack(
+                models, train, epochs=2, optimizer="sgd", learning_rate=rates, look=look,
+                share_batches=shared, look_every=7, progress=False,
+            )  # fmt: skip
+
+    together, histories = trained(1)
+    apart, others = trained(2, look=lambda models: looks.append([*models]))
+    assert len(looks) == 1 + 20 // 7
+    for one, other in zip(together, apart, strict=True):
+        assert torch.equal(one.layers[1].weight, other.layers[1].weight)
+    for one, other in zip(histories, others, strict=True):
+        scores = ["train_loss", "train_accuracy", "learning_rate"]
+        assert one.frame[scores].equals(other.frame[scores])
+
+
+def test_a_member_of_a_later_part_that_diverges_is_named(easy_digits):
+    models = [build_model("A baseline", seed=s) for s in range(20)]
+    rates = [0.1] * 17 + [1e9] + [0.1] * 2
+    with thread_count(2), pytest.raises(TrainingError, match=r"epoch 1, .* member 17 is (nan|inf)"):
+        fit_stack(models, loaders(easy_digits)[0], optimizer="sgd", learning_rate=rates)
+
+
+@pytest.mark.parametrize(("members", "cores", "sizes"), [
+    (64, 2, [32, 32]), (20, 2, [10, 10]), (15, 2, [15]), (1, 8, [1]), (64, 3, [21, 21, 22]),
+    (16, 8, [8, 8]), (64, 1, [64]),
+])  # fmt: skip
+def test_each_core_gets_as_many_members(members, cores, sizes):
+    parts = stack._divide(members, cores)
+    assert [part.stop - part.start for part in parts] == sizes
+    assert (parts[0].start, parts[-1].stop) == (0, members)
+
+
+def test_a_stack_in_parts_that_is_interrupted_keeps_what_all_have(easy_digits):
+    models = [build_model("V0", seed=seed) for seed in range(16)]
+    before = [model.layers[1].weight.clone() for model in models]
+
+    def stop(_models):
+        if stopping:
+            raise KeyboardInterrupt
+        stopping.append(True)
+
+    stopping = []
+    with thread_count(2):
+        histories = fit_stack(models, easy_digits.train.loader(64, shuffle=True), epochs=2,
+                              look=stop, look_every=4, progress=False)  # fmt: skip
+    assert all(history.interrupted and not history.rows for history in histories)
+    for model, weight in zip(models, before, strict=True):
+        assert not torch.equal(model.layers[1].weight, weight)

@@ -55,7 +55,8 @@ def test_convolutions_get_all_threads_and_other_models_one(easy_digits, name, ex
     assert (history.threads, during) == (expected, [expected])
 
 
-def test_a_stack_of_small_models_gets_one_thread_as_each_would_alone(easy_digits):
+@pytest.mark.parametrize("members", [2, 16])
+def test_a_stack_of_small_models_gets_one_thread_as_each_would_alone(easy_digits, members):
     during = []
 
     class Watched(torch.utils.data.TensorDataset):
@@ -64,13 +65,15 @@ def test_a_stack_of_small_models_gets_one_thread_as_each_would_alone(easy_digits
             return super().__getitem__(index)
 
     digits = Watched(easy_digits.train.inputs(), easy_digits.train.labels)
+    loader = make_loader(digits, 200, shuffle=True)
+    during.clear()  # a look at the first digits
     with thread_count(2):
         histories = fit_stack(
-            [build_model("V0", seed=seed) for seed in range(2)],
-            make_loader(digits, 200, shuffle=True), epochs=1,
-        )  # fmt: skip
-    assert [history.threads for history in histories] == [1, 1]
+            [build_model("V0", seed=seed) for seed in range(members)], loader, epochs=1
+        )
+    assert [history.threads for history in histories] == [1] * members
     assert set(during) == {1}
+    assert len(during) == 3 * (1 if members < 16 else 2), "a part for each core"
 
 
 FIT = """
@@ -207,7 +210,8 @@ def test_the_moved_loader_draws_its_order_as_before(easy_digits):
 
 
 def test_a_loader_of_another_dataset_stays_where_it_is():
-    loader = make_loader(range(5), 2)
+    whole = torch.utils.data.TensorDataset(torch.rand(5, 1), torch.arange(5))
+    loader = make_loader(torch.utils.data.Subset(whole, torch.arange(5)), 2)
     assert loader.to(META) is loader
 
 

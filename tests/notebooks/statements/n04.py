@@ -1401,7 +1401,7 @@ STATEMENTS = [
             for width in out.table(ENSEMBLE)["high"] - out.table(ENSEMBLE)["low"]
         ),
     ),
-    # --- One at hand
+    # --- One that is already trained
     Statement(
         "Training it takes seven minutes or so on two cores. So the weights of one run on MNIST "
         "come with the library",
