@@ -162,6 +162,12 @@ def luck_of_the_best(answer: object) -> str:
         abs(few) < 0.06,
         "that is what one guesser gets; luck comes from choosing the best of 1,000, with `.max()`",
     )
+    shares = [number(call(answer, 50), "what your function returns") for _ in range(5)]
+    wrong_if(
+        0.08 < max(shares) < 0.105,
+        "0.1 on 50 digits is how far the worst lies below 0.1, since none can score less than "
+        "nothing; the best is asked for",
+    )
     errors = [number(call(answer, 2000), "what your function returns") for _ in range(9)]
     best = sum(errors) / len(errors) / (0.1 * 0.9 / 2000) ** 0.5
     wrong_if(

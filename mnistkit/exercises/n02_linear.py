@@ -270,6 +270,8 @@ def one_run_again(answer: object) -> str:
             abs(value * count - round(value * count)) > 0.01,
             f"{value:g} is no share of {count:g} models",
         )
+    wrong_if(first == 0, "no V0 reads it; take a digit that one V0 reads")
+    wrong_if(second == 1, "every corrected V1 reads it; take a digit that one of them misreads")
     differ = yes_or_no(given["models differ"], "models differ")
     gap = abs(first - second)
     wrong_if(

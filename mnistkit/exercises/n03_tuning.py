@@ -88,6 +88,11 @@ def another_activation(answer: object) -> str:
             f"before `{each.name}` many units are exactly 0, also in eval mode: a ReLU is still "
             "there, or another activation that is flat below zero",
         )
+        wrong_if(
+            (each.given == each.given.min()).float().mean() > 5e-4,
+            f"before `{each.name}` many units are exactly {each.given.min():g}: the activation is "
+            "flat there, and has no slope",
+        )
     _check_dropouts(calls(shaken(model).train(), images, (nn.Linear, nn.Dropout)), 0.3)
     return (
         "in training three units in ten are off, in eval mode none. `mk.fit` it with `nll` beside "
@@ -353,7 +358,11 @@ def seeds_needed(answer: object) -> str:
             f"{n:.0f} seeds are more than a difference of {difference} "
             f"needs at a standard deviation of {deviation}; about {least} will do",
         )
-    return "so a tenth of a point is expensive. A sceptic would ask for more, to see it every time."
+    return (
+        "so a tenth of a point is expensive. A sceptic would ask for more, to see it every time; "
+        "where only a few come out, Student's t, wider than 1.96, asks for one or two more, and "
+        "one seed has no interval at all."
+    )
 
 
 @exercise(
@@ -375,6 +384,10 @@ def all_together(answer: object) -> str:
     recipe = given["recipe"]
     wrong_if(
         not isinstance(recipe, Recipe), f"recipe is {what(recipe)}, and a `Recipe` is asked for"
+    )
+    wrong_if(
+        recipe.model not in ("A baseline", "A wide", "B MLP", "E MLP"),
+        f"{recipe.model} is another network; change the baseline, with `varied(...)`",
     )
     base, usual = Recipe("A baseline"), {"activation": "relu", "dropout": 0.0, "hidden": (128, 64)}
     changed = [

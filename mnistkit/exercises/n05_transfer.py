@@ -228,6 +228,10 @@ def _check_enlarged(answer: object, images: Tensor) -> None:
     )
     wrong_if(shape == (count, 3, 28, 28), "still 28 x 28; enlarge to 224 x 224")
     found = images_like(result, (count, 3, 224, 224))
+    wrong_if(
+        result.dtype != torch.float32,
+        f"they are {str(result.dtype).removeprefix('torch.')}, and the network computes in float32",
+    )
     wrong_if(same(found, preprocess(images)), "ImageNet's constants are still taken out")
     wrong_if(found.max() > 2, "from 0 to 255; divide by 255 as `to_float` does")
     wrong_if(
@@ -324,6 +328,10 @@ def few_digits(answer: object) -> str:
         share(value, "an accuracy")
     wrong_if(len(head) != len(cnn), f"{len(head)} runs against {len(cnn)}; pair them by seed")
     wrong_if(len(head) < 3, f"{len(head)} seeds show little; take three or more")
+    wrong_if(
+        min(head.std(), cnn.std()) < 1e-9,
+        "all runs of a kind came out the same; did each have a seed of its own?",
+    )
     gap = interval_of_mean(head - cnn)
     found = side_of(gap, "head", "CNN")
     said = word(given["better"], ["head", "CNN", "not told apart"])

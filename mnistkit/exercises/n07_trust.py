@@ -178,6 +178,16 @@ def models_and_recipes(answer: object) -> str:
     given = parts(answer, ["p", "gap", "V2 than E MLP", "believe"])
     share(given["p"], "p")
     found = told_apart(given["gap"], given["V2 than E MLP"], least=5)
+    wrong_if(
+        given["gap"].high < 0,
+        "V2 comes out worse than a perceptron: is the gap taken the other way round? V2 comes "
+        "first, and E's MLP second",
+    )
+    wrong_if(
+        given["gap"].low > 0.04,
+        f"a gap of {100 * given['gap'].mean:+.1f} points is larger than any between these two; of "
+        "which two recipes is it?",
+    )
     believe = word(given["believe"], ["mcnemar", "paired_difference"])
     wrong_if(
         believe == "mcnemar",

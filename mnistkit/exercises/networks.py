@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -311,7 +312,15 @@ def check_learns(model: nn.Module, inputs: Tensor) -> None:
         "no gradient comes through its `forward`: is there a `no_grad()`, a `detach()` or `.data`?",
     )
     targets = torch.arange(len(outputs)) % outputs.shape[1]
-    nn.functional.cross_entropy(outputs, targets).backward()
+    try:
+        nn.functional.cross_entropy(outputs, targets).backward()
+    except RuntimeError as error:
+        wrong_if(
+            "inplace operation" in str(error),
+            "an operation in place, such as `+=`, changes what the gradient still needs: write "
+            "`x = x + ...`",
+        )
+        raise AnswerError(f"its gradients cannot be computed: {_in_short(error)}") from error
     missed = [
         name
         for name, parameter in trial.named_parameters()
@@ -399,6 +408,24 @@ def check_bends(model: nn.Module, inputs: Tensor, kind: type) -> None:
             f"between `{first.name}` and `{second.name}` there is no activation, so the two do "
             "no more than one layer could",
         )
+
+
+@contextmanager
+def pooling_by_the_mean() -> Iterator[None]:
+    """Pool by the mean where a model pools by the largest: that bends, but is no activation."""
+
+    def mean(inputs: Tensor, size, stride=None, padding=0, *_, **others) -> Tensor:
+        ceil = bool(others.get("ceil_mode"))
+        return nn.functional.avg_pool2d(inputs, size, stride, padding, ceil_mode=ceil)
+
+    def adaptive(inputs: Tensor, size, *_, **__) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(inputs, size)
+
+    with (
+        patch.object(nn.functional, "max_pool2d", mean),
+        patch.object(nn.functional, "adaptive_max_pool2d", adaptive),
+    ):
+        yield
 
 
 def joined_by_a_line(model: nn.Module, inputs: Tensor, first: Call, second: Call) -> bool:

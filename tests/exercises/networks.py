@@ -382,6 +382,8 @@ ANOTHER = [
     (deep(nn.ReLU), STILL_RELU),
     (build_model("D deep"), STILL_RELU),
     (deep(nn.ReLU6), STILL_RELU),
+    (deep(nn.Hardtanh), "the activation is flat there"),
+    (deep(mixed(nn.Tanh, nn.Hardtanh, nn.Tanh)), "the activation is flat there"),
     (deep(mixed(nn.Tanh, nn.ReLU, nn.Tanh)), STILL_RELU),
     (deep(mixed(nn.Tanh, nn.Tanh, nn.ReLU)), STILL_RELU),
     (deep(mixed(nn.ReLU, nn.Tanh, nn.Tanh)), STILL_RELU),
@@ -416,6 +418,11 @@ ANOTHER = [
 
 
 # --- 3.2: residual blocks -------------------------------------------------------------------
+
+
+def plus(x, y):
+    x += y
+    return x
 
 
 class Block(nn.Module):
@@ -492,6 +499,7 @@ RESIDUAL = [
     (one_plain(0), NO_SKIP),
     (one_plain(9), NO_SKIP),
     (one_plain(19), NO_SKIP),
+    (blocks(lambda: nn.Sequential(line(), nn.ReLU()), plus), "write `x = x"),
     (blocks(join=lambda x, y: x), "no gradient reaches"),
     (blocks(join=lambda x, y: x + y.detach()), "no gradient reaches"),
     (blocks(join=lambda x, y: x.detach() + y), NO_SKIP),
@@ -576,6 +584,8 @@ THIRD = [
     (convolutions((8, 8, 8), (4, 7, 1), 1), "sees a single pixel"),
     (convolutions(act=nn.Identity, pools=(4, 1, 1)), NO_ACTIVATION),
     (convolutions(act=mixed(nn.ReLU, nn.Identity, nn.ReLU), pools=(4, 1, 1)), NO_ACTIVATION),
+    (convolutions(act=nn.Identity, pools=(2, 2, 2), side=3), NO_ACTIVATION),
+    (ConvByHand(act=lambda x: F.max_pool2d(x, 3, 1, 1)), NO_ACTIVATION),
     (convolutions(side=3), "takes 144 numbers and is given 784"),
     (convolutions(outputs=9), "x 9, expected 32 x 10"),
     (convolutions(outputs=784), "x 784, expected"),
@@ -645,11 +655,6 @@ def block_of(join=lambda x, y: x + y, f=None):
     return lambda channels: ConvBlock(channels, join, f)
 
 
-def plus(x, y):
-    x += y
-    return x
-
-
 MISSING = "is `x \\+` missing"
 BLOCK = [
     (ConvBlock, "right"),
@@ -671,6 +676,8 @@ BLOCK = [
     (block_of(lambda x, y: y + y), MISSING),
     (block_of(lambda x, y: x), "no gradient comes through|no gradient reaches"),
     (block_of(lambda x, y: x + x), "no gradient comes through|no gradient reaches"),
+    (block_of(lambda x, y: x.relu() + y), "is a ReLU of x: take the sum first"),
+    (block_of(lambda x, y: (x.relu() + y).relu(), like_resnet), "is a ReLU of x: take the sum"),
     (block_of(lambda x, y: 2 * x + y), "yours returns 2 x"),
     (block_of(lambda x, y: (x + y) / 2), "yours returns 0.5 x"),
     (block_of(lambda x, y: (x + y).tanh()), "yours changes it"),

@@ -122,6 +122,7 @@ ANSWERS = {
         (lambda n: luck(min(n, 500)).max().item() - 0.1, "the same for 500 digits"),
         (lambda n: 100 * (luck(n).max().item() - 0.1), "as a share"),
         (lambda n: luck(n).mean().item() - 0.1, "one guesser"),
+        (lambda n: 0.1 - luck(n).min().item(), "how far the worst lies below"),
         (luck(50).max().item() - 0.1, "function itself"),
         (lambda n: None, "is `return` missing"),
         (lambda n: ..., "is open"),
@@ -152,6 +153,8 @@ ANSWERS = {
         (READ | {"n": 1, "V1 corrected": 0.0}, "one run again"),
         (READ | {"V1 corrected": 0.8}, "the models hardly"),
         (READ | {"models differ": "yes"}, "True or False"),
+        (READ | {"V0": 0.0}, "no V0 reads it"),
+        (READ | {"V1 corrected": 1.0}, "every corrected V1 reads it"),
         (READ | {"place": 99_999}, "at most 10,000"),
         (READ | {"V0": 0.91}, "0.91 is no share of 20"),
         (READ | {"models differ": False, "V0": 0.9, "V1 corrected": 0.6}, "more than luck"),
@@ -185,6 +188,8 @@ ANSWERS = {
          "in one thing"),
         ({"recipe": replace(BOTH, options={"activation": "relu", "dropout": 0.0}),
           "gap": gap(0.01), "all together": "better"}, "in one thing"),
+        ({"recipe": Recipe("V0", batch_size=128), "gap": gap(0.01), "all together": "better"},
+         "V0 is another network"),
         ({"recipe": Recipe("A baseline", epochs=9, label_smoothing=0.1), "gap": gap(0.01),
           "all together": "better"}, "in one thing"),
         ({"recipe": Recipe("A baseline", label_smoothing=0.1, averaging=0.9), "gap": gap(0.01),
@@ -219,6 +224,7 @@ ANSWERS = {
         (RATES, "right"),
         (RATES | {"constant": [0.986, 0.988, 0.9895]}, "often chance"),
         (RATES | {"constant spreads": "less"}, "times the other's"),
+        (RATES | {"falling": [0.985, 0.985, 0.985]}, "came out the same"),
         # Five times: three runs each leave it open (6.2 would do), four do not (3.9).
         ({"falling": [0.986, 0.987, 0.988], "constant": [0.982, 0.987, 0.992],
           "constant spreads": "more"}, "often chance; it takes 6.2 or more"),
@@ -236,6 +242,7 @@ ANSWERS = {
         (lambda x: enlarge(x, 1).repeat(1, 3, 1, 1), "divide by 255"),
         (lambda x: (x.unsqueeze(1) / 255).repeat(1, 3, 1, 1), "enlarge to 224"),
         (lambda x: 1 - enlarge(x).repeat(1, 3, 1, 1), "not the same digits"),
+        (lambda x: enlarge(x).repeat(1, 3, 1, 1).double(), "they are float64, and the network"),
     ],
     "5.4": [
         (lambda a, b, y: ((a == y) & (b != y)).nonzero().flatten(), "right"),
@@ -252,6 +259,7 @@ ANSWERS = {
         (FEW | {"head": [0.7, 0.9, 0.6]}, "not told apart"),
         (FEW | {"head": [0.8], "CNN": [0.7]}, "three or more"),
         (FEW | {"CNN": [0.7, 0.7]}, "pair them"),
+        (FEW | {"CNN": [0.7, 0.7, 0.7]}, "came out the same"),
     ],
     "6.1": [
         (frame_where(lambda f: f["seed"] < 3), "right"),
@@ -280,6 +288,7 @@ ANSWERS = {
     "6.3": [
         ((SGD_ADAM, STORED), "right: the 10 that we have"),
         ((3, STORED), "would not show"),
+        ((SGD_ADAM - 1, STORED), "would not show"),
         ((100 * SGD_ADAM, STORED), f"about {SGD_ADAM} would do"),
         ((2.5, STORED), "round up"),
     ],
@@ -291,6 +300,9 @@ ANSWERS = {
         ((0.55, 0.05 / 11), "the level is one minus it"),
         ((0.55, 0.95), "one test alone"),
         ((0.55, 0.99), "divide 0.05"),
+        ((0.55, 0.995), "0.995 is rounded too far"),
+        ((0.55, 99.55), "as a share"),
+        ((0.5, 0.9955), "11 times one in twenty is not 0.5"),
         ((2, 0.99), "11 times"),
     ],
     "7.1": [
@@ -319,6 +331,8 @@ ANSWERS = {
         (LAST | {"believe": "mcnemar"}, "with another seed"),
         (LAST | {"gap": gap(0.01, n=3)}, "take 5 or more"),
         (LAST | {"gap": gap(0.0001)}, "contains zero"),
+        (LAST | {"gap": gap(-0.01), "V2 than E MLP": "worse"}, "the other way round"),
+        (LAST | {"gap": gap(0.08)}, "of which two recipes is it"),
     ],
 } | NETWORKS  # fmt: skip
 
