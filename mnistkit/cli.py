@@ -94,7 +94,12 @@ def run(names: Sequence[str], parameters, source: str, first_look: bool,
     Exit code 1 if a notebook failed, 2 if something was refused before anything ran, 130 after
     Ctrl-C, which keeps what was finished.
     """
-    from mnistkit.notebooks.execute import check_parameters, find_notebooks, first_look_parameters
+    from mnistkit.notebooks.execute import (
+        check_parameters,
+        check_targets,
+        find_notebooks,
+        first_look_parameters,
+    )
     from mnistkit.utils.storage import output_folder
 
     output_dir = output_dir or Path("runs") / ("first-look" if first_look else "")
@@ -102,6 +107,10 @@ def run(names: Sequence[str], parameters, source: str, first_look: bool,
         notebooks = find_notebooks(names)
         _refuse_source_twice(parameters, source)
         values = dict(parameters)
+        if len(values) < len(parameters):
+            names = [name for name, _ in parameters]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise NotebookError(f"parameter {twice!r} is given twice", do="give one value")
         check_parameters(notebooks, values)
         if first_look:
             values = first_look_parameters(notebooks) | values
@@ -109,6 +118,7 @@ def run(names: Sequence[str], parameters, source: str, first_look: bool,
             values["source"] = _settle_source(source)
         plan = check_parameters(notebooks, values)
         output_dir = output_folder(output_dir.resolve())
+        check_targets(notebooks, output_dir)
     except (MnistkitError, ValueError) as error:
         raise _refusal(error) from error
     results, stopped = _execute_all(plan, output_dir, cell_limit)
@@ -197,12 +207,13 @@ def grade(paths: Sequence[Path], table: Path | None, limit: float, jobs: int | N
     Exit code 0 if all could be graded, 1 if there is an error in the table, 2 if something was
     refused before anything ran, 130 after Ctrl-C, which prints what was finished.
     """
-    from mnistkit.exercises.grade import find_submissions, in_order, to_text, write_csv
-    from mnistkit.utils.storage import output_folder
+    from mnistkit.exercises.grade import Grade, find_submissions, in_order, to_text, write_csv
+    from mnistkit.utils.storage import check_own, output_folder
 
     submissions = find_submissions(paths)
     if table:
         output_folder(table.resolve().parent)
+        check_own(table, ",".join(Grade._fields))
     options = {"source": _settle_source(source, err=True), "full": full, "limit": limit}
     grades, stopped = _grade_all(submissions, jobs=jobs, **options)
     grades = in_order(grades)
@@ -421,12 +432,13 @@ def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int |
     from mnistkit.data import load_digits
     from mnistkit.experiments.experiment import count_stored, run_grid
     from mnistkit.experiments.sweep import parse_seeds, read_sweep
-    from mnistkit.utils.storage import output_folder
+    from mnistkit.utils.storage import check_own, output_folder
 
     folder = folder or Path("runs") / "sweeps" / file.stem
     try:
         plan, numbers = read_sweep(file), parse_seeds(seeds)
         folder = output_folder(folder.resolve())
+        check_own(folder / "runs.csv", "name,seed,")
         digits = load_digits(source, limit=limit)
         there = count_stored(plan.recipes, numbers, digits, folder)
         total = len(plan.recipes) * len(numbers)
@@ -618,3 +630,7 @@ def _refusal(error: Exception) -> click.ClickException:
     refused = click.ClickException(str(error))
     refused.exit_code = 2
     return refused
+
+
+if __name__ == "__main__":
+    main(prog_name="mnistkit")

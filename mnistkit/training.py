@@ -31,6 +31,7 @@ from mnistkit.utils.devices import (
     has_convolutions,
     thread_count,
 )
+from mnistkit.utils.page import stop_here
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.validation import (
     check_batch,
@@ -584,11 +585,12 @@ def accept_interrupt(histories: Sequence[History], epochs: int) -> None:
         raise KeyboardInterrupt
     for history in histories:
         history.interrupted = True
-    models = "a model that has" if len(histories) == 1 else "models that have"
+    each = "the model has" if len(histories) == 1 else "the models have"
     print(
-        f"interrupted: {len(histories[0].rows)} of {epochs} epochs are in the history, and what "
-        f"follows goes on with {models} seen no more"
+        f"interrupted: {len(histories[0].rows)} of {epochs} epochs are in the history; {each} "
+        "seen a part of the next one, too"
     )
+    stop_here()
 
 
 # --- inside of fit --------------------------------------------------------------------------

@@ -81,6 +81,55 @@ def test_a_notebook_that_was_executed_stays_when_its_next_run_fails(series):
         assert "was not executed to its end" in result.output
 
 
+def test_a_notebook_that_somebody_worked_in_is_not_replaced(series, tmp_path):
+    out = series / "out"
+    run = ["run", "01", "--output-dir", out]
+    assert run_cli(*run).exit_code == 0
+    assert run_cli(*run).exit_code == 0, "what a run has written may be replaced"
+    shutil.copyfile(series / "notebooks" / "01_data.ipynb", out / "01_data.ipynb")
+    assert run_cli(*run).exit_code == 0, "and a copy as it came"
+    worked_in = nbformat.read(out / "01_data.ipynb", 4)
+    worked_in.cells.append(nbformat.v4.new_markdown_cell("my answer"))
+    for content in (nbformat.writes(worked_in), "no notebook", "{}"):
+        (out / "01_data.ipynb").write_text(content, encoding="utf-8")
+        result = run_cli(*run)
+        assert result.exit_code == 2
+        assert "01_data.ipynb was changed since it was executed" in result.output
+        assert (out / "01_data.ipynb").read_text(encoding="utf-8") == content
+    write_notebook(series / "notebooks" / "01_data.ipynb", "print('a later version')")
+    (out / "01_data.ipynb").unlink()
+    assert run_cli(*run).exit_code == 0
+    write_notebook(series / "notebooks" / "01_data.ipynb", "print('a still later one')")
+    assert run_cli(*run).exit_code == 0, "a run of an earlier version is a run"
+
+
+def test_a_parameter_that_is_given_twice_is_refused(series):
+    result = run_cli("run", "01", "-p", "rate", "0.1", "-p", "rate", "0.2", "--output-dir", series)
+    assert result.exit_code == 2
+    assert "parameter 'rate' is given twice" in result.output
+
+
+def test_what_somebody_else_wrote_is_not_replaced(tmp_path, plan):
+    learner = one_notebook(tmp_path / "executed") / "01_data.ipynb"
+    (tmp_path / "notes.csv").write_text("mine")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("mine")
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "runs.csv").write_text("mine")
+    executed = ["--from", learner.parent, "--output-dir", tmp_path / "site"]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for command, name in (
+        (["grade", learner, "--csv", learner], learner.name),
+        (["grade", learner, "--csv", tmp_path / "notes.csv"], "notes.csv"),
+        (["book", *executed], "index.html"),
+        (["sweep", plan, "--folder", tmp_path / "sweeps"], "runs.csv"),
+    ):
+        result = run_cli(*command)
+        assert result.exit_code == 2, result.output
+        assert f"{name} is there already, and was not written by this command" in result.output
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
 def test_normalize_refuses_folders_and_names_that_would_meet(series, tmp_path):
     result = run_cli("normalize", series / "notebooks")
     assert result.exit_code == 2

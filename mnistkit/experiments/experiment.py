@@ -16,6 +16,7 @@ from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import RunId, identify, write_result
 from mnistkit.experiments.run import run_one, whole_result
 from mnistkit.metrics import Interval, interval_of_mean
+from mnistkit.utils.page import stop_here
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.storage import output_folder, remove_leftovers
 from mnistkit.utils.validation import (
@@ -229,6 +230,7 @@ def _run_all(
             if folder or not measured:
                 raise
             print(f"interrupted: {len(measured)} of {total} runs were finished, and are returned")
+            stop_here()
     return measured
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from mnistkit.errors import NotebookError, needs_package
 from mnistkit.notebooks.execute import find_notebooks
 from mnistkit.notebooks.normalize import check_finished, read_notebook
-from mnistkit.utils.storage import output_folder, write_text
+from mnistkit.utils.storage import check_own, output_folder, write_text
 
 with needs_package("the book", "lab"):
     import nbformat
@@ -63,6 +63,7 @@ def write_book(
     pages = [_page(path, after) for path in notebooks or find_notebooks()]
     others = [*others, _glossary({page.stem for page in pages})]
     folder = output_folder(folder)
+    check_own(folder / "index.html", "mnistkit")
 
     def write(kind: str, page: Page | None, **neighbours: Page | None) -> Path:
         stem, title = (page.stem, page.title) if page else ("index", "mnistkit")

@@ -108,6 +108,31 @@ def check_parameters(
     }
 
 
+def check_targets(notebooks: Sequence[Path], output_dir: Path) -> None:
+    """Raise NotebookError where a run would replace a notebook that somebody has worked in.
+
+    What a run has written, and a copy as it came, may be replaced.
+    """
+    for notebook in notebooks:
+        path = output_dir / notebook.name
+        if not path.exists():
+            continue
+        try:
+            there = nbformat.read(path, as_version=4)
+            stamp = there.metadata.get("mnistkit", {}).get("sources")
+            own = _sources_digest(there) in (
+                stamp, _sources_digest(nbformat.read(notebook, as_version=4))
+            )  # fmt: skip
+        except (ValueError, AttributeError, nbformat.ValidationError):
+            own = False
+        if not own:
+            raise NotebookError(
+                f"{path.name} was changed since it was executed: a run would replace it",
+                where=output_dir,
+                do="name another --output-dir, or move it",
+            )
+
+
 def first_look_parameters(notebooks: Sequence[Path]) -> dict[str, object]:
     """Return the values of `FIRST_LOOK` that some of the notebooks have."""
     known = {name for path in notebooks for name in parameter_defaults(path)}
@@ -194,9 +219,17 @@ def code_digest(notebook: nbformat.NotebookNode) -> str:
     return hashlib.sha256(code.encode()).hexdigest()[:12]
 
 
+def _sources_digest(notebook: nbformat.NotebookNode) -> str:
+    """Changes with whatever anybody writes into a cell, or with a cell more."""
+    sources = [cell.source for cell in notebook.cells
+               if "injected-parameters" not in cell.metadata.get("tags", [])]  # fmt: skip
+    return hashlib.sha256(repr(sources).encode()).hexdigest()[:12]
+
+
 def _stamp(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata["mnistkit"] = {"executed": code_digest(notebook)}
+    digests = {"executed": code_digest(notebook), "sources": _sources_digest(notebook)}
+    notebook.metadata["mnistkit"] = digests
     nbformat.write(notebook, path)
 
 
@@ -323,6 +356,11 @@ def _check_range(name: str, value: object, notebook: Path) -> None:
         from mnistkit.data import OTHERS, SOURCES  # imports torch
 
         check_choice(name, value, ("auto", *SOURCES, *OTHERS))
+        if value == "uci":
+            raise NotebookError(
+                "uci has test digits only, and the notebook trains on its source",
+                where=notebook.name, do="choose mnist, qmnist or sample",
+            )  # fmt: skip
 
 
 def _literal(text: str) -> object:

@@ -42,7 +42,7 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
         "language_info": {"name": "python"},
     }
     if "mnistkit" in notebook.metadata:  # which code was executed
-        metadata["mnistkit"] = dict(notebook.metadata["mnistkit"])
+        metadata["mnistkit"] = {"executed": notebook.metadata["mnistkit"]["executed"]}
     clean = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
     nbformat.validate(clean)
     return clean

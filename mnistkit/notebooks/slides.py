@@ -34,7 +34,7 @@ from mnistkit.notebooks.book import cells_to_html
 from mnistkit.notebooks.execute import find_notebooks
 from mnistkit.notebooks.normalize import check_finished, read_notebook
 from mnistkit.notebooks.reveal import Reveal, load_reveal
-from mnistkit.utils.storage import output_folder, write_text
+from mnistkit.utils.storage import check_own, output_folder, write_text
 
 TYPES = ("slide", "subslide", "fragment", "-", "skip", "notes")
 SHOWN = ("code", "output", "picture", "both")
@@ -109,6 +109,7 @@ def write_slides(
     decks = [read_deck(path) for path in notebooks or find_notebooks()]
     player = load_reveal(reveal)
     folder = output_folder(folder)
+    check_own(folder / "index.html", "mnistkit")
     for deck in decks:
         write_text(folder / f"{deck.stem}.html", _render(deck.title, decks, player, deck))
     write_text(folder / "index.html", _render("mnistkit", decks))

@@ -20,6 +20,24 @@ def in_a_page() -> bool:
     return "cellId" in request.get("metadata", {})
 
 
+def stop_here() -> None:
+    """In a notebook, let the cells that wait behind this one wait on: somebody pressed Stop.
+
+    The cell goes on to its end and keeps what it has. Its reply then says that it was
+    interrupted, and the kernel gives up what was queued, as after an error.
+    """
+    events = getattr(_shell(), "events", None)
+    if events is None:
+        return
+
+    def fail(result) -> None:
+        events.unregister("post_run_cell", fail)
+        if result is not None and result.error_in_exec is None:
+            result.error_in_exec = KeyboardInterrupt("a training was stopped in this cell")
+
+    events.register("post_run_cell", fail)
+
+
 def say(text: str, **forms: str) -> None:
     """Print text; in a notebook show another form of it, and keep the text beside it.
 

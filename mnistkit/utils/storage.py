@@ -136,6 +136,20 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def check_own(path: str | os.PathLike, mark: str) -> None:
+    """Raise StorageError where a file is about to be replaced that is somebody else's.
+
+    mark: what is in every file of this kind that mnistkit writes.
+    """
+    path = Path(path)
+    if path.exists() and mark.encode() not in path.read_bytes():
+        raise StorageError(
+            f"{path.name} is there already, and was not written by this command",
+            where=path.parent,
+            do="name another place, or move it",
+        )
+
+
 def replace_file(source: str | os.PathLike, target: str | os.PathLike) -> None:
     """Rename a file to `target`, which it replaces; on Windows, try for more than a second."""
     for pause in _PAUSES:

@@ -266,7 +266,7 @@ def test_a_stack_that_is_interrupted_returns_what_it_has(easy_digits, capsys):
     assert all(history.interrupted for history in histories)
     for model, earlier in zip(models, once, strict=True):
         assert not torch.equal(model.layers[1].weight, earlier.layers[1].weight), "four batches on"
-    assert "1 of 3 epochs are in the history, and what follows goes on with models" in (
+    assert "1 of 3 epochs are in the history; the models have seen a part of the next one" in (
         capsys.readouterr().out
     )
     calls.clear()

@@ -107,6 +107,7 @@ def test_a_thread_may_execute_a_notebook_and_ctrl_c_stays_as_it_was(series):
         ("learning_rate", "-0.1", "expected a number above 0"),
         ("learning_rate", "1e999", "expected a number above 0"),
         ("source", "mnst", "unknown source 'mnst'; did you mean 'mnist'"),
+        ("source", "uci", "uci has test digits only"),
     ],
 )
 def test_what_a_notebook_could_only_fail_with_is_refused_before_it_runs(name, value, told):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from mnistkit.utils import page
 from mnistkit.utils.page import in_a_page, paragraph, say, table_of_words
@@ -61,3 +62,29 @@ def test_a_table_of_words_begins_at_the_left_and_has_no_tags_of_its_own():
     html = table_of_words(pd.DataFrame({"claim": ["<b>V0</b> reaches 91.94 %"]}))
     assert '<td style="text-align: left;">&lt;b&gt;V0&lt;/b&gt; reaches 91.94 %</td>' in html
     assert "right" not in html
+
+
+def test_the_cells_behind_a_training_that_was_stopped_wait():
+    train = """
+import os, signal, threading
+import mnistkit as mk
+digits = mk.load_digits("sample", limit=200)
+threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+history = mk.fit(mk.MNISTModelV0(), digits.train.loader(10, shuffle=True), epochs=10_000,
+                 progress=False)
+kept = len(history.rows)
+"""
+    manager, client = start_new_kernel(extra_arguments=["--log-level=CRITICAL"])
+    try:
+        asked = [client.execute(code) for code in (train, "print('next')")]
+        replies = {}
+        while len(replies) < 2:
+            reply = client.get_shell_msg(timeout=60)
+            replies[reply["parent_header"]["msg_id"]] = reply["content"]
+        assert [replies[one]["status"] for one in asked] == ["error", "aborted"]
+        assert replies[asked[0]]["ename"] == "KeyboardInterrupt"
+        later = client.execute_interactive("assert history.interrupted and kept < 9999", timeout=60)
+        assert later["content"]["status"] == "ok", "what there is was kept, and cells run again"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

@@ -15,6 +15,7 @@ from mnistkit.errors import StorageError
 from mnistkit.utils import storage
 from mnistkit.utils.storage import (
     cache_folder,
+    check_own,
     data_root,
     models_folder,
     output_folder,
@@ -207,3 +208,13 @@ def test_digits_are_in_the_project_or_where_one_says_or_in_the_cache(tmp_path, m
     monkeypatch.delenv("MNISTKIT_DATA")
     (photos / "data").mkdir()
     assert data_root() == Path("data"), "what is here is taken"
+
+
+def test_a_file_of_somebody_elses_is_known_by_what_it_lacks(tmp_path):
+    path = tmp_path / "table.csv"
+    check_own(path, "name,seed")  # not there yet
+    path.write_text("name,seed,value\n")
+    check_own(path, "name,seed")
+    path.write_bytes(b"\xff\xfe mine")
+    with pytest.raises(StorageError, match=r"table\.csv is there already, and was not written by"):
+        check_own(path, "name,seed")
