@@ -134,11 +134,12 @@ class Interval:
         return f"<{self.mean:.4g}{interval}, n = {self.n}>"
 
     def percent(self, digits: int = 2) -> str:
-        """Format as mean and interval in percent, with n: "97.10 % [96.95, 97.25] (n = 5)"."""
+        """Format in percent, with n: "97.10 % [96.95, 97.25] (n = 5)"; of one run the mean."""
         mean, low, high = (
             f"{100 * value:.{digits}f}" for value in (self.mean, self.low, self.high)
         )
-        return f"{mean} % [{low}, {high}] (n = {self.n})"
+        interval = "" if self.n == 1 else f" [{low}, {high}]"
+        return f"{mean} %{interval} (n = {self.n})"
 
 
 def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:

@@ -155,3 +155,8 @@ def test_a_negative_factor_turns_an_interval_round():
 def test_shares_are_no_counts():
     with pytest.raises(ValueError, match="the matrix holds shares, expected counts"):
         most_confused(torch.eye(10) * 0.7 + 0.03)
+
+
+def test_one_run_in_percent_has_no_interval():
+    assert interval_of_mean([0.971]).percent() == "97.10 % (n = 1)"
+    assert interval_of_mean([0.971, 0.973]).percent().startswith("97.20 % [")

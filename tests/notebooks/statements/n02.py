@@ -494,7 +494,7 @@ STATEMENTS = [
         lambda out: (
             does(PARAMETERS, "batch_size = 32 ")(out)
             and does(WRITTEN_V0, "next(iter(digits.train.loader(batch_size)))")(out)
-            and does(BY_HAND, "cross_entropy(by_hand(images), labels)")(out)
+            and does(BY_HAND, "cross_entropy(by_hand(some_images), some_labels)")(out)
         ),
     ),
     Statement(
@@ -505,7 +505,7 @@ STATEMENTS = [
     Statement(
         "Look at the first two of the four points for one of the 32 digits, the one that costs "
         "this model most.",
-        does(SOFTMAX, "worst = costs.argmax()", "by_hand(images)"),
+        does(SOFTMAX, "worst = costs.argmax()", "by_hand(some_images)"),
     ),
     Statement(
         "The ten logits become ten probabilities, and of these the loss looks at a single one, "
@@ -531,7 +531,7 @@ STATEMENTS = [
     Statement(
         "So take the one in which the first step goes, straight down the slope from a new V0, and "
         "look at the loss along this line.",
-        does(DOWN, "draw_descent(V0(), images, labels"),
+        does(DOWN, "draw_descent(V0(), some_images, some_labels"),
     ),
     Statement(
         "Here are eight steps on it with three rates.", lambda out: [*descents(out)] == [0.1, 1, 8]
@@ -873,9 +873,12 @@ STATEMENTS = [
         "that class*: the largest output that any of them gets, how many of them get more than "
         "0, and how many are recognised.",
         lambda out: (
-            does(WORST, '["test_accuracy"].idxmin()', "digits.validation", "outputs[labels == c")(
-                out
-            )
+            does(
+                WORST,
+                '["test_accuracy"].idxmin()',
+                "digits.validation",
+                "outputs[validation_labels == c",
+            )(out)
             and [*out.table(WORST).index]
             == ["largest own output", "share above 0", "share recognised"]
         ),
@@ -912,7 +915,7 @@ STATEMENTS = [
         "Count them in every run, as those whose output is above 0 for fewer than one in twenty "
         "of their own digits",
         lambda out: (
-            does(LOST, "(outputs[labels == c, c] > 0)", "if alive[c] < 0.05]")(out)
+            does(LOST, "(outputs[validation_labels == c, c] > 0)", "if alive[c] < 0.05]")(out)
             and out.table(LOST)["runs"].sum() == runs_of(out)[V1][0]
         ),
     ),
@@ -945,7 +948,9 @@ STATEMENTS = [
         "Train the same 64 V1s once more, with the same seeds, and look at them every 100 "
         "batches: for each class, at the share of its own digits whose output is above 0.",
         lambda out: (
-            does(LOOKS, '"V1", seed=seed) for seed in range(seeds)', "labels == c, c] > 0")(out)
+            does(
+                LOOKS, '"V1", seed=seed) for seed in range(seeds)', "validation_labels == c, c] > 0"
+            )(out)
             and out.numbers(LOOKS, r"at (\d+) runs of (\d+)") == [64, 10]
         ),
     ),
