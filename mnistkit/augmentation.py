@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate, max_pool2d
 
-from mnistkit.utils.validation import check_number
+from mnistkit.utils.validation import check_number, check_tensor
 
 _DEGREE = torch.pi / 180
 _PIECES = 5  # straight ones, that a curve is drawn with
@@ -304,6 +304,10 @@ def _wide(values: Tensor) -> Tensor:
 
 def check_images(images: Tensor) -> Tensor:
     """Return float images, N x 1 x H x W; raise ValueError for others."""
+    check_tensor("images are", images)
+    if images.ndim == 3 and images.is_floating_point():
+        raise ValueError(f"expected N x 1 x H x W, got {tuple(images.shape)}: one image alone is a "
+                         "batch of one, `images[:1]` or `image.unsqueeze(0)`")  # fmt: skip
     if images.ndim != 4 or not images.is_floating_point():
         raise ValueError(
             f"expected float images, N x 1 x H x W in [0, 1], got {images.dtype} of shape "

@@ -14,7 +14,14 @@ from mlxtend.plotting import plot_confusion_matrix as draw_matrix
 
 from mnistkit.metrics import most_confused
 from mnistkit.utils.figures import describe, narrow, new_axes
-from mnistkit.utils.validation import check_class_names, check_counts
+from mnistkit.utils.validation import (
+    check_choice,
+    check_class_names,
+    check_columns,
+    check_counts,
+    check_labels,
+    in_short,
+)
 
 # Beyond seven colours a line also needs its own dashes and marks to be told from others.
 DASHES = ("-", "--", ":", "-.")
@@ -32,7 +39,7 @@ def plot_class_distribution(
     ax = new_axes(ax)
     width, words = 0.8 / len(labels), []
     for place, (name, values) in enumerate(labels.items()):
-        counts = np.bincount(np.asarray(values), minlength=10)
+        counts = np.bincount(check_labels(values, f"labels of {name!r}").numpy(), minlength=10)
         share = 100 * counts / counts.sum()
         ax.bar(np.arange(10) + (place - (len(labels) - 1) / 2) * width, share, width, label=name)
         low, high = share.argmin(), share.argmax()
@@ -76,7 +83,9 @@ def plot_confusion_matrix(
     norm = PowerNorm(0.6, vmin=0, vmax=max(int(errors.max()), 1), clip=True)
     current = plt.gca() if plt.get_fignums() else None
     plt.sca(ax)  # mlxtend sets labels and ticks on the current axes
-    draw_matrix(counts, figure=ax.figure, axis=ax, norm_colormap=norm, class_names=list(classes))
+    with np.errstate(invalid="ignore"):  # of a class that did not occur there are no shares
+        draw_matrix(counts, figure=ax.figure, axis=ax, norm_colormap=norm,
+                    class_names=list(classes))  # fmt: skip
     if current is not None:
         plt.sca(current)
     for text in ax.texts:
@@ -91,7 +100,7 @@ def plot_confusion_matrix(
         for p in pairs.itertuples(index=False)
     )
     right, total = counts.diagonal().sum(), counts.sum()
-    share = f"{right:,} of {total:,} right ({100 * right / total:.2f} %)"
+    share = f"{right:,} of {total:,} right ({100 * right / max(total, 1):.2f} %)"
     return describe(ax, f"{title}: {share}; most confused: {listed or 'nothing'}.")
 
 
@@ -112,7 +121,7 @@ def plot_comparison(
     and the axis ends at 0 and 100 %. runs: by name, the score of each run, drawn as small
     dots. sort: the best on top, in place of the order of the rows.
     """
-    if scores.empty or "mean" not in scores:
+    if not isinstance(scores, pd.DataFrame) or scores.empty or "mean" not in scores:
         raise ValueError("there are no scores to compare: expected rows with a column mean")
     scale, unit = (100, " %") if percent else (1, "")
     if scores.index.has_duplicates:
@@ -201,8 +210,14 @@ def plot_histogram(
     for name, each in values.items():
         if not np.isfinite(np.asarray(each, dtype=float)).all():
             raise ValueError(f"{name!r} holds values that are no numbers")
+    every = np.concatenate([np.asarray(v, dtype=float) for v in values.values()])
+    try:
+        edges = np.histogram_bin_edges(every, bins)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"bins is {in_short(bins)}, expected how many, or edges") from error
+    if outside := int(((every < edges[0]) | (every > edges[-1])).sum()):
+        raise ValueError(f"{outside} values lie outside of the bins, {edges[0]:g} to {edges[-1]:g}")
     ax = new_axes(ax)
-    edges = np.histogram_bin_edges(np.concatenate([np.asarray(v) for v in values.values()]), bins)
     hatches = ("", "//", "..", "xx")
     words = []
     for place, (name, numbers) in enumerate(values.items()):
@@ -231,8 +246,14 @@ def plot_history(
         raise ValueError("frames are in a list: give them by name, {'first': history}")
     frames = frames if isinstance(frames, Mapping) else {"": frames}
     frames = {name: getattr(frame, "frame", frame) for name, frame in frames.items()}
-    if not any(column.endswith(f"_{value}") for frame in frames.values() for column in frame):
-        raise ValueError(f"no epoch has a {value}: the history is empty, or has other columns")
+    for frame in frames.values():
+        if not isinstance(frame, pd.DataFrame):
+            raise ValueError(f"{in_short(frame)} is no history: give what `fit` returned")
+        if frame.empty:
+            raise ValueError("the history is empty: no epoch was finished")
+    known = {column.partition("_")[2] for frame in frames.values() for column in frame
+             if column.startswith(("train_", "validation_"))}  # fmt: skip
+    check_choice("value of a history", value, known)
     ax, words = new_axes(ax), []
     for name, frame in frames.items():
         color = ax._get_lines.get_next_color()
@@ -261,6 +282,9 @@ def plot_intervals(
     table: indexed by what is compared, with columns mean, low, high, in points. A filled
     mark is clear of zero, an open one is not.
     """
+    check_columns(table, ["mean", "low", "high"])
+    if ((table["low"] > table["mean"]) | (table["mean"] > table["high"])).any():
+        raise ValueError("a mean lies outside of its interval")
     own, ax = ax is None, new_axes(ax, (6, 0.42 * len(table) + 1.2))
     places = np.arange(len(table))[::-1]
     words = []

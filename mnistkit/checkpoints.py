@@ -44,6 +44,8 @@ def load_model(path: str | os.PathLike, *, trust: bool = False) -> nn.Module:
     trust: a pickle can run any code when it is loaded; say True only of a file of yours.
     Raises CheckpointError without `trust`, or if the file holds no model.
     """
+    if not Path(path).expanduser().exists():
+        raise _absent(path)
     if not trust:
         raise CheckpointError(
             f"{Path(path).name} is a whole model, a pickle that can run code when it is loaded",
@@ -201,6 +203,8 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
 
 
 def _save(content: object, path: str | os.PathLike) -> Path:
+    if not isinstance(path, str | os.PathLike) or not str(path):
+        raise ValueError(f"path is {path!r}, expected that of a file")
     path = Path(path).expanduser()
     try:
         with write_atomically(path) as temporary:
@@ -221,9 +225,7 @@ def _load(path: str | os.PathLike, *, weights_only: bool = True):
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # it is judged here
             return torch.load(path, map_location="cpu", weights_only=weights_only)
     except FileNotFoundError as error:
-        raise CheckpointError(
-            f"there is no file {Path(path).name}", where=Path(path).parent, do="save one first"
-        ) from error
+        raise _absent(path) from error
     except Exception as error:  # torch.load raises whatever the unpickler met
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         if weights_only and isinstance(error, pickle.UnpicklingError):  # advises against safety
@@ -259,6 +261,12 @@ def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module
 
 def _shape(shape) -> str:
     return "absent" if shape is None else " x ".join(map(str, shape)) or "a single number"
+
+
+def _absent(path: str | os.PathLike) -> CheckpointError:
+    return CheckpointError(
+        f"there is no file {Path(path).name}", where=Path(path).parent, do="save one first"
+    )
 
 
 def _unfit(path: str | os.PathLike, found: str) -> CheckpointError:

@@ -244,7 +244,7 @@ def _grade_all(submissions, **options) -> tuple[list, bool]:
 @main.command(short_help="Bring executed notebooks into the committed form.")
 @click.argument("paths", nargs=-1, required=True,
                 type=click.Path(path_type=Path, exists=True, dir_okay=False))  # fmt: skip
-@click.option("--into", type=click.Path(path_type=Path, file_okay=False, exists=True),
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False),
               help="Write to this folder instead of in place.")  # fmt: skip
 def normalize(paths: Sequence[Path], into: Path | None) -> None:
     """Bring executed notebooks into the form in which they are committed."""
@@ -253,6 +253,8 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
     if into and len({path.name for path in paths}) < len(paths):
         raise NotebookError("two of these have one name, and would be one in that folder",
                             do="normalise them into folders of their own")  # fmt: skip
+    if into:
+        into.mkdir(parents=True, exist_ok=True)
     for path in paths:
         click.echo(f"{'normalised' if normalize_file(path, into) else 'unchanged '}  {path.name}")
 

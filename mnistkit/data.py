@@ -22,6 +22,7 @@ from mnistkit.utils.devices import announce_device
 from mnistkit.utils.storage import data_root
 from mnistkit.utils.validation import (
     check_choice,
+    check_flag,
     check_number,
     check_tensor,
     check_whole,
@@ -57,7 +58,10 @@ class Split:
     series: Tensor | None = None
 
     def __post_init__(self):
-        """Raise ValueError unless there is as much of each part."""
+        """Raise ValueError unless there is as much of each part, in tensors."""
+        for name, part in zip(("images", "labels", "writers", "series"), self._parts, strict=True):
+            if part is not None:
+                check_tensor(f"{name} are", part)
         sizes = {len(part) for part in self._parts if part is not None}
         if len(sizes) > 1:
             raise ValueError(
@@ -253,6 +257,7 @@ class Batches:
         self, dataset: Dataset, batch_size: int = 64, *, shuffle: bool = False, seed: int = 0
     ):
         """Raises ValueError for a bad number, or a dataset that is empty."""
+        check_flag("shuffle", shuffle)
         self.dataset, self.shuffle = dataset, shuffle
         if hasattr(dataset, "images") and not isinstance(dataset, Dataset):
             raise ValueError(f"{in_short(dataset)} is no dataset: take digits.train.loader(64)")
@@ -486,6 +491,7 @@ def normalize(images: Tensor, mean: float = MNIST_MEAN, std: float = MNIST_STD) 
 
 def unnormalize(images: Tensor, mean: float = MNIST_MEAN, std: float = MNIST_STD) -> Tensor:
     """Undo `normalize`, for drawing: float images back to [0, 1]."""
+    check_tensor("images are", images)
     return (images * std + mean).clamp(0, 1)
 
 
@@ -507,5 +513,6 @@ def _rows(values: Tensor, index) -> Tensor:
 
 
 def _check_bytes(images: Tensor) -> None:
+    check_tensor("images are", images)
     if images.dtype != torch.uint8:
         raise ValueError(f"expected uint8 images (0-255), got {images.dtype}")

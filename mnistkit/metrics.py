@@ -19,6 +19,7 @@ from mnistkit.utils.validation import (
     check_probabilities,
     check_whole,
     describe,
+    in_short,
 )
 
 
@@ -142,10 +143,21 @@ class Interval:
         return f"{mean} %{interval} (n = {self.n})"
 
 
+def _numbers(values: Sequence[float]) -> np.ndarray:
+    """As an array of floats; raises ValueError for words, None and a number alone."""
+    try:
+        if isinstance(values, str | dict) or any(each is None for each in values):
+            raise TypeError
+        values = values.detach() if isinstance(values, Tensor) else list(values)
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"values are {in_short(values)}, expected a number a run") from error
+
+
 def interval_of_mean(values: Sequence[float], level: float = 0.95) -> Interval:
     """Summarise one number measured over several seeds. Raises ValueError for none."""
     check_number("level", level, above=0, below=1)
-    values = np.asarray(list(values), dtype=float)
+    values = _numbers(values)
     if values.ndim != 1:
         raise ValueError(f"values have {values.ndim} axes, expected one number a run")
     if values.size == 0:
@@ -194,7 +206,7 @@ def _classes(predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             "as many of one as of the other, and at least one"
         )
     if predictions.ndim == 1:
-        return check_labels(predictions), labels
+        return check_labels(predictions, "predictions"), labels
     if predictions.shape[1:] != (CLASSES,) or not predictions.isfinite().all():
         raise ValueError(
             f"predictions are {describe(predictions)}, expected classes, or {CLASSES} finite "

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from threading import RLock
 
 import pandas as pd
 import torch
@@ -34,6 +35,7 @@ PIXELS, CLASSES = 28 * 28, 10
 OUTPUTS = ("logits", "probabilities", "log_probabilities")
 FEATURES = 1280  # of MobileNetV2, before its last layer
 INPUT_SHAPE = (1, 28, 28)
+_BUILDING = RLock()  # all threads draw from one random state
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -357,7 +359,7 @@ def build_model(name: str, *, seed: int | None = None, **options) -> nn.Module:
         check_choice(f"option of {name}", option, inspect.signature(build).parameters)
     if seed is not None:
         check_whole("seed", seed, least=0)
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+    with _BUILDING, torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
         return _build(name, build, options)
@@ -375,7 +377,9 @@ def _build(name: str, build: Callable[..., nn.Module], options: dict) -> nn.Modu
 
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     """Count the numbers that a model learns, or with `trainable_only` those not frozen."""
-    parameters = check_module(model).parameters()
+    parameters = list(check_module(model).parameters())
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in parameters):
+        raise ValueError("its lazy layers have no parameters yet: show it one input first")
     return sum(p.numel() for p in parameters if p.requires_grad or not trainable_only)
 
 
@@ -423,7 +427,7 @@ def _step_by_step(model: nn.Module) -> Iterator[None]:
 
 def model_table(names: Sequence[str] | None = None) -> pd.DataFrame:
     """List models of the registry: README, parameters, what each is."""
-    rows = []
+    rows, names = [], [names] if isinstance(names, str) else names
     for name in MODELS if names is None else names:
         parameters = count_parameters(build_model(name, seed=0))
         readme, description = MODELS[name].readme, MODELS[name].description

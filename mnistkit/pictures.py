@@ -9,7 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mnistkit.utils.figures import LEGIBLE, describe, new_axes
-from mnistkit.utils.validation import check_class_names, check_probabilities, check_whole
+from mnistkit.utils.validation import (
+    check_class_names,
+    check_probabilities,
+    check_whole,
+    in_short,
+)
 
 _ROUNDING = 1e-3  # so far beyond 0 and 1 a float may be and still be a picture's
 RIGHT, WRONG = "#00664B", "#B03A00"  # green and red; the words say it, too
@@ -26,11 +31,14 @@ def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None 
 
 
 def _draw(image, reach: tuple[float, float], title: str, color: str, ax: Axes) -> Axes:
-    pixels = _pixels(image).squeeze()
+    pixels = _pixels(image)
+    pixels = pixels[0] if pixels.ndim in (3, 4) and len(pixels) == 1 else pixels
+    pixels = pixels[0] if pixels.ndim == 3 and len(pixels) == 1 else pixels
     if pixels.ndim == 3 and pixels.shape[-1] != 3:
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.ndim != 2 and pixels.shape[2:] != (3,):
-        raise ValueError(f"expected one image, H x W or 3 x H x W, got shape {np.shape(image)}")
+        raise ValueError(f"expected one image, H x W or 3 x H x W, got shape "
+                         f"{tuple(np.shape(image))}")  # fmt: skip
     if pixels.ndim == 3:  # colours have no scale of their own
         ax.imshow(pixels)
     else:
@@ -65,6 +73,8 @@ def plot_images(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw images in a grid, each with a title if given, all on one scale; see `plot_image`."""
+    if not hasattr(images, "__len__"):
+        raise ValueError(f"images is {in_short(images)}, expected images in a tensor or a list")
     if isinstance(images, str):
         raise ValueError(f"images is {images!r}, expected images; a photo is read by find_digit")
     if hasattr(images, "labels"):
@@ -133,9 +143,15 @@ def plot_predictions(
         )
     if probabilities is not None and len(probabilities) != len(images):
         raise ValueError(f"{len(probabilities)} probabilities for {len(images)} images")
+    for one in [] if probabilities is None else probabilities:
+        if np.ndim(one) or not 0 <= float(one) <= 1 + _ROUNDING:
+            raise ValueError(f"a probability is {in_short(one)}, expected that of the predicted "
+                             "class, 0 to 1")  # fmt: skip
     for what, each in (("label", labels), ("prediction", predictions)):
         if np.ndim(each[0]) if len(each) else 0:
             raise ValueError(f"a {what} is a row of numbers, expected one class: argmax(dim=1)")
+        if parts := [float(one) for one in each if float(one) != int(one)]:
+            raise ValueError(f"a {what} is {parts[0]:g}, expected a class, a whole number")
         if wrong := [int(one) for one in each if not 0 <= int(one) < len(classes)]:
             raise ValueError(f"{what} {wrong[0]} is no class: they are 0 to {len(classes) - 1}")
     right = [int(p) == int(t) for p, t in zip(predictions, labels, strict=True)]
@@ -176,6 +192,8 @@ def plot_mistakes(
     Raises ValueError if every prediction is right.
     """
     check_whole("count", count)
+    if len(images) != len(labels):
+        raise ValueError(f"{len(images)} images for {len(labels)} labels: give one for each")
     probabilities, labels = (part.numpy() for part in check_probabilities(probabilities, labels))
     predictions = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predictions != labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -67,6 +68,8 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
     if isinstance(first, str | PathLike) or not hasattr(data, "__len__"):
         given = in_short(data)
         raise ValueError(f"data is {given}, expected samples; for a photo use predict_image")
+    if isinstance(data, pd.DataFrame):
+        raise ValueError("data is a table: give its numbers as a tensor, N x 1 x 28 x 28")
     if not hasattr(data, "__getitem__"):
         raise ValueError(
             f"data is a {type(data).__name__}, expected samples: loop over its batches"
@@ -78,7 +81,11 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
     if not isinstance(data, Tensor):
         if isinstance(data[0], tuple):
             raise ValueError("samples are pairs (image, label): give the images alone")
-        samples = [torch.as_tensor(sample) for sample in data]
+        try:
+            samples = [torch.as_tensor(sample) for sample in data]
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"a sample is {in_short(data[0])}, expected a tensor or an array; a "
+                             "photo is read by predict_image") from error  # fmt: skip
         shapes = {tuple(sample.shape) for sample in samples}
         if len(shapes) > 1:
             raise ValueError(f"samples have different shapes: {sorted(shapes)}")

@@ -17,7 +17,7 @@ from functools import partial
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
@@ -48,6 +48,7 @@ from mnistkit.utils.validation import (
     place_of,
 )
 
+_DARKEST = -0.05  # no image in [0, 1] begins below; normalised paper is at -0.42
 _RAISING = ContextVar("whether an interrupted `fit` raises", default=False)
 
 Loader = Iterable[tuple[Tensor, Tensor]]
@@ -189,7 +190,8 @@ def fit(
             in it.
         threads: of the processor; "auto" takes all for a model with convolutions and one
             for any other: see `choose_threads`. It is kept in `History.threads`.
-        after_epoch: called with the model after each epoch; what it returns joins the
+        after_epoch: called with the model after each epoch; what it returns, under names of
+            its own, joins the
             epoch's row. Its time does not count.
         progress: show a bar (the environment variable TQDM_DISABLE=1 hides it anywhere).
 
@@ -249,7 +251,7 @@ def fit(
                 seconds = time.perf_counter() - started
                 history.rows.append(row | {"learning_rate": rate, "seconds": seconds})
                 if after_epoch:
-                    history.rows[-1] |= _named(after_epoch(measured))
+                    history.rows[-1] |= _named(after_epoch(measured), history.rows[-1])
                 if schedule and scheduler_step == "epoch":
                     schedule.step()
     except KeyboardInterrupt:
@@ -282,12 +284,16 @@ def train_one_epoch(
     device = next(check_model(model).parameters()).device
     autocast, mean = choose_autocast(model, precision), RunningMean()
     loss_fn = choose_loss(loss_fn)
-    if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"optimizer is {optimizer!r}, expected one that has the parameters")
+    _check_moves(optimizer, model)
+    if not torch.is_grad_enabled():
+        raise ValueError("gradients are switched off: train outside of `torch.no_grad()`")
     if not model.training:  # else layers that somebody put in eval mode, as frozen ones, stay so
         model.train()
     for number, batch in enumerate(loader, start=1):
         inputs, labels = check_batch(batch, model) if number == 1 else batch
+        if number == 1 and (augment or outliers) and inputs.ndim == 4 and inputs.min() < _DARKEST:
+            raise ValueError(f"augment and outliers need images in [0, 1], and these begin at "
+                             f"{inputs.min():.2f}: normalise afterwards")  # fmt: skip
         inputs, labels = inputs.to(device), labels.to(device)
         others = outliers(inputs, labels) if outliers else None
         if augment:
@@ -487,11 +493,27 @@ def make_optimizer(
         raise ValueError(f"all parameters of {type(model).__name__} are frozen: nothing can learn")
     build = choose_optimizer(optimizer)
     try:
-        return build(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
+        built = build(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     except TypeError as error:
         raise ValueError(
             f"the optimizer cannot be built with lr and weight_decay: {error}"
         ) from error
+    return _check_moves(built, model)
+
+
+def _check_moves(optimizer: Optimizer, model: nn.Module) -> Optimizer:
+    """Return the optimizer; raise ValueError for one that would not move this model."""
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"optimizer is {optimizer!r}, expected one that has the parameters")
+    if isinstance(optimizer, LBFGS):
+        raise ValueError("LBFGS computes a loss several times a step, and is given only one")
+    moved = {id(each) for group in optimizer.param_groups for each in group["params"]}
+    if not moved & {id(parameter) for parameter in model.parameters()}:
+        raise ValueError(
+            f"the optimizer holds none of the parameters of {type(model).__name__}: was it made "
+            "for another model?"
+        )
+    return optimizer
 
 
 _NO_PLATEAU = "ReduceLROnPlateau waits for a loss, and `fit` gives it none"
@@ -526,6 +548,9 @@ def make_schedule(
         raise ValueError(_NO_PLATEAU)
     if not isinstance(schedule, LRScheduler):
         raise ValueError(f"scheduler gives {schedule!r}, expected a scheduler of torch.optim's")
+    if getattr(schedule, "optimizer", optimizer) is not optimizer:
+        raise ValueError("the scheduler changes the rates of another optimizer: build it with the "
+                         "one that it is called with")  # fmt: skip
     if getattr(schedule, "total_steps", steps) < steps:
         raise ValueError(f"the scheduler ends after {schedule.total_steps} of {steps} steps")
     return schedule
@@ -632,12 +657,16 @@ def _computes(model: nn.Module, inputs: Tensor) -> bool:
     return True
 
 
-def _named(measured: object) -> Mapping:
-    """What `after_epoch` gives: values by name, or nothing."""
+def _named(measured: object, row: Mapping) -> Mapping:
+    """What `after_epoch` gives: values by name, or nothing; no name that the row has already."""
     if measured is not None and not isinstance(measured, Mapping):
         raise ValueError(
             f"after_epoch gives {in_short(measured)}, expected a dict, or nothing; of an "
             "Evaluation take its numbers: {'accuracy': found.accuracy}"
+        )
+    if taken := [name for name in measured or {} if name in row]:
+        raise ValueError(
+            f"after_epoch gives {taken[0]!r}, which `fit` measures itself: name yours otherwise"
         )
     return measured or {}
 

@@ -26,7 +26,7 @@ from mnistkit.utils.fusion import fold_batch_norm, fuse_relu6
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.sources import DOWNLOAD_TIMEOUT, socket_timeout
 from mnistkit.utils.storage import write_atomically
-from mnistkit.utils.validation import check_tensor, check_whole, describe
+from mnistkit.utils.validation import check_module, check_tensor, check_whole, describe
 
 RANDOM = "random weights"
 _TO_SETTLE = 16  # pictures, for the statistics of random weights
@@ -91,7 +91,7 @@ def _settled(model: nn.Module, seed: int) -> nn.Module:
 
 def freeze(module: nn.Module) -> nn.Module:
     """Exclude all parameters of a module from training; returns it."""
-    return module.requires_grad_(False)
+    return check_module(module).requires_grad_(False)
 
 
 def extract_features(
@@ -193,6 +193,7 @@ def preprocess(images: Tensor, size: int = IMAGE_SIZE) -> Tensor:
     images: uint8, N x 28 x 28. Returns float32, N x 3 x size x size: resized bilinearly,
     the grey channel repeated, ImageNet's mean and deviation taken out per channel.
     """
+    check_tensor("images are", images)
     if images.dtype != torch.uint8:
         raise ValueError(f"expected uint8 images (0-255), got {images.dtype}")
     if images.ndim != 3:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -272,3 +274,12 @@ def test_ticks_of_whole_numbers_are_whole():
     assert ", layer from 1 to 4: " in alt_text(ax)
     ax = charts.plot_curves([0.5, 1.5], {"a": [1, 2]}, xlabel="rate", ylabel="loss")
     assert ", rate from 0.50 to 1.50: " in alt_text(ax)
+
+
+def test_a_class_that_did_not_occur_is_drawn_without_a_word():
+    counts = torch.zeros(10, 10, dtype=torch.int64)
+    counts[1, 1] = 2
+    with warnings.catch_warnings(action="error"):
+        ax = charts.plot_confusion_matrix(counts)
+        assert "2 of 2 right (100.00 %)" in alt_text(ax)
+        charts.plot_confusion_matrix(0 * counts)

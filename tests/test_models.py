@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -305,3 +307,15 @@ def test_a_layer_that_is_used_again_is_listed_again_and_counted_once():
 def test_a_word_is_no_yes_and_no_no(name, options, complaint):
     with pytest.raises(ValueError, match=complaint):
         build_model(name, **options)
+
+
+def test_threads_build_what_one_would():
+    with ThreadPoolExecutor(8) as pool:
+        models = list(pool.map(lambda _: build_model("D deep", seed=0), range(16)))
+    sums = {sum(p.double().sum().item() for p in model.parameters()) for model in models}
+    assert len(sums) == 1
+
+
+def test_lazy_layers_have_nothing_to_count_yet():
+    with pytest.raises(ValueError, match="its lazy layers have no parameters yet"):
+        count_parameters(nn.LazyLinear(3))

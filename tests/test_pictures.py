@@ -182,3 +182,22 @@ def test_pictures_of_a_grid_have_one_scale():
     assert {child.images[0].get_clim() for child in strong.child_axes} == {(-1, 3)}
     digits = pictures.plot_images([torch.eye(3), 255 * torch.eye(3, dtype=torch.uint8)])
     assert {child.images[0].get_clim() for child in digits.child_axes} == {(0, 1)}
+
+
+def test_three_digits_are_no_picture_in_colour():
+    with pytest.raises(ValueError, match=r"expected one image, .* got shape \(3, 1, 28, 28\)"):
+        pictures.plot_image(torch.rand(3, 1, 28, 28))
+    assert pictures.plot_image(torch.rand(1, 3, 28, 28)).images[0].get_array().shape[-1] == 3
+    assert pictures.plot_image(torch.rand(1, 1, 28, 28)).images[0].get_array().shape == (28, 28)
+
+
+@pytest.mark.parametrize(("labels", "said", "probabilities", "complaint"), [
+    ([1.9, 2], [1, 2], None, "a label is 1.9, expected a class"),
+    ([1, 2], [1.2, 2], None, "a prediction is 1.2, expected a class"),
+    ([1, 2], [1, 2], [97, 98], "a probability is 97, expected"),
+    ([1, 2], [1, 2], [float("nan"), 0.5], "a probability is nan, expected"),
+    ([1, 2], [1, 2], torch.rand(2, 10), "expected that of the predicted class"),
+])  # fmt: skip
+def test_what_would_be_drawn_as_something_else_is_refused(labels, said, probabilities, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        pictures.plot_predictions(IMAGES[:2], labels, said, probabilities=probabilities)

@@ -163,8 +163,9 @@ def _read(path: Path) -> Submission:
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         cells = tuple(str(cell.source) for cell in code)
         tags = ["parameters" in cell.metadata.get("tags", []) for cell in code]
-    except Exception as error:  # a damaged file can be so in as many ways as there are
-        return Submission(path, learner, "", failure=f"cannot be read: {type(error).__name__}")
+    except Exception:  # a damaged file can be so in as many ways as there are
+        told = "cannot be read: it is damaged, or no notebook"
+        return Submission(path, learner, "", failure=told)
     number = _number(path, texts, cells)
     failure = "" if number else "is no notebook of the series, or has no exercises"
     return Submission(

@@ -32,6 +32,8 @@ def importance(
     Raises ValueError for an unknown column, runs without a value, a grid with holes.
     """
     factors = list(factors)
+    if len(set(factors)) < len(factors):
+        raise ValueError("a factor is named twice")
     _check_complete(runs, factors, value)
     total = float(((runs[value] - runs[value].mean()) ** 2).sum())
     cells = _between(runs, factors, value)
@@ -78,6 +80,13 @@ def interaction(
         raise ValueError(
             f"the grid has holes: {sizes.min()} to {sizes.max()} runs of a seed at a pair of "
             "levels; run what is missing"
+        )
+    levels = [runs[factor].drop_duplicates() for factor in (x, line)]
+    seeds = sizes.groupby(level=[0, 1], dropna=False).size()
+    if len(seeds) < len(levels[0]) * len(levels[1]) or seeds.nunique() > 1:
+        raise ValueError(
+            f"the grid has holes: {seeds.min()} to {seeds.max()} seeds at {len(seeds)} of "
+            f"{len(levels[0]) * len(levels[1])} pairs of levels; run what is missing"
         )
     by_seed = groups.agg(lambda values: values.mean(skipna=False))
     rows = [

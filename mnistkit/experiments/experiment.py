@@ -121,9 +121,11 @@ def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.Data
     The worst of accuracies is the smallest, that of losses and seconds the largest.
 
     Raises ValueError for a column that is not there: runs without validation digits have no
-    validation accuracy.
+    validation accuracy; and for a run that is there twice, which would narrow the interval.
     """
     check_columns(runs, ["name", value])
+    if "seed" in runs:
+        _check_once(runs)
     intervals = {
         name: interval_of_mean(group[value]) for name, group in runs.groupby("name", sort=False)
     }
@@ -131,6 +133,11 @@ def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.Data
     if value.endswith(("loss", "seconds")):
         table["worst"] = runs.groupby("name", sort=False)[value].max()
     return table
+
+
+def _check_once(runs: pd.DataFrame) -> None:
+    if runs.duplicated(["name", "seed"]).any():
+        raise ValueError("a run stands in the table twice: a name and a seed are one run")
 
 
 def paired_difference(
@@ -151,9 +158,7 @@ def paired_difference(
             raise unknown_name("name of runs", name, map(str, set(runs["name"])))
     if better == than:
         raise ValueError(f"{better!r} is compared with itself")
-    twice = runs[runs["name"].isin([better, than])].duplicated(["name", "seed"])
-    if twice.any():
-        raise ValueError("a run stands in the table twice: a name and a seed are one run")
+    _check_once(runs[runs["name"].isin([better, than])])
     table = runs.pivot(index="seed", columns="name", values=value)
     ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
     if ran[0] != ran[1]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice, pairwise
+from numbers import Real
 
 import torch
 from torch import Tensor, nn, optim
@@ -267,7 +268,7 @@ def _batches(loader: Batches, orders: Sequence[Batches]) -> Iterator[tuple[Tenso
 
 
 def _one_each(name: str, value: float | Sequence[float], count: int) -> list[float]:
-    values = list(value) if isinstance(value, Sequence) else [value] * count
+    values = [value] * count if isinstance(value, Real) else list(value)
     if len(values) != count:
         raise ValueError(f"{len(values)} values of {name} for {count} models: give one for each")
     return [float(v) for v in values]

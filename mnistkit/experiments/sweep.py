@@ -12,13 +12,14 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
-from mnistkit.errors import SweepError, unknown_name
+from mnistkit.errors import SweepError, suggestion, unknown_name
 from mnistkit.experiments.recipe import AUGMENTATIONS, OUTLIERS, SCHEDULERS, Recipe
 from mnistkit.models import MODELS
-from mnistkit.utils.validation import check_choice
+from mnistkit.utils.validation import check_choice, check_columns
 
 _FIELDS = tuple(field.name for field in fields(Recipe))
 _MOST = 100_000  # combinations
@@ -51,7 +52,16 @@ class Sweep:
         return self.levels.to_html(border=0)
 
     def label(self, runs: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of `run_grid` with the factors as columns, after name and seed."""
+        """Return the rows of `run_grid` with the factors as columns, after name and seed.
+
+        Raises ValueError for runs of other recipes, and where a column has a factor's name.
+        """
+        check_columns(runs, ["name", "seed"])
+        if others := [name for name in runs["name"] if name not in self.levels.index]:
+            raise ValueError(f"{others[0]!r} is none of the recipes of this sweep")
+        if taken := [factor for factor in self.levels if factor in runs]:
+            raise ValueError(f"the runs have a column {taken[0]!r} already: they are labelled, or "
+                             "keep their models in it, keep_models=True")  # fmt: skip
         factors = self.levels.loc[runs["name"]].reset_index(drop=True)
         rest = runs.drop(columns=["name", "seed"]).reset_index(drop=True)
         return pd.concat([runs[["name", "seed"]].reset_index(drop=True), factors, rest], axis=1)
@@ -141,6 +151,9 @@ def parse_seeds(text: str) -> list[int]:
 def _to_recipe(given: dict[str, object]) -> Recipe:
     model = given.get("model")
     if model is None:
+        near = next((name for name in given if suggestion(name, ["model"])), None)
+        if near:
+            raise unknown_name("setting", near, ["model"])
         raise SweepError("no model is named", do="say `model: A baseline`, for instance")
     check_choice("model", model, MODELS)
     known = inspect.signature(MODELS[model].build).parameters
@@ -168,7 +181,8 @@ def _levels(factor: str, choices: object) -> dict[str, dict]:
         levels = {str(level): _flat(_mapping(change, str(level)))
                   for level, change in choices.items()}  # fmt: skip
         _check_names(f"the factor {factor!r}", choices)
-    elif isinstance(choices, list | tuple | range):
+    elif isinstance(choices, list | tuple | range | np.ndarray):
+        choices = choices.tolist() if isinstance(choices, np.ndarray) else choices
         levels = {_word(value): _flat({factor: value}) for value in choices}
         if len(levels) < len(choices):
             raise SweepError(f"the factor {factor!r} has a level twice", do="leave one out")

@@ -28,9 +28,11 @@ _SMALLEST = 8  # pixels: below that a digit cannot be told from a speck
 _FAINTEST = 0.08  # of the range from black to white: less contrast than that is paper
 _THIN, _NORMAL = 0.07, 0.10  # stroke width by the longer side of the digit; MNIST's is about 0.14
 _WIDEST = 1.8  # width by height; 47 of MNIST's 60,000 training digits are wider
+_THICKEST = 0.8  # of the longer side; no stroke of MNIST's is above 0.68
 _MOST_HOLES = 4  # an 8 has two, and a hasty pen leaves one or two more
 _SWAMPED = 0.2  # noise of paper; grainy photos have less than half of it, and only ink has more
 _TOO_MUCH = "there is more ink than paper: show the digit with some space around"
+_ALBUMS = ("TIFF", "GIF", "WEBP", "PNG")  # a phone's JPEG may hold a preview as well
 _EIGHT = np.ones((3, 3), dtype=bool)  # neighbours that touch at a corner belong together
 
 
@@ -96,6 +98,12 @@ def _open(source) -> Image.Image:
     path = Path(source).expanduser()
     try:
         with Image.open(path) as image:
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1 and image.format in _ALBUMS:
+                raise PictureError(
+                    f"{path.resolve().name} holds {frames} pictures",
+                    do="save the one with the digit by itself",
+                )
             image.load()
             return image
     except FileNotFoundError as error:
@@ -137,7 +145,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 def _flatten(image: Image.Image) -> Image.Image:
     """Bring any mode to RGB; what is transparent becomes paper.
 
-    Where one colour stands for it, that is the paper's already.
+    Where one colour stands for it, that is the paper's already, unless nothing else is there.
     """
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
@@ -147,7 +155,10 @@ def _flatten(image: Image.Image) -> Image.Image:
     one_colour = isinstance(image.info.get("transparency"), int | tuple)
     if "A" in image.getbands() or ("transparency" in image.info and not one_colour):
         return _on_paper(image.convert("RGBA"))
-    return image.convert("RGB")
+    plain = image.convert("RGB")
+    if one_colour and max(high - low for low, high in plain.getextrema()) < 255 * _FAINTEST:
+        return _on_paper(image.convert("RGBA"))  # what is transparent is all that there is to see
+    return plain
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
@@ -246,6 +257,8 @@ def _check_form(digit: np.ndarray, shape: _Shape) -> None:
     holes = (np.bincount(labels.ravel())[2:] > 0.002 * box.size).sum()  # 0: ink, 1: outside
     if holes > _MOST_HOLES:
         raise PictureError(f"the shape has {holes} holes, more than any digit: text, or noise")
+    if 2 * ndimage.distance_transform_edt(box).max() > _THICKEST * max(shape.height, shape.width):
+        raise PictureError("the shape is one blot, without strokes")
 
 
 @dataclass(frozen=True)

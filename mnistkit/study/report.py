@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mnistkit.data import OTHERS, SOURCES
 from mnistkit.handwriting.reader import read_card
 from mnistkit.study import ladder, reader
 from mnistkit.study.claims import CLAIMS, Claim, Finding, find_claims, judge
@@ -17,6 +18,7 @@ from mnistkit.study.rules import spread
 from mnistkit.study.table import Runs, read_table
 from mnistkit.utils.page import say, table_of_words
 from mnistkit.utils.storage import replace_between_marks
+from mnistkit.utils.validation import check_choice
 
 _NEEDS = "needs full MNIST"
 _WIDTH = max(len(claim.statement) for claim in CLAIMS)
@@ -73,6 +75,9 @@ def verdict_lines(ids: Sequence[str], source: str, runs: Runs | None = None) -> 
 
 def print_verdicts(ids: Sequence[str], source: str) -> None:
     """Show the verdicts of the published scoreboard; see `verdict_table`."""
+    if isinstance(ids, str):
+        raise ValueError(f"ids are a word: give a list, [{ids!r}]")
+    check_choice("source", source, (*SOURCES, *OTHERS))
     table = verdict_table(ids, source)
     say("\n".join(_lines(table)), html=table_of_words(table))
 

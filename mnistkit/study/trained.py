@@ -131,6 +131,8 @@ def trained_models(
     Those that are not there yet are trained side by side on all cores, the longest first,
     with one thread each: what one becomes does not depend on which others are missing.
     """
+    if not isinstance(recipes, Mapping):
+        raise ValueError("recipes are a list: give them by name, {'V0': Recipe('V0')}")
     lacking = [r for r in recipes.values() if not is_at_hand(r, digits, seed=seed, folder=folder)]
     lacking.sort(key=_operations, reverse=True)
     train_and_keep([(recipe, seed, folder) for recipe in lacking], digits, progress=progress)

@@ -25,6 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from mnistkit.errors import needs_package
 from mnistkit.utils.storage import project_root, write_atomically
+from mnistkit.utils.validation import in_short
 
 _STYLE = Path(__file__).with_name("mnistkit.mplstyle")
 _SHARP = 2  # pixels of the file for one on the page: what a phone and most laptops show
@@ -67,6 +68,10 @@ def show_figure(ax: Axes | Figure, save_as: str | None = None) -> None:
     with needs_package("showing a figure in a notebook", "lab"):
         from IPython.display import Image, Markdown, display
 
+    if not isinstance(ax, Figure | Axes):
+        raise ValueError(f"{in_short(ax)} is no figure: give what a function of mnistkit drew")
+    if save_as and not save_as.lower().endswith(".png"):
+        raise ValueError(f"save_as is {save_as!r}, expected a name that ends in .png")
     figure = ax if isinstance(ax, Figure) else ax.get_figure(root=True)
     words = alt_text(figure)
     buffer = io.BytesIO()

@@ -101,7 +101,10 @@ def check_seeds(seeds: Sequence[int]) -> list[int]:
 
 
 def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raise ValueError for the first column that a table of runs lacks."""
+    """Raise ValueError for the first column that a table lacks, and for what is no table."""
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"{in_short(frame)} is no table, expected a DataFrame with columns "
+                         f"{', '.join(columns)}")  # fmt: skip
     missing = [column for column in columns if column not in frame]
     if missing:
         raise ValueError(
@@ -150,7 +153,9 @@ def check_rows(outputs: Tensor, count: int) -> Tensor:
 
 
 def check_counts(matrix: Tensor) -> None:
-    """Raise ValueError for a matrix of anything but whole numbers, such as shares."""
+    """Raise ValueError for a matrix of anything but whole numbers from 0, such as shares."""
+    if (matrix < 0).any():
+        raise ValueError("the matrix holds numbers below 0, expected counts")
     if not torch.equal(matrix.double(), matrix.double().round()):
         raise ValueError("the matrix holds shares, expected counts, as confusion_matrix gives")
 
@@ -171,7 +176,8 @@ def check_loader(name: str, loader: object) -> None:
         )
     if hasattr(loader, "images") or hasattr(loader, "train"):
         part = "a split of digits" if hasattr(loader, "images") else "digits in three splits"
-        raise ValueError(f"{name} is {part}; give batches of one: digits.train.loader(64)")
+        example = "train.loader(64)" if "train" in name else "validation.loader(1000)"
+        raise ValueError(f"{name} is {part}; give batches of one: digits.{example}")
     if isinstance(loader, Tensor) or _are_arrays(loader):
         raise ValueError(
             f"{name} holds samples themselves; give their batches: "
@@ -236,13 +242,13 @@ def check_inputs(inputs: Tensor, model: nn.Module) -> Tensor:
     return inputs
 
 
-def check_labels(labels: Tensor) -> Tensor:
+def check_labels(labels: Tensor, name: str = "labels") -> Tensor:
     """Return labels as int64, N; raise ValueError for what is no class."""
     labels = torch.as_tensor(labels)
-    if labels.is_floating_point() or labels.ndim != 1:
-        raise ValueError(f"labels are {describe(labels)}, expected whole numbers, one a sample")
+    if labels.is_floating_point() or labels.dtype == torch.bool or labels.ndim != 1:
+        raise ValueError(f"{name} are {describe(labels)}, expected whole numbers, one a sample")
     if len(labels) and not (labels.min() >= 0 and labels.max() < CLASSES):
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}, expected 0 to 9")
+        raise ValueError(f"{name} run from {labels.min()} to {labels.max()}, expected 0 to 9")
     return labels.long()
 
 

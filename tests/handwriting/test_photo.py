@@ -442,3 +442,32 @@ def test_a_path_of_a_picture_may_begin_at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     Image.fromarray(on_paper(draw_mask(4))).save(tmp_path / "four.png")
     assert torch.equal(find_digit("~/four.png"), find_digit(tmp_path / "four.png"))
+
+
+def test_dark_ink_on_a_dark_colour_that_is_transparent_is_read(tmp_path):
+    mask = Image.fromarray((draw_mask(4) > 0.5).astype(np.uint8))
+    palette = mask.convert("P")
+    palette.putpalette([0] * 768)  # ink and what is transparent are both black
+    palette.save(tmp_path / "palette.png", transparency=0)
+    grey = Image.fromarray((draw_mask(4) <= 0.5).astype(np.uint8))
+    grey.save(tmp_path / "grey.png", transparency=1)
+    plain = find_digit(mask.point(lambda ink: 255 * (1 - ink)))
+    for name in ("palette.png", "grey.png"):
+        assert torch.allclose(find_digit(tmp_path / name), plain, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["two.tif", "two.gif", "two.webp", "two.png"])
+def test_a_file_with_several_pictures_is_refused(tmp_path, name):
+    pages = [Image.fromarray(on_paper(draw_mask(digit))) for digit in (4, 7)]
+    pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+    with pytest.raises(PictureError, match=f"{name} holds 2 pictures"):
+        find_digit(tmp_path / name)
+    pages[0].save(tmp_path / name)
+    find_digit(tmp_path / name)
+
+
+def test_a_blot_is_no_digit():
+    y, x = np.mgrid[:200, :200]
+    for blot in ((x - 100) ** 2 + (y - 100) ** 2 < 50**2, (abs(x - 100) < 40) & (abs(y - 90) < 45)):
+        with pytest.raises(PictureError, match="one blot, without strokes"):
+            find_digit(blot.astype(float))

@@ -130,7 +130,7 @@ def test_auto_takes_cuda_where_there_is_one(monkeypatch):
 
 def test_a_device_in_the_environment_that_is_not_here_is_named_with_where_it_was_asked(monkeypatch):
     monkeypatch.setenv("MNISTKIT_DEVICE", "warp")
-    with pytest.raises(ValueError, match="MNISTKIT_DEVICE: device 'warp' is not here"):
+    with pytest.raises(ValueError, match="MNISTKIT_DEVICE: device 'warp' is none that is known"):
         choose_device()
 
 

@@ -14,7 +14,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch.optim import lr_scheduler
+from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import ConcatDataset, DataLoader, Subset
 
 import mnistkit as kit
@@ -23,6 +25,11 @@ from mnistkit.models import build_model
 from mnistkit.utils import validation as checks
 
 NAN = float("nan")
+STRANGE = [torch.nn.Parameter(torch.ones(1))]
+
+
+def lbfgs(parameters, lr, weight_decay):
+    return torch.optim.LBFGS(parameters, lr=lr)
 
 
 class Bench:
@@ -130,7 +137,7 @@ BAD_CALLS = {
     "a frozen model": (
         fit(model=kit.freeze(kit.build_model("V0"))), "all parameters of MNISTModelV0 are frozen"
     ),
-    "an unknown device": (fit(device="quantum"), "device 'quantum' is not here; use 'auto'"),
+    "an unknown device": (fit(device="quantum"), "device 'quantum' is none that is known"),
     "an unknown precision": (fit(precision="float16"), "did you mean 'bfloat16'"),
     "a seed below 0": (fit(seed=-1), "seed is -1, expected a whole number of 0 or more"),
     "an augmentation by name": (fit(augment="rotate"), "augment is 'rotate', expected a function"),
@@ -310,6 +317,94 @@ BAD_CALLS = {
     ),
     "a part of a dataset": (
         lambda b: kit.make_loader(Subset(b.digits.test.dataset(), [1, 2])), "Subset gives no sampl"
+    ),
+    "a column for `fit`'s own": (
+        lambda b: b.fit(model=build_model("V0"), after_epoch=lambda _: {"train_loss": 0}),
+        "which `fit` measures itself",
+    ),
+    "an optimizer of another": (
+        lambda b: b.fit(optimizer=lambda p, lr, weight_decay: torch.optim.SGD(STRANGE, lr=lr)),
+        "the optimizer holds none of the parameters of MNISTModelV0",
+    ),
+    "an optimizer that asks again": (lambda b: b.fit(optimizer=lbfgs), "LBFGS computes a loss sev"),
+    "a schedule of another": (
+        lambda b: b.fit(scheduler=lambda _: StepLR(torch.optim.SGD(STRANGE, lr=0.1), 1)),
+        "changes the rates of another optimizer",
+    ),
+    "training without gradients": (
+        lambda b: torch.no_grad()(lambda: b.fit(b.images, b.labels))(), "train outside of `torch.no"
+    ),
+    "augmentation of normalised images": (
+        lambda b: b.fit(kit.normalize(b.images), b.labels, augment=kit.random_affine),
+        "augment and outliers need images in .* begin at -0.42: normalise afterwards",
+    ),
+    "a device that is not here": (lambda b: b.fit(device="mps"), "^device 'mps' is not here; use"),
+    "rates of an array": (
+        lambda b: kit.fit_stack([b.model], b.digits.train.loader(32, shuffle=True),
+                                learning_rate=np.array([0.1, 0.2])), "2 values of learning_rate fo"
+    ),
+    "a list of recipes": (
+        lambda b: kit.trained_models([kit.Recipe("V0")], b.digits), "give them by name"
+    ),
+    "images in a list": (lambda _: kit.to_float([1, 2]), "images are a list, expected a tensor"),
+    "lists to enlarge": (lambda _: kit.preprocess([1]), "images are a list, expected a tensor"),
+    "lists to move": (lambda _: kit.random_affine([1]), "images are a list, expected a tensor"),
+    "a list to undo": (lambda _: kit.unnormalize([1]), "images are a list, expected a tensor"),
+    "one image to move": (lambda b: kit.random_affine(b.images[0]), "one image alone is a batch"),
+    "lists for a split": (lambda b: kit.Split([[1]], b.labels[:1]), "images are a list, expected"),
+    "arrays for a split": (
+        lambda b: kit.Split(b.images.numpy(), b.labels), "images are a ndarray, expected a tensor"
+    ),
+    "a word for shuffle": (lambda b: b.digits.train.loader(8, shuffle="no"), "shuffle is 'no'"),
+    "nothing to show": (lambda _: kit.show_figure(None), "None is no figure"),
+    "one number of a mean": (lambda _: kit.interval_of_mean(0.9), "values are 0.9, expect"),
+    "a word for values": (lambda _: kit.interval_of_mean("56"), "values are '56', expected a num"),
+    "a missing value": (lambda _: kit.interval_of_mean([0.9, None]), "expected a number a run"),
+    "a run counted twice": (lambda _: kit.summarize(pd.concat([RUNS] * 2)), "stands in the"),
+    "predictions with a point": (
+        lambda _: kit.accuracy(torch.tensor([1.0]), torch.tensor([1])), "predictions are float32 1"
+    ),
+    "yes and no for classes": (
+        lambda _: kit.confusion_matrix([True], [False]), "labels are bool 1, expected whole"
+    ),
+    "a claim for claims": (lambda _: kit.print_verdicts("C1", "mnist"), r"a word: give a li"),
+    "verdicts of nowhere": (lambda _: kit.print_verdicts(["C1"], "foo"), "unknown source 'foo'"),
+    "a validation split": (
+        lambda b: kit.fit(b.model, b.digits.train.loader(8), b.digits.validation),
+        r"digits.validation.loader\(1000\)",
+    ),
+    "a history without epochs": (
+        lambda b: kit.plot_history(pd.DataFrame({"train_loss": []})), "no epoch was finished"
+    ),
+    "a value misspelt": (
+        lambda b: kit.plot_history(pd.DataFrame({"train_accuracy": [0.5]}), "acuracy"),
+        "unknown value of a history 'acuracy'; did you mean 'accuracy'",
+    ),
+    "a number for a history": (lambda _: kit.plot_history(5), "5 is no history"),
+    "a dict for scores": (lambda _: kit.plot_comparison({"a": 0.9}), "there are no scores to co"),
+    "a label of no logit": (lambda _: kit.draw_softmax([1, 2, 3], 5), "label is 5, and there"),
+    "one rate": (
+        lambda b: kit.draw_descent(b.model, b.images, b.labels, rates=0.1), r"in a list, \[0.1\]"
+    ),
+    "an unknown activation": (lambda _: kit.draw_activations(["gelu"]), "unknown activation 'gel"),
+    "no head to freeze": (
+        lambda b: kit.draw_frozen(b.model, input_shape=(1, 28, 28)), "lacks the parts `features`"
+    ),
+    "classes of eleven": (
+        lambda _: kit.plot_class_distribution({"a": [10, 11]}), "labels of 'a' run from 10 to 11"
+    ),
+    "values beyond the bins": (
+        lambda _: kit.plot_histogram({"a": [1, 2, 50]}, xlabel="x", bins=[0, 1, 3]),
+        "1 values lie outside of the bins, 0 to 3",
+    ),
+    "a number for images": (lambda _: kit.plot_images(7), "images is 7, expected images"),
+    "a number to freeze": (lambda _: kit.freeze("x"), "model is 'x', expected a torch.nn.Module"),
+    "no file of a model": (lambda _: kit.load_model("nope.pth"), "there is no file nope.pth"),
+    "a photo among samples, opened": (
+        lambda b: kit.make_predictions(b.model, [Image.new("L", (28, 28))]), "is read by predict_i"
+    ),
+    "a table of samples": (
+        lambda b: kit.make_predictions(b.model, pd.DataFrame([[0.0]])), "data is a table"
     ),
     "calibration without names": (
         lambda b: kit.calibration_table(b.probabilities, b.labels), "of each model by its name"

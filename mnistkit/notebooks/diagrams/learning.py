@@ -20,6 +20,7 @@ from mnistkit.data import Digits
 from mnistkit.models import ACTIVATIONS
 from mnistkit.pictures import plot_image
 from mnistkit.utils.figures import alt_text, describe, in_style
+from mnistkit.utils.validation import check_choice, check_whole
 
 BLUE, ORANGE, GREEN, PALE = "#0072B2", "#D55E00", "#009E73", "#C9C9C9"
 
@@ -29,6 +30,7 @@ def draw_splits(digits: Digits, batch_size: int, *, shown: int = 8) -> Figure:
 
     shown: how many digits of the batch are drawn. An empty split is left out.
     """
+    check_whole("batch_size", batch_size)
     sizes = {name: len(getattr(digits, name)) for name in ("train", "validation", "test")}
     figure, (bar, row) = _stacked((7, 2.9), (1, 1.1))
     left, total = 0, sum(sizes.values())
@@ -56,11 +58,15 @@ def draw_splits(digits: Digits, batch_size: int, *, shown: int = 8) -> Figure:
 
 
 def draw_softmax(logits: Sequence[float], label: int) -> Figure:
-    """Draw ten logits, the probabilities that softmax makes of them, and the loss.
+    """Draw logits, the probabilities that softmax makes of them, and the loss.
 
     logits: of one image. label: the true class. The loss is cross-entropy, -ln p.
     """
     values = torch.as_tensor(logits, dtype=torch.float64).detach().flatten()
+    if not values.isfinite().all():
+        raise ValueError("logits hold values that are no numbers")
+    if not 0 <= check_whole("label", label, least=0) < len(values):
+        raise ValueError(f"label is {label}, and there are {len(values)} logits")
     chances = values.softmax(dim=0)
     p = chances[label].item()
     with in_style():
@@ -87,7 +93,10 @@ def draw_softmax(logits: Sequence[float], label: int) -> Figure:
     )
     axes["loss"].set_title("the less likely the truth was thought, the larger the loss")
     listed = ", ".join(f"{k} {v:.2f}" for k, v in enumerate(chances.tolist()))
-    words = f"Softmax makes of ten logits the probabilities {listed}; the true class {label} has "
+    count = "ten" if len(values) == 10 else len(values)
+    words = (
+        f"Softmax makes of {count} logits the probabilities {listed}; the true class {label} has "
+    )
     describe(axes["loss"], words + f"{p:.2f}, so its loss is {-np.log(p):.2f}.")
     return figure
 
@@ -108,6 +117,8 @@ def draw_descent(
     batch. reach: the part of the line that is drawn; steps that leave it are counted. The
     model stays as it is.
     """
+    if isinstance(rates, float | int):
+        raise ValueError(f"rates is {rates}: give several, or one in a list, [{rates}]")
     loss_at = _slice(model, images, labels)
     along = np.linspace(*reach, 161)
     with torch.no_grad():
@@ -166,6 +177,10 @@ def _draw_walk(ax: Axes, along: np.ndarray, losses: Sequence[float], places: np.
 
 def draw_activations(names: Sequence[str] = tuple(ACTIVATIONS)) -> Figure:
     """Draw activation functions of the library and their slopes, a panel each."""
+    if not names:
+        raise ValueError("no activations were named")
+    for name in names:
+        check_choice("activation", name, ACTIVATIONS)
     x = torch.linspace(-4, 4, 401, requires_grad=True)
     columns = 2
     with in_style():

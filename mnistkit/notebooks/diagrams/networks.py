@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mnistkit.models import INPUT_SHAPE, eval_mode, layer_table
 from mnistkit.utils.figures import describe, in_style
+from mnistkit.utils.validation import check_whole
 
 WINDOWS = ("#0072B2", "#D55E00", "#009E73")
 _SIDE = 3  # pixels of the kernel
@@ -134,6 +135,7 @@ def draw_network(
     named in the block before. A blue block has parameters, their count in blue below it.
     columns: blocks in a row.
     """
+    check_whole("columns", columns)
     blocks = _blocks(layer_table(model, input_shape), input_shape)
     rows = -(-len(blocks) // columns)
     with in_style():
@@ -206,6 +208,8 @@ def draw_frozen(model: nn.Module, *, input_shape: Sequence[int], title: str = ""
     model: with the parts `features` and `classifier`, as torchvision's MobileNetV2 has;
     between them the mean of each feature map is taken. input_shape: of one image.
     """
+    if not (hasattr(model, "features") and hasattr(model, "classifier")):
+        raise ValueError(f"{type(model).__name__} lacks the parts `features` and `classifier`")
     image = torch.zeros(1, *input_shape)
     with eval_mode(model), torch.no_grad():
         maps = model.features(image)
