@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate, max_pool2d
 
-from mnistkit.utils.validation import check_number, check_tensor
+from mnistkit.utils.validation import check_number, check_tensor, in_short
 
 _DEGREE = torch.pi / 180
 _PIECES = 5  # straight ones, that a curve is drawn with
@@ -47,6 +47,8 @@ def affine(
     scale that is not above 0.
     """
     count, _, height, width = check_images(images).shape
+    if not isinstance(shift, tuple | list) or len(shift) != 2:
+        raise ValueError(f"shift is {in_short(shift)}, expected two: to the right, and down")
     angle, scale, shear, right, down = (
         _one_each(value, images) for value in (degrees, scale, shear, *shift)
     )
@@ -229,6 +231,8 @@ def random_non_digits(images: Tensor, labels: Tensor, *, share: float = 0.125) -
     Raises ValueError for a share outside (0, 1).
     """
     check_number("share", share, above=0, below=1)
+    if len(labels) != len(images):
+        raise ValueError(f"{len(images)} images and {len(labels)} labels: give one for each")
     count = max(1, round(share * len(check_images(images))))
     first, second = torch.randperm(len(images))[:count], torch.randint(len(images), (count,))
     one, other = images[first], images[second]

@@ -303,13 +303,13 @@ def slides(source: Path | None, output_dir: Path, reveal: Path | None) -> None:
 @click.option("--runs", "folder", type=click.Path(path_type=Path, file_okay=False),
               help="Take the runs in this folder; --rerun keeps them there "
                    f"[default: {RUNS}].")  # fmt: skip
-@click.option("--source", type=click.Choice(SOURCES[1:]), default="mnist", show_default=True,
-              help="Which digits --rerun measures on.")  # fmt: skip
+@click.option("--source", type=click.Choice(SOURCES[1:]),
+              help="Which digits --rerun measures on [default: mnist].")  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print a table in Markdown.")
 @click.option("--publish", is_flag=True,
               help="Let these runs come with mnistkit, and update the pages.")  # fmt: skip
 def scoreboard(
-    rerun: bool, add: bool, folder: Path | None, source: str, markdown: bool, publish: bool
+    rerun: bool, add: bool, folder: Path | None, source: str | None, markdown: bool, publish: bool
 ) -> None:
     """Print every published claim, what was measured, and the verdict.
 
@@ -321,10 +321,12 @@ def scoreboard(
     try:
         if rerun and add:
             raise ResultError("--rerun measures everything, --add the rest", do="choose one")
+        if source and not (rerun or add):
+            raise ResultError("nothing is measured, so there is no source", do="add --rerun")
         if rerun or add:
             folder = folder or RUNS
             known = table.read_table(drop_outdated=True) if add else None
-            _measure(folder, source, known)
+            _measure(folder, source or "mnist", known)
         runs = table.join_folder(known, folder) if add else _runs(folder)
         missing = table.missing_runs(runs)
         if publish:

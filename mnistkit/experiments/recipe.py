@@ -205,7 +205,8 @@ def _plain(value: object, name: str) -> object:
         return _name_of(value)
     raise ValueError(
         f"{name} is {value!r}, which has no name that a result file could hold; "
-        "use a scheduler of PyTorch, or functools.partial(StepLR, step_size=3)"
+        "give a function or a class that has one, or functools.partial of it with its settings, "
+        "as partial(StepLR, step_size=3)"
     )
 
 

@@ -62,7 +62,7 @@ def calibration_table(probabilities: Mapping[str, Tensor], labels: Tensor) -> pd
     95 % quantile of `calibration_noise`; `calibrated` says whether the ECE lies below that
     quantile, so that no lack of calibration is shown. Raises ValueError without names.
     """
-    if not isinstance(probabilities, Mapping):
+    if not isinstance(probabilities, Mapping) or not probabilities:
         raise ValueError(f"probabilities are {in_short(probabilities)}, expected those of each "
                          'model by its name: {"V2": probabilities}')  # fmt: skip
     rows = {}

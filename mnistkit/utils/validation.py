@@ -285,6 +285,8 @@ def explaining(model: nn.Module, inputs: Tensor, labels: Tensor | None = None) -
             hint = "; batch norm needs two samples: choose another batch size"
         if re.fullmatch(r"Target \d+ is out of bounds", reason):
             hint = "; it has fewer outputs than there are classes"
+        if "does not require grad" in reason:
+            hint = "; is the output or the loss detached, or made a number?"
         if "view size is not compatible" in reason:
             hint = "; maps are laid out channels last: call `reshape` where it calls `view`"
         raise ValueError(

@@ -186,7 +186,7 @@ def test_a_notebook_runs_beside_its_files_on_few_digits_unless_full(tmp_path, fu
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("not JSON", "cannot be read: NotJSONError"),
+        ("not JSON", "cannot be read: it is damaged, or no notebook"),
         ('{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "cannot be read"),
         ("", "cannot be read"),
         (None, "is no notebook of the series, or has no exercises"),
@@ -343,7 +343,7 @@ def test_the_command_tells_what_cannot_be_graded(tmp_path):
     (tmp_path / "bob.ipynb").write_text("not JSON")
     done = CliRunner().invoke(main, ["grade", "--source", "sample", str(tmp_path / "bob.ipynb")])
     assert done.exit_code == 1
-    assert "cannot be read: NotJSONError" in done.output
+    assert "cannot be read: it is damaged, or no notebook" in done.output
 
 
 # What a script starts in the background is deaf to Ctrl-C, and so is all that it starts.

@@ -60,7 +60,7 @@ def test_digits_that_are_not_here_are_no_fault(monkeypatch, tmp_path):
     ("variable", "value", "topic", "words"),
     [
         ("MNISTKIT_SOURCE", "mnst", "digits", "MNISTKIT_SOURCE is 'mnst'"),
-        ("MNISTKIT_DEVICE", "gpu", "device", "MNISTKIT_DEVICE: device 'gpu' is not here"),
+        ("MNISTKIT_DEVICE", "gpu", "device", "MNISTKIT_DEVICE: device 'gpu' is none that is known"),
         ("MNISTKIT_MOBILENET", "none.pth", "weights", "there is no file of weights none.pth"),
     ],
 )

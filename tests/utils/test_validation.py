@@ -103,6 +103,7 @@ BAD_CALLS = {
         lambda b: kit.Split(b.digits.test.images, b.labels[:3]), "images and 3 labels: there must"
     ),
     "bytes normalised": (lambda b: kit.normalize(b.digits.test.images), "use to_float first"),
+    "bytes made float normalised": (lambda b: kit.normalize(255 * b.images), "expected .0, 1.: use"),
     "floats scaled again": (lambda b: kit.to_float(b.images), "expected uint8 images"),
     # training
     "no epoch": (fit(epochs=0), "epochs is 0, expected a whole number of 1 or more"),
@@ -331,6 +332,10 @@ BAD_CALLS = {
         lambda b: b.fit(scheduler=lambda _: StepLR(torch.optim.SGD(STRANGE, lr=0.1), 1)),
         "changes the rates of another optimizer",
     ),
+    "a loss without a gradient": (
+        lambda b: b.fit(b.images, b.labels, loss=lambda o, y: o.detach().mean()),
+        "is the output or the loss detached, or made a number",
+    ),
     "training without gradients": (
         lambda b: torch.no_grad()(lambda: b.fit(b.images, b.labels))(), "train outside of `torch.no"
     ),
@@ -343,6 +348,11 @@ BAD_CALLS = {
         lambda b: kit.fit_stack([b.model], b.digits.train.loader(32, shuffle=True),
                                 learning_rate=np.array([0.1, 0.2])), "2 values of learning_rate fo"
     ),
+    "one number to shift by": (lambda b: kit.affine(b.images, shift=3), "shift is 3, expected two"),
+    "labels too few for non-digits": (
+        lambda b: kit.random_non_digits(b.images, b.labels[:3]), "8 images and 3 labels"
+    ),
+    "calibration of nothing": (lambda b: kit.calibration_table({}, b.labels), "by its name"),
     "a list of recipes": (
         lambda b: kit.trained_models([kit.Recipe("V0")], b.digits), "give them by name"
     ),
