@@ -21,6 +21,7 @@ from mnistkit.utils import sources
 from mnistkit.utils.devices import announce_device
 from mnistkit.utils.storage import data_root
 from mnistkit.utils.validation import (
+    BRIGHTEST,
     check_choice,
     check_flag,
     check_number,
@@ -31,7 +32,6 @@ from mnistkit.utils.validation import (
 
 MNIST_MEAN = 0.1307  # of the 60,000 training images, with pixels in [0, 1]
 MNIST_STD = 0.3081
-_BYTES = 10.0  # no image in [0, 1] comes near it; bytes made float do
 CLASS_NAMES = tuple("0123456789")
 SOURCES = ("mnist", "qmnist", "sample")
 OTHERS = ("uci", "usps", "fashion_mnist", "kmnist")  # never taken unasked
@@ -487,7 +487,7 @@ def normalize(images: Tensor, mean: float = MNIST_MEAN, std: float = MNIST_STD) 
     if not images.is_floating_point():
         raise ValueError(f"expected float images in [0, 1], got {images.dtype}; use to_float first")
     check_number("std", std, above=0)
-    if images.device.type == "cpu" and images.numel() and images.max() > _BYTES:
+    if images.device.type == "cpu" and images.numel() and images.max() > BRIGHTEST:
         raise ValueError(
             f"images reach to {images.max():g}, expected [0, 1]: use to_float on bytes"
         )

@@ -21,7 +21,7 @@ from mnistkit.errors import unknown_name
 
 CLASSES = 10
 _LARGEST = 2**63
-_BRIGHTEST = 10.0  # no image in [0, 1], or normalised, comes near it; bytes made float do
+BRIGHTEST = 10.0  # no image in [0, 1], or normalised, comes near it; bytes made float do
 
 
 def check_whole(name: str, value: object, least: int = 1) -> int:
@@ -234,7 +234,7 @@ def check_inputs(inputs: Tensor, model: nn.Module) -> Tensor:
         low, high = (value.item() for value in inputs.aminmax())
         if not (math.isfinite(low) and math.isfinite(high)):
             raise ValueError("inputs hold values that are no numbers (nan or inf)")
-        if inputs.shape[-2:] == (28, 28) and high > _BRIGHTEST:
+        if inputs.shape[-2:] == (28, 28) and high > BRIGHTEST:
             raise ValueError(
                 f"images hold values up to {high:g}, expected them in [0, 1] (or normalised): "
                 "divide bytes by 255"

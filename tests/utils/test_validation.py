@@ -103,7 +103,7 @@ BAD_CALLS = {
         lambda b: kit.Split(b.digits.test.images, b.labels[:3]), "images and 3 labels: there must"
     ),
     "bytes normalised": (lambda b: kit.normalize(b.digits.test.images), "use to_float first"),
-    "bytes made float normalised": (lambda b: kit.normalize(255 * b.images), "expected .0, 1.: use"),
+    "bytes made float": (lambda b: kit.normalize(255 * b.images), "use to_float on bytes"),
     "floats scaled again": (lambda b: kit.to_float(b.images), "expected uint8 images"),
     # training
     "no epoch": (fit(epochs=0), "epochs is 0, expected a whole number of 1 or more"),
