@@ -1052,7 +1052,7 @@ STATEMENTS = [
         lambda out: (
             any(0 < inked(each) < 0.7 * inked(seven(out)) for each in maps(out)[0])
             and any(likeness(each, seven(out)) > 0.7 for each in maps(out)[0])
-            and any(paper(each) > 0.25 for each in maps(out)[0])
+            and any(paper(each) > max(0.1, 0.7 * each.max()) for each in maps(out)[0])
         ),
     ),
     Statement(

@@ -731,27 +731,29 @@ STATEMENTS = [
         lambda out: any("### 7.3 Noise in training" in cell.source for cell in out.cells),
     ),
     Statement(
-        "With its second softmax it reads nearly nine in ten blurred digits, and without it about "
-        "three in four, though the two differ in nothing else.",
+        "With its second softmax it reads more than eight in ten blurred digits, and without it "
+        "about three in four, though the two differ in nothing else.",
         lambda out: (
-            84 <= out.table(MEANS)["blur"]["E CNN"] <= 91
-            and 70 <= out.table(MEANS)["blur"]["E CNN corrected"] <= 80
+            80 <= out.table(MEANS)["blur"]["E CNN"] <= 86
+            and 72 <= out.table(MEANS)["blur"]["E CNN corrected"] <= 78
             and replace(recipes()["E CNN"], model="E CNN corrected")
             == recipes()["E CNN corrected"]
         ),
     ),
     Statement(
-        "(Two other seeds gave the same order, 9 and 23 points apart. We have no explanation.)",
-        source="Seeds 1 and 2 of trained_model: 87 against 64, 85 against 76, in bfloat16.",
+        "(Three other pairs of networks gave the same order, 9, 13 and 23 points apart. We have no "
+        "explanation.)",
+        source="Seeds 1 and 2 of trained_model, and seed 0 on two threads: 85 against 76, 87 "
+        "against 64, 89 against 76, in bfloat16.",
     ),
     Statement(
         "How far other seeds would be off we have measured for one pair only (E's two CNNs, under "
         "blur), and there the gap changes by more than ten points from seed to seed: make nothing "
         "of gaps as small as that.",
-        # With seeds 1 and 2 the gap is 9 and 23 points, as is said under blur.
+        # In three other pairs the gap is 9, 13 and 23 points, as is said under blur.
         lambda out: (
             len(out.table(MEANS)) == len(out.table(TABLE)) + 1
-            and 9 < -out.table(MEANS)["blur"][["E CNN", "E CNN corrected"]].diff().iloc[1] < 23
+            and 0 < -out.table(MEANS)["blur"][["E CNN", "E CNN corrected"]].diff().iloc[1] < 23
         ),
     ),
     Statement(
@@ -984,22 +986,22 @@ STATEMENTS = [
         lambda out: elsewhere(out)[FILLING]["V0"] < 20,
     ),
     Statement(
-        "Brought to the right size they are read better, by most models far better, and in MNIST's "
-        "form, centred by mass, better still by each of the twelve.",
+        "Brought to the right size they are read better by nearly all models, by most of them far "
+        "better, and in MNIST's form, centred by mass, better still by each of the twelve.",
         lambda out: (
             len(elsewhere(out).drop("reader")) == 12
-            and (elsewhere(out)[MIDDLE] > elsewhere(out)[FILLING])[:-1].all()
+            and (elsewhere(out)[MIDDLE] > elsewhere(out)[FILLING])[:-1].sum() == 11
             and (elsewhere(out)[MIDDLE] - elsewhere(out)[FILLING]).median() > 10
             and (elsewhere(out)[FORM] > elsewhere(out)[MIDDLE]).drop("reader").all()
         ),
     ),
     Statement(
         "V0 still loses more than a quarter of what it reads of MNIST, and the CNNs without "
-        "augmentation from one digit in twenty or so to one in seven or so.",
+        "augmentation from one digit in twelve or so to one in six.",
         lambda out: (
             elsewhere(out)[FORM]["V0"] < 0.75 * elsewhere(out)[MNISTS]["V0"]
-            and 4 < lost_elsewhere(out)[CNNS].min() < 6.5
-            and 12 < lost_elsewhere(out)[CNNS].max() < 18
+            and 7.5 < lost_elsewhere(out)[CNNS].min() < 9.5
+            and 15 < lost_elsewhere(out)[CNNS].max() < 18
         ),
     ),
     Statement(
