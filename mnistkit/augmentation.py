@@ -47,7 +47,7 @@ def affine(
     scale that is not above 0.
     """
     count, _, height, width = check_images(images).shape
-    if not isinstance(shift, tuple | list) or len(shift) != 2:
+    if not isinstance(shift, tuple | list | Tensor) or len(shift) != 2:
         raise ValueError(f"shift is {in_short(shift)}, expected two: to the right, and down")
     angle, scale, shear, right, down = (
         _one_each(value, images) for value in (degrees, scale, shear, *shift)
