@@ -6,7 +6,7 @@ function makeReader(network) {
   const UNITS = 1000, PEN = 75, DRAWN = 84, FINER = 4;
   const BOX = 20, SIDE = 28, MIDDLE = 14, TIE = 1e-3;
   const THIN = 0.07, NORMAL = 0.1; // stroke width by the digit's longer side
-  const FAINTEST = 0.08, SMALLEST = 8, WIDEST = 1.8, MOST_HOLES = 4;
+  const FAINTEST = 0.08, SMALLEST = 8, WIDEST = 1.8, MOST_HOLES = 4, THICKEST = 0.8;
   const BINS = 128;
 
   class Refusal extends Error {}
@@ -218,6 +218,39 @@ function makeReader(network) {
     if (holes > MOST_HOLES) {
       throw new Refusal(`the shape has ${holes} holes, more than any digit: text, or noise`);
     }
+    if (2 * deepest(outside, size, rows, columns) > THICKEST * Math.max(height(shape), width(shape))) {
+      throw new Refusal("the shape is one blot, without strokes");
+    }
+  }
+
+  // How far from what is outside the farthest ink lies: exact distances, first along columns.
+  function deepest(outside, size, rows, columns) {
+    const down = new Float64Array(rows * columns);
+    for (let column = 0; column < columns; column++) {
+      let far = Infinity;
+      for (let row = 0; row < rows; row++) {
+        far = outside[row * size + column] ? 0 : far + 1;
+        down[row * columns + column] = far;
+      }
+      for (let row = rows - 1; row >= 0; row--) {
+        far = outside[row * size + column] ? 0 : far + 1;
+        down[row * columns + column] = Math.min(down[row * columns + column], far);
+      }
+    }
+    let deepestYet = 0;
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        let nearest = down[row * columns + column] ** 2;
+        for (let step = 1; step * step < nearest; step++) {
+          for (const x of [column - step, column + step]) {
+            if (x < 0 || x >= columns) continue;
+            nearest = Math.min(nearest, step * step + down[row * columns + x] ** 2);
+          }
+        }
+        deepestYet = Math.max(deepestYet, nearest);
+      }
+    }
+    return Math.sqrt(deepestYet);
   }
 
   // --- MNIST's form: photo._as_in_mnist and utils/centring.py ------------------------
