@@ -153,3 +153,18 @@ def test_means_over_a_grid_with_holes_are_refused():
     part = runs[~((runs.A == "x") & (runs.B == "p") & (runs.epochs == "long"))]
     with pytest.raises(ValueError, match="the grid has holes: 1 to 2 runs of a seed"):
         interaction(part, "A", "B")
+
+
+def test_a_pair_of_levels_without_runs_or_with_fewer_seeds_is_a_hole():
+    rows = [
+        {"a": a, "b": b, "seed": seed, "validation_accuracy": 0.9 + 0.01 * a}
+        for a in (0, 1) for b in (0, 1) for seed in (0, 1)
+    ]  # fmt: skip
+    runs = pd.DataFrame(rows)
+    assert len(interaction(runs, "a", "b")) == 4
+    with pytest.raises(ValueError, match="2 to 2 seeds at 3 of 4 pairs of levels"):
+        interaction(runs[:-2], "a", "b")
+    with pytest.raises(ValueError, match="1 to 2 seeds at 4 of 4 pairs of levels"):
+        interaction(runs[:-1], "a", "b")
+    with pytest.raises(ValueError, match="a factor is named twice"):
+        importance(runs, ["a", "a"])

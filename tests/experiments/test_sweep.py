@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -342,3 +343,21 @@ def test_recipes_that_would_hide_each_other_are_refused(tmp_path):
 def test_what_would_stop_a_run_later_is_refused_now(change):
     with pytest.raises(SweepError, match=r"the scheduler|augment cannot change images"):
         make_recipe({"model": "V0", **change})
+
+
+def test_runs_that_have_a_column_of_a_factors_name_are_not_labelled():
+    plan = combine({"epochs": 1}, {"model": ["V0", "A baseline"]})
+    runs = pd.DataFrame({"name": list(plan.recipes), "seed": 0, "validation_accuracy": 0.9})
+    labelled = plan.label(runs)
+    assert labelled["model"].tolist() == ["V0", "A baseline"]
+    for again in (labelled, runs.assign(model=None)):
+        with pytest.raises(ValueError, match="the runs have a column 'model' already"):
+            plan.label(again)
+    with pytest.raises(ValueError, match="'x' is none of the recipes of this sweep"):
+        plan.label(runs.assign(name="x"))
+
+
+def test_levels_may_be_an_array_and_a_model_misspelt_is_named():
+    assert len(combine({"model": "V0"}, {"learning_rate": np.logspace(-3, -1, 3)}).recipes) == 3
+    with pytest.raises(SweepError, match="unknown setting 'modle'; did you mean 'model'"):
+        combine({"modle": "V0"}, {"optimizer": ["sgd"]})

@@ -262,3 +262,21 @@ def test_the_longest_training_begins_first():
     costs = [trained._operations(Recipe(name)) for name in ("V0", "A wide", "V2", "E CNN")]
     assert costs == sorted(costs)
     assert trained._operations(Recipe("V0", epochs=5)) > trained._operations(Recipe("V0", epochs=2))
+
+
+def test_whoever_measures_trains_what_the_library_has_and_the_longest_first(
+    easy_digits, tmp_path, monkeypatch
+):
+    recipe = replace(RECIPE, augment=count)
+    trained_model(recipe, easy_digits, folder=tmp_path / "library")
+    monkeypatch.setattr(trained, "_HERE", tmp_path / "library")
+    BATCHES.clear()
+    trained._train_one(easy_digits, recipe, 0, tmp_path / "own")
+    assert sum(BATCHES) == 600
+    asked = []
+    monkeypatch.setattr(trained, "train_and_keep", lambda rows, *_, **__: asked.extend(rows))
+    monkeypatch.setattr(trained, "trained_model", lambda *_, **__: None)
+    names = ["V0", "E CNN", "A wide", "V2"]
+    recipes = {name: Recipe(name) for name in names}
+    trained_models(recipes, easy_digits, folder=tmp_path / "none")
+    assert [row[0].model for row in asked] == ["E CNN", "V2", "A wide", "V0"]
