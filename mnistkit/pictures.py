@@ -27,18 +27,18 @@ def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None 
     from 0 to 1: as much ink looks alike in two pictures. Floats that reach further (kernels,
     normalised images) are drawn from their lowest to their highest.
     """
-    return _draw(image, _limits([image]), title, color, new_axes(ax, (2.2, 2.4)))
+    pixels = _scaled([image])
+    return _draw(pixels[0], _limits(pixels), title, color, new_axes(ax, (2.2, 2.4)))
 
 
-def _draw(image, reach: tuple[float, float], title: str, color: str, ax: Axes) -> Axes:
-    pixels = _pixels(image)
-    pixels = pixels[0] if pixels.ndim in (3, 4) and len(pixels) == 1 else pixels
-    pixels = pixels[0] if pixels.ndim == 3 and len(pixels) == 1 else pixels
+def _draw(pixels: np.ndarray, reach: tuple[float, float], title: str, color: str, ax: Axes) -> Axes:
+    shape = pixels.shape
+    while pixels.ndim > 2 and len(pixels) == 1:
+        pixels = pixels[0]
     if pixels.ndim == 3 and pixels.shape[-1] != 3:
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.ndim != 2 and pixels.shape[2:] != (3,):
-        raise ValueError(f"expected one image, H x W or 3 x H x W, got shape "
-                         f"{tuple(np.shape(image))}")  # fmt: skip
+        raise ValueError(f"expected one image, H x W or 3 x H x W, got shape {shape}")
     if pixels.ndim == 3:  # colours have no scale of their own
         ax.imshow(pixels)
     else:
@@ -48,17 +48,18 @@ def _draw(image, reach: tuple[float, float], title: str, color: str, ax: Axes) -
     return describe(ax, f"Image{f': {title}' if title else ''}.")
 
 
-def _pixels(image) -> np.ndarray:
-    """As floats, whole numbers above 1 as parts of 255."""
-    pixels = np.asarray(image)
-    whole = pixels.dtype.kind in "iu" and pixels.size and pixels.max() > 1
-    return pixels.astype(float) / (255 if whole else 1)
+def _scaled(images) -> list[np.ndarray]:
+    """As floats; whole numbers as parts of 255, or where none is above 1, as they are: a mask."""
+    given = [np.asarray(image) for image in images]
+    whole = [pixels for pixels in given if pixels.dtype.kind in "iu" and pixels.size]
+    top = 255 if any(pixels.max() > 1 for pixels in whole) else 1
+    return [pixels.astype(float) / (top if pixels.dtype.kind in "iu" else 1) for pixels in given]
 
 
-def _limits(images) -> tuple[float, float]:
+def _limits(images: Sequence[np.ndarray]) -> tuple[float, float]:
     """What is drawn white and what black: paper and ink, or the ends of all numbers."""
-    pixels = [part for part in map(_pixels, images) if part.size]
-    low, high = min(map(np.min, pixels), default=0), max(map(np.max, pixels), default=1)
+    filled = [pixels for pixels in images if pixels.size]
+    low, high = min(map(np.min, filled), default=0), max(map(np.max, filled), default=1)
     within = low >= -_ROUNDING and high <= 1 + _ROUNDING
     return (0.0, 1.0) if within else (float(low), float(high))
 
@@ -97,8 +98,9 @@ def plot_images(
     ax.set_axis_off()
     ax.set_title(title, pad=24 if any(titles) else 6)
     room = 0.72 if any(titles) else 0.94  # of a cell's height; the rest is for its title
-    reach = _limits(images)
-    for place, image in enumerate(images):
+    pixels = _scaled(images)
+    reach = _limits(pixels)
+    for place, image in enumerate(pixels):
         row, column = divmod(place, columns)
         box = [column / columns, 1 - (row + 1) / rows, 0.94 / columns, room / rows]
         _draw(image, reach, titles[place], colors[place], ax.inset_axes(box))

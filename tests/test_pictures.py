@@ -180,6 +180,9 @@ def test_ink_is_drawn_as_dark_as_it_is(name):
 def test_pictures_of_a_grid_have_one_scale():
     strong = pictures.plot_images([torch.zeros(3, 3), -torch.eye(3), 3 * torch.eye(3)])
     assert {child.images[0].get_clim() for child in strong.child_axes} == {(-1, 3)}
+    faint = [255 * torch.eye(3, dtype=torch.uint8), torch.eye(3, dtype=torch.uint8)]
+    drawn = [child.images[0].get_array().max() for child in pictures.plot_images(faint).child_axes]
+    assert drawn == pytest.approx([1, 1 / 255]), "beside a picture of bytes, no mask"
     digits = pictures.plot_images([torch.eye(3), 255 * torch.eye(3, dtype=torch.uint8)])
     assert {child.images[0].get_clim() for child in digits.child_axes} == {(0, 1)}
 

@@ -133,7 +133,9 @@ def trained_models(
     """
     if not isinstance(recipes, Mapping):
         raise ValueError("recipes are a list: give them by name, {'V0': Recipe('V0')}")
-    lacking = [r for r in recipes.values() if not is_at_hand(r, digits, seed=seed, folder=folder)]
+    by_digest = {recipe.digest: recipe for recipe in recipes.values()}  # two names, one model
+    lacking = [recipe for recipe in by_digest.values()
+               if not is_at_hand(recipe, digits, seed=seed, folder=folder)]  # fmt: skip
     lacking.sort(key=_operations, reverse=True)
     train_and_keep([(recipe, seed, folder) for recipe in lacking], digits, progress=progress)
     return {

@@ -277,6 +277,6 @@ def test_whoever_measures_trains_what_the_library_has_and_the_longest_first(
     monkeypatch.setattr(trained, "train_and_keep", lambda rows, *_, **__: asked.extend(rows))
     monkeypatch.setattr(trained, "trained_model", lambda *_, **__: None)
     names = ["V0", "E CNN", "A wide", "V2"]
-    recipes = {name: Recipe(name) for name in names}
+    recipes = {name: Recipe(name) for name in names} | {"V2 again": Recipe("V2")}
     trained_models(recipes, easy_digits, folder=tmp_path / "none")
     assert [row[0].model for row in asked] == ["E CNN", "V2", "A wide", "V0"]
