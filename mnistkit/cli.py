@@ -342,15 +342,15 @@ def scoreboard(
 @main.command(short_help="Say which digit a photo or a scan shows.")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", type=click.Choice(MODELS), default=MODELS[0], show_default=True,
-              help="Which model; all but the reader are trained first.")  # fmt: skip
+              help="Which model; see below.")  # fmt: skip
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
               help="Which digits such a model is trained on.")  # fmt: skip
 def predict(photos: Sequence[Path], model: str, source: str) -> None:
     """Say which digit a photo or a scan shows, with a bar for each class.
 
-    The reader that comes with mnistkit answers at once. Another model is trained first, if
-    notebook 04 has not yet done so, and kept in a cache folder. Exit code 1 if a picture could
-    not be read or does not show one digit.
+    The reader that comes with mnistkit answers at once. Another model is trained first, unless
+    it comes with mnistkit or was trained before, and kept in a cache folder. Exit code 1 if a
+    picture could not be read or does not show one digit.
     """
     from mnistkit.handwriting.predict import predict_image
     from mnistkit.handwriting.reader import load_reader

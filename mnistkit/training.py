@@ -34,6 +34,7 @@ from mnistkit.utils.devices import (
 from mnistkit.utils.page import stop_here
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.validation import (
+    as_classes,
     check_batch,
     check_choice,
     check_loader,
@@ -294,7 +295,7 @@ def train_one_epoch(
         if number == 1 and (augment or outliers) and inputs.ndim == 4 and inputs.min() < _DARKEST:
             raise ValueError(f"augment and outliers need images in [0, 1], and these begin at "
                              f"{inputs.min():.2f}: normalise afterwards")  # fmt: skip
-        inputs, labels = inputs.to(device), labels.to(device)
+        inputs, labels = inputs.to(device), as_classes(labels).to(device)
         others = outliers(inputs, labels) if outliers else None
         if augment:
             inputs = check_tensor("augment gives", augment(inputs))
@@ -354,7 +355,7 @@ def evaluate(
     with eval_mode(model), torch.inference_mode():
         for number, batch in enumerate(loader, start=1):
             inputs, labels = check_batch(batch, model) if number == 1 else batch
-            inputs, labels = inputs.to(device), labels.to(device)
+            inputs, labels = inputs.to(device), as_classes(labels).to(device)
             with explaining(model, inputs, labels):
                 outputs = check_tensor("the model gives", model(inputs))
                 loss = loss_fn(outputs, labels)

@@ -90,6 +90,17 @@ def test_a_used_loader_gives_the_same_run_as_a_new_one(easy_digits):
     assert runs[0].last["train_loss"] == runs[1].last["train_loss"]
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32, torch.uint8])
+def test_labels_in_narrow_whole_numbers_are_classes_too(easy_digits, dtype):
+    images, labels = easy_digits.train.inputs()[:100], easy_digits.train.labels[:100]
+    found = [
+        fit(build_model("V0", seed=1), DataLoader(TensorDataset(images, given), 50),
+            DataLoader(TensorDataset(images, given), 50), epochs=1, device="cpu").last
+        for given in (labels, labels.to(dtype))
+    ]  # fmt: skip
+    assert found[0] | {"seconds": 0} == found[1] | {"seconds": 0}
+
+
 def test_history_has_a_row_an_epoch(easy_digits):
     _, history = fit_once(easy_digits, epochs=3)
     assert history.frame.index.tolist() == [1, 2, 3]

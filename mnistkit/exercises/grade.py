@@ -306,9 +306,13 @@ def grade_notebook(
             with _Kernel(submission.path.parent, environment, limit, stop) as kernel:
                 if failure := kernel.run(_START):
                     raise _StoppedError(f"the checks cannot be loaded: {failure}")
+                before = ""  # what failed before the exercises, and may be why they do
                 for place, cell in enumerate(submission.cells, 1):
-                    for number, outcome in _judged(kernel, cell):
-                        found[number] = outcome
+                    for number, (state, said) in _judged(kernel, cell):
+                        if number:
+                            found[number] = state, said + before * (state == ERROR)
+                        else:
+                            before = before or f"; before it code cell {place} failed: {said}"
                     if place - 1 == submission.parameters:
                         kernel.run("\n".join(f"{name} = {v!r}" for name, v in values.items()))
     except _StoppedError as stopped:
@@ -327,11 +331,14 @@ def _may_differ(number: str, state: str, full: bool) -> bool:
 
 
 def _judged(kernel: _Kernel, cell: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Run a learner's cell; yield what its checks then say, by number."""
+    """Run a learner's cell; yield what its checks then say, by number.
+
+    A cell that fails and checks nothing yields its error under the number "".
+    """
     for piece in pieces_of(cell):
         error = kernel.run(piece)
         if error:
-            yield from ((number, (ERROR, error)) for number in mentioned_in(piece))
+            yield from ((number, (ERROR, error)) for number in mentioned_in(piece) or [""])
             return
         for number, answers in checks_in(piece):
             missing = answers is None

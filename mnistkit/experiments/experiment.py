@@ -123,7 +123,7 @@ def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.Data
     Raises ValueError for a column that is not there: runs without validation digits have no
     validation accuracy; and for a run that is there twice, which would narrow the interval.
     """
-    check_columns(runs, ["name", value])
+    _check_runs(runs, ["name"], value)
     if "seed" in runs:
         _check_once(runs)
     intervals = {
@@ -133,6 +133,12 @@ def summarize(runs: pd.DataFrame, value: str = "validation_accuracy") -> pd.Data
     if value.endswith(("loss", "seconds")):
         table["worst"] = runs.groupby("name", sort=False)[value].max()
     return table
+
+
+def _check_runs(runs: pd.DataFrame, columns: Sequence[str], value: str) -> None:
+    check_columns(runs, [*columns, value])
+    if not pd.api.types.is_numeric_dtype(runs[value]):
+        raise ValueError(f"the column {value!r} holds no numbers")
 
 
 def _check_once(runs: pd.DataFrame) -> None:
@@ -152,7 +158,7 @@ def paired_difference(
     A run that diverged makes it NaN. Raises UnknownNameError for a name that no run has, and
     ValueError if the two do not share the same seeds.
     """
-    check_columns(runs, ["name", "seed", value])
+    _check_runs(runs, ["name", "seed"], value)
     for name in (better, than):
         if name not in set(runs["name"]):  # names may be numbers
             raise unknown_name("name of runs", name, map(str, set(runs["name"])))

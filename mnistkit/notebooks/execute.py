@@ -36,19 +36,20 @@ from mnistkit.utils.validation import check_choice
 KERNEL = "python3"
 # The shortest run that shows all there is: each cell with something in it, and no number good.
 FIRST_LOOK = {
-    "limit": 200, "seeds": 2, "v2_seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1,
+    "limit": 200, "seeds": 2, "epochs": 1, "deep_epochs": 1, "cnn_epochs": 1,
     "grid_digits": 200, "grid_epochs": 1, "check_seeds": 1, "train_size": 200,
     "control_size": 100, "corrupted": 20, "mobilenet_digits": 10, "mobilenet_train": 40,
 }  # fmt: skip
 # The least that a parameter may be, in whichever notebook; below it a cell fails after a while.
 LEAST = {
-    "seed": 0, "seeds": 1, "v2_seeds": 1, "check_seeds": 1, "epochs": 1, "deep_epochs": 1,
+    "seed": 0, "seeds": 1, "check_seeds": 1, "epochs": 1, "deep_epochs": 1,
     "cnn_epochs": 1, "grid_epochs": 1, "batch_size": 1, "limit": 10, "grid_digits": 10,
     "train_size": 10, "control_size": 10, "corrupted": 1, "mobilenet_digits": 0,
     "mobilenet_train": 10,
 }  # fmt: skip
-MOST = dict.fromkeys(("seeds", "v2_seeds", "check_seeds", "epochs", "deep_epochs", "cnn_epochs",
-                      "grid_epochs"), 1000)  # fmt: skip
+MOST = dict.fromkeys(
+    ("seeds", "check_seeds", "epochs", "deep_epochs", "cnn_epochs", "grid_epochs"), 1000
+)
 # A kernel is interrupted before it is asked to end, and if it was still at work complains of it.
 _QUIET = "--IPKernelApp.log_level=CRITICAL"
 CELL_LIMIT = 60  # minutes that a cell may take before it is taken to hang

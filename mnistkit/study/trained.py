@@ -29,7 +29,7 @@ from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.storage import models_folder, write_atomically, write_text
 from mnistkit.utils.validation import check_whole, in_short
 
-_HERE = Path(__file__).parent  # with the models that come with the library
+_LIBRARY = Path(__file__).parent / "models"  # those that come with it
 _MEASURED = ("test_accuracy", "test_loss", "parameters", "seconds", "weights")
 _LIMITS = """\
 - It knows MNIST's form only: one digit, ink bright on dark, 20 pixels high or wide, centred by
@@ -82,7 +82,7 @@ def trained_model(
     folder: where; by default `models` in the user's cache (`storage.cache_folder`). Three
     files: the weights (a state dict), the card as in `results`, and the card in words
     (Markdown). progress: show a bar while it trains. published: take a model that comes with
-    the library (CompactCNN on MNIST, seed 0) in place of training it for minutes; its card
+    the library (six networks on MNIST, seed 0) in place of training it for minutes; its card
     says on which machine it was trained. Raises CheckpointError or ResultError if
     weights or card are damaged; KeyboardInterrupt where training was
     interrupted, and then keeps nothing.
@@ -125,6 +125,7 @@ def trained_models(
     seed: int = 0,
     folder: str | os.PathLike | None = None,
     progress: bool = True,
+    published: bool = True,
 ) -> dict[str, Trained]:
     """Find the model of each recipe, by name; see `trained_model`.
 
@@ -134,14 +135,11 @@ def trained_models(
     if not isinstance(recipes, Mapping):
         raise ValueError("recipes are a list: give them by name, {'V0': Recipe('V0')}")
     by_digest = {recipe.digest: recipe for recipe in recipes.values()}  # two names, one model
-    lacking = [recipe for recipe in by_digest.values()
-               if not is_at_hand(recipe, digits, seed=seed, folder=folder)]  # fmt: skip
+    where = {"seed": seed, "folder": folder, "published": published}
+    lacking = [r for r in by_digest.values() if not is_at_hand(r, digits, **where)]
     lacking.sort(key=_operations, reverse=True)
     train_and_keep([(recipe, seed, folder) for recipe in lacking], digits, progress=progress)
-    return {
-        name: trained_model(recipe, digits, seed=seed, folder=folder)
-        for name, recipe in recipes.items()
-    }
+    return {name: trained_model(recipe, digits, **where) for name, recipe in recipes.items()}
 
 
 def _operations(recipe: Recipe) -> int:
@@ -164,22 +162,25 @@ def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:
 
 
 def is_at_hand(
-    recipe: Recipe, digits: Digits, *, seed: int = 0, folder: str | os.PathLike | None = None
+    recipe: Recipe,
+    digits: Digits,
+    *,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    published: bool = True,
 ) -> bool:
-    """Whether `trained_model` would find it, where it looks or in the library."""
+    """Whether `trained_model` would find it, where it looks or (`published`) in the library."""
     files = model_files(recipe, digits, seed=seed, folder=folder)
-    kept, published = (
-        all((folder / path.name).exists() for path in files) for folder in (files[0].parent, _HERE)
-    )
-    return kept or published
+    places = [files[0].parent] + [_LIBRARY] * published
+    return any(all((place / path.name).exists() for path in files) for place in places)
 
 
 def _take_published(weights: Path, card: Path) -> None:
     """Copy a model that comes with the library to where models are kept; the card comes last."""
-    if (_HERE / card.name).exists():
+    if (_LIBRARY / card.name).exists():
         for path in (weights, card):
             with write_atomically(path) as temporary:
-                shutil.copyfile(_HERE / path.name, temporary)
+                shutil.copyfile(_LIBRARY / path.name, temporary)
 
 
 def model_files(

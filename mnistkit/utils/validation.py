@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from mnistkit.errors import unknown_name
 
 CLASSES = 10
+_NARROW = (torch.int8, torch.int16, torch.int32)  # which a loss does not take
 _LARGEST = 2**63
 BRIGHTEST = 10.0  # no image in [0, 1], or normalised, comes near it; bytes made float do
 
@@ -209,7 +210,7 @@ def check_batch(batch: object, model: nn.Module) -> tuple[Tensor, Tensor]:
         raise ValueError(f"a batch is ({kinds}), expected two tensors, inputs and labels")
     inputs, labels = batch
     check_inputs(inputs, model)
-    if labels.dtype not in (torch.int64, torch.uint8) or labels.ndim != 1:
+    if labels.dtype not in (torch.int64, torch.uint8, *_NARROW) or labels.ndim != 1:
         raise ValueError(
             f"labels are {describe(labels)}, expected int64, one class number for each input"
         )
@@ -218,6 +219,11 @@ def check_batch(batch: object, model: nn.Module) -> tuple[Tensor, Tensor]:
     if len(labels) and labels.device.type == "cpu" and labels.min() < 0:
         raise ValueError(f"labels begin at {labels.min()}, expected classes from 0")
     return inputs, labels
+
+
+def as_classes(labels: Tensor) -> Tensor:
+    """Labels as PyTorch's losses take them: those in narrower whole numbers become int64."""
+    return labels.long() if labels.dtype in _NARROW else labels
 
 
 def check_inputs(inputs: Tensor, model: nn.Module) -> Tensor:

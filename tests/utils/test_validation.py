@@ -293,6 +293,12 @@ BAD_CALLS = {
     "runs against themselves": (
         lambda b: kit.paired_difference(RUNS, "a", "a"), "'a' is compared with itself"
     ),
+    "runs compared by their names": (
+        lambda b: kit.paired_difference(RUNS, "a", "b", "name"), "column 'name' holds no numbers"
+    ),
+    "a mean of names": (
+        lambda b: kit.summarize(RUNS, "name"), "column 'name' holds no numbers"
+    ),
     "a run twice in a table": (
         lambda b: kit.paired_difference(pd.concat([RUNS, RUNS]), "a", "b"), "stands in the table tw"
     ),

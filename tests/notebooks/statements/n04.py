@@ -43,7 +43,7 @@ KERNEL, V2_DRAWN = "above_below = torch.tensor", "draw_network(my_v2"
 E_DRAWN, COMPACT_DRAWN = "draw_network(my_cnn", 'draw_network(build_model("CompactCNN")'
 SPLITS, EDGES, V2_LAYERS = "validation_size=0", "edges = torch", "layer_table(my_v2)"
 CNN_LAYERS, TWICE, CURVES = "layer_table(my_cnn)", "perfect = torch", "answers[:, 3]"
-GRADIENTS, HONESTY, RECIPES = "def gradient(", "at_3, at_5", "v2_runs = run_grid("
+GRADIENTS, HONESTY, RECIPES = "def gradient(", "at_3, at_5", "runs = run_grid(recipes"
 SUMMARY, LOSSES, GAP = RECIPES, "plot_history(", "corrected minus published"
 SURE, STAY, LOST = "given with over 99 %", "stay = pd.DataFrame(rows)", "last.bias[5]"
 RECOGNISED, SETTINGS = "recognised = {", "by_setting.agg"
@@ -185,7 +185,7 @@ def errors_at(out, name):
 
 def published():
     """The card of the CompactCNN that comes with the library."""
-    (card,) = Path(plan.__file__).parent.glob("compactcnn-*-seed0000.json")
+    (card,) = (Path(plan.__file__).parent / "models").glob("compactcnn-*.json")
     return read_result(card)
 
 
@@ -725,7 +725,7 @@ STATEMENTS = [
         lambda out: (
             out.number(SPLITS, r"(\d+) validation") == 0
             and [*out.table(SUMMARY).index] == ["V2", PUBLISHED, CORRECTED, "B CNN"]
-            and does(RECIPES, '"test": True')(out)
+            and does(RECIPES, "range(seeds), digits, test=True")(out)
         ),
     ),
     Statement(
@@ -828,7 +828,7 @@ STATEMENTS = [
         lambda out: (
             Recipe("E CNN").scheduler is None
             and does(STAY, "epochs=1)", "run_grid(early, range(seeds)")(out)
-            and does(RECIPES, "run_grid(others, range(seeds)")(out)
+            and does(RECIPES, "run_grid(recipes, range(seeds)")(out)
         ),
     ),
     Statement(
