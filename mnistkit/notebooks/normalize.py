@@ -41,8 +41,9 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": KERNEL},
         "language_info": {"name": "python"},
     }
-    if "mnistkit" in notebook.metadata:  # which code was executed
-        metadata["mnistkit"] = {"executed": notebook.metadata["mnistkit"]["executed"]}
+    own = notebook.metadata.get("mnistkit")
+    if isinstance(own, Mapping) and "executed" in own:  # which code was executed
+        metadata["mnistkit"] = {"executed": own["executed"]}
     clean = nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
     nbformat.validate(clean)
     return clean

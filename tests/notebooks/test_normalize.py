@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import nbformat
+import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from mnistkit.notebooks.normalize import normalize, normalize_file
@@ -43,3 +44,12 @@ def test_pictures_that_are_pasted_into_text_stay():
     cell["attachments"] = {"a.png": {"image/png": "aGk="}}
     clean = normalize(new_notebook(cells=[cell]))
     assert clean.cells[0].attachments == {"a.png": {"image/png": "aGk="}}
+
+
+@pytest.mark.parametrize("own", [{}, {"other": 1}, "executed", None, ["executed"]])
+def test_what_others_wrote_into_the_metadata_is_left_out(own):
+    notebook = executed_notebook()
+    notebook.metadata["mnistkit"] = own
+    assert "mnistkit" not in normalize(notebook).metadata
+    notebook.metadata["mnistkit"] = {"executed": "0" * 12, "sources": "1" * 12}
+    assert normalize(notebook).metadata["mnistkit"] == {"executed": "0" * 12}
