@@ -139,7 +139,7 @@ def describe(runs: Runs) -> str:
         f"{len(frame)} runs on {frame['source'].iloc[0]}{features}. Measured on {machines}, "
         f"{on}, PyTorch {torch}: {trained['seconds'].sum() / 60:.0f} minutes of "
         "computing. Brackets hold 95 % intervals: after an accuracy or a loss, of one further "
-        "run (for A1 to A4 with what counting on other digits adds); after a difference, of its "
+        "run (for A1 to A4 with what measuring on other digits adds); after a difference, of its "
         "mean, and where a claim needs several, of all of them together. ± is the standard "
         "deviation of runs."
     )

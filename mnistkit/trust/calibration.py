@@ -29,15 +29,16 @@ def brier_score(probabilities: Tensor, labels: Tensor) -> float:
 def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
     """Expected calibration error (ECE): mean gap of confidence and accuracy, over `BINS` bins.
 
-    Each bin counts by its digits (Naeini et al., 2015). Even a calibrated model has
-    some, since each bin holds few digits; see `calibration_noise`.
+    Each bin counts by its digits (Naeini et al., 2015); the last holds answers of exactly 1, too.
+    Even a calibrated model has some, since each bin holds few digits; see `calibration_noise`.
     """
     probabilities, labels = check_probabilities(probabilities, labels)
     from torchmetrics.functional.classification import (  # slow to import
         multiclass_calibration_error,
     )
 
-    return multiclass_calibration_error(probabilities, labels, CLASSES, n_bins=BINS).item()
+    below = _below_one(probabilities)  # else answers of exactly 1 would get a bin of their own
+    return multiclass_calibration_error(below, labels, CLASSES, n_bins=BINS).item()
 
 
 def calibration_noise(probabilities: Tensor, draws: int = _DRAWS, seed: int = 0) -> np.ndarray:
@@ -89,7 +90,8 @@ def reliability(probabilities: Tensor, labels: Tensor) -> pd.DataFrame:
     """
     probabilities, labels = check_probabilities(probabilities, labels)
     confidence, answers = probabilities.max(dim=1)
-    bins = (confidence * BINS).ceil().clamp(1, BINS).long()
+    edges = torch.linspace(0, 1, BINS + 1)
+    bins = torch.bucketize(_below_one(confidence), edges, right=True)  # as for the ECE
     rows = []
     for number in bins.unique().tolist():
         inside = bins == number
@@ -100,3 +102,8 @@ def reliability(probabilities: Tensor, labels: Tensor) -> pd.DataFrame:
             "accuracy": right / count, "low": low, "high": high, "count": count,
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _below_one(probabilities: Tensor) -> Tensor:
+    """The same as float32, but for those of 1, which become the largest number below."""
+    return probabilities.float().clamp(max=1 - torch.finfo(torch.float32).eps / 2)

@@ -206,8 +206,8 @@ STATEMENTS = [
         lambda out: not out.cell(NETWORK).outputs and first_share(out) > 0.9,
     ),
     Statement(
-        "Asked about digits that it was trained on, it might only remember. So ask it about the "
-        "*validation* digits, the ones that were kept aside.",
+        "Asked about digits that it was trained on, it might only remember. So ask it about "
+        "the *validation* digits, the ones that were set aside.",
         does(ANSWERS, "model(digits.validation.inputs())", "digits.validation.images[:8]"),
     ),
     Statement(
@@ -252,8 +252,17 @@ STATEMENTS = [
         lambda out: stored_runs().of("CompactCNN")["test_accuracy"].mean() > 0.997,
     ),
     Statement(
+        "In the next cell `==` compares all answers at once and gives `True` or `False` for each.",
+        lambda _: (torch.tensor([1, 2]) == torch.tensor([1, 3])).tolist() == [True, False],
+    ),
+    Statement(
+        "`float()` makes 1 and 0 of these, so that their mean is a share, and `item()` makes a "
+        "plain Python number of it.",
+        lambda _: torch.tensor([True, False]).float().mean().item() == 0.5,
+    ),
+    Statement(
         "The rest of this notebook says what went into the ten lines: which digits, as what "
-        "numbers, how many of them at a time, and why some were kept aside.",
+        "numbers, how many of them at a time, and why some were set aside.",
         lambda out: (
             [
                 heading
@@ -341,7 +350,10 @@ STATEMENTS = [
         lambda out: str(list(range(10))) in out.text(FIRST),
     ),
     # --- Look before you compute
-    Statement("Cover the label above each digit first.", source="An instruction."),
+    Statement(
+        "Before you run the next cell, get ready to cover the label above each digit.",
+        source="An instruction.",
+    ),
     Statement(
         "You will probably read nearly all of them",
         source="A guess about readers, who find out at once whether it is right.",
@@ -522,8 +534,9 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Once. With batches it is corrected once for each: hundreds of small corrections made a "
-        "reader of random numbers.",
+        "As many as there are batches: the network is corrected once for each. Without batches "
+        "it would be corrected once in an epoch; like this, hundreds of small corrections "
+        "turned random numbers into a reader.",
         lambda out: (
             200 < out.number(SIZES, r"(\d+) batches") < 1000
             and does(BATCH, "batch_size=64")(out)
@@ -731,7 +744,7 @@ STATEMENTS = [
         lambda out: abs(out["nearest mean, test"] - 0.8) < 0.03,
     ),
     Statement(
-        "Ours, if on validation digits, was well above it.",
+        "Ours, though on validation digits, was well above it.",
         lambda out: first_share(out) > out["nearest mean, test"] + 0.1,
     ),
     Statement(

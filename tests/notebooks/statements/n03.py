@@ -535,8 +535,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Then one change at a time, for the section after the next, and the recipe that README A "
-        "found the worst.",
+        "Then one change at a time, for the section on A7, A8 and the rest, and the recipe "
+        "that README A found the worst.",
         lambda out: (
             does(ALL_RUNS, 'worst = {"SGD 0.1, sigmoid": varied(')(out)
             and "A4  the worst run, SGD with sigmoid" in out.text(VERDICTS)
@@ -673,8 +673,8 @@ STATEMENTS = [
         lambda out: all(lost_at_worst(out, name) > abs(gap(out)[0]) for name in RATES),
     ),
     Statement(
-        "The two peaks are less than a point apart, while at the worst of its rates SGD loses "
-        "more than two points, and Adam more than one.",
+        "The two peaks are less than a point apart, while at a rate of 0.03 SGD loses more "
+        "than two points, and at the worst of its rates Adam more than one.",
         lambda out: (
             abs(gap(out)[0]) < 1
             and lost_at_worst(out, "SGD") > 2
@@ -702,8 +702,8 @@ STATEMENTS = [
     ),
     # --- One thing at a time
     Statement(
-        "The slope counts as much as the value: on the way back through a network, the slopes of "
-        "all its layers are multiplied with each other.",
+        "The slope counts as much as the value: on the way back through a network, the slopes "
+        "of all its layers are multiplied together.",
         source="The chain rule.",
     ),
     Statement(
@@ -717,8 +717,8 @@ STATEMENTS = [
     ),
     Statement(
         "Each row of the next figure changes one thing in the baseline; three rows are other "
-        "published networks (A's wide one, B's with dropout 0.2, and E's, which README E also "
-        "gives normalised images, left out here).",
+        "published networks (A's wide one, B's with dropout 0.2, and E's, which in README E "
+        "also gets normalised images and here does not).",
         lambda out: (
             {"A wide", "B MLP", "E MLP"}
             <= {re.sub(r" \(.*", "", name) for name in out.scores(ONE_CHANGE)}
@@ -924,10 +924,10 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "If dropout did nothing, either of the two could as well have had the other's result, so "
-        "the sign of their difference is a coin's. Toss that coin for every pair, thousands of "
-        "times: *p* is how often chance alone produces a mean difference as large as ours or "
-        "larger.",
+        "If dropout did nothing, either of the two could as well have had the other's result, "
+        "so the sign of their difference is a coin toss. Toss that coin for every pair, "
+        "thousands of times: *p* is how often chance alone produces a mean difference as large "
+        "as ours or larger.",
         lambda out: (
             does(TESTS, '"permutation_type": "samples"', "((gaps,), np.mean, **chance)")(out)
             and inspect.signature(stats.permutation_test).parameters["n_resamples"].default > 2000
@@ -999,8 +999,9 @@ STATEMENTS = [
         lambda out: all(first < last for first, last in ends(out, GRADIENTS).values()),
     ),
     Statement(
-        "With sigmoid and SGD the gradient in the first layer is thousands of times smaller than "
-        "in the last, and the loss, printed below the figure, is that of a model that guesses.",
+        "With sigmoid and SGD the gradient in the first layer is tens of thousands of times "
+        "smaller than in the last, and the loss, printed below the figure, is that of a model "
+        "that guesses.",
         lambda out: (
             1000 < 1 / np.divide(*ends(out, GRADIENTS)["sigmoid, SGD"]) < 1e6
             and abs(losses_inside(out)["sigmoid, SGD"] - math.log(10)) < 0.1
@@ -1046,7 +1047,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "So A4, the README's worst run, may largely be about the two at once, and about too few "
+        "So A4, the README's worst run, may largely be due to the two together, and to too few "
         "steps for them.",
         lambda out: (
             "A4  the worst run, SGD with sigmoid" in out.text(VERDICTS)
@@ -1133,9 +1134,10 @@ STATEMENTS = [
     ),
     # --- README D's deep network
     Statement(
-        "Four layers, dropout, batch norm on two of them, log-softmax with NLL, Adam with *weight "
-        "decay* (Krogh and Hertz, 1991: each step also pulls all weights a little towards "
-        "zero), a learning rate that falls in steps, normalised pixels: everything at once.",
+        "Four layers, dropout, batch norm on two of them, log-softmax with NLL, Adam with "
+        "*weight decay* (Krogh and Hertz, 1991: each step also pulls all weights a little "
+        "towards zero; PyTorch's `Adam` adds that pull to the slopes), a learning rate that "
+        "falls in steps, normalised pixels: everything at once.",
         lambda out: (
             [layers("D deep", kind) for kind in (nn.Linear, nn.BatchNorm1d, nn.LogSoftmax)]
             == [4, 2, 1]
@@ -1166,8 +1168,8 @@ STATEMENTS = [
         lambda out: dropout("D deep") == {0.3},
     ),
     Statement(
-        "On full data it is above 90 % after its first epoch, with every seed. The larger network "
-        "(D3), which README D keeps for the case that 90 % is not reached, is never needed.",
+        "On full data it is above 90 % after its first epoch, with every seed. The larger "
+        "network (D3), which README D keeps in case 90 % is not reached, is never needed.",
         lambda out: (
             lowest_after_one_epoch(out) > 0.9
             and tested(out, "D deep") > 90
@@ -1176,9 +1178,9 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "It has one more layer of 1,024 units, batch norm behind all four hidden layers and not "
-        "only two, a dropout of 0.4 in place of 0.3, and 1.5 million parameters. Train it once, "
-        "as the deep one was trained, and put it beside seed 0 of the deep one.",
+        "It has one more layer, of 1,024 units, batch norm after all four hidden layers and "
+        "not only two, a dropout of 0.4 in place of 0.3, and 1.5 million parameters. Train it "
+        "once, as the deep one was trained, and put it beside seed 0 of the deep one.",
         lambda out: (
             [layers(name, nn.BatchNorm1d) for name in ("D deep", "D larger")] == [2, 4]
             and layers("D larger", nn.ReLU) == 4
@@ -1281,8 +1283,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "(Of A2 that is true of the lead alone; its accuracy, on MNIST's digits, is reproduced at "
-        "all three rates.)",
+        "(Of A2 that is true of the lead alone, which ten runs leave open at one of the three "
+        "rates; its accuracy, on MNIST's digits, is reproduced at all three rates.)",
         lambda _: (
             {said for _, said in claims_rule("A2").rules[0].by_setting(stored_runs())}
             == {"reproduced"}
@@ -1310,8 +1312,8 @@ STATEMENTS = [
     ),
     Statement(
         "after an accuracy the prediction interval of one further run (for A1 to A4 a little "
-        "wider, since README A counted on other test digits), after a difference the confidence "
-        "interval of its mean.",
+        "wider, since README A measured on other test digits), after a difference the "
+        "confidence interval of its mean.",
         lambda _: (
             {c.id for c in CLAIMS if "elsewhere=60000" in repr(c.rule)} == {"A1", "A2", "A3", "A4"}
         ),
@@ -1335,7 +1337,8 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Half of the units dropped costs nearly a point, a fifth costs nothing that can be seen.",
+        "Dropping half of the units costs nearly a point; dropping a fifth costs nothing that "
+        "can be seen.",
         lambda out: (
             0.75 < verdict(out, "A8")[0][1][0] < 1
             and verdict(out, "A8")[0][1][1] > 0
@@ -1343,9 +1346,9 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "It says that our runs neither bear a claim out as a whole nor refute it. In A5, and among "
-        "the first three of A7, ten seeds do not suffice to know, so one run could not. In A8 the "
-        "two strengths disagree.",
+        "It says that our runs neither bear a claim out as a whole nor refute it. In A5, and "
+        "among the first three of A7, ten seeds do not suffice to know, so one run could not. "
+        "In A8 one strength is decided, and the other open.",
         lambda out: (
             len(re.findall(r"\(n = 10, mnist\)  undecided$", out.text(VERDICTS), re.M)) == 3
             and all(low < 0 < high for _, low, high in verdict(out, "A5")[0])
@@ -1393,9 +1396,10 @@ STATEMENTS = [
         lambda out: all(lost_at_worst(out, name) > abs(gap(out)[0]) for name in RATES),
     ),
     Statement(
-        "How much a hyper-parameter matters may depend on another: sigmoid lies a little behind "
-        "with Adam, and far behind with SGD in the same few steps. One change at a time cannot "
-        "show that. Which activation is *best* did not depend on the optimiser in ours.",
+        "How much a hyper-parameter matters may depend on another: sigmoid lies a little "
+        "behind with Adam, and far behind with SGD in the same few steps. One change at a time "
+        "cannot show that. Which activation is *best* did not depend on the optimiser in our "
+        "runs.",
         lambda out: (
             0 < by_activation(out)["Adam"][0] - by_activation(out)["Adam"][2] < 7
             and np.ptp(by_activation(out)["SGD"]) > 20
@@ -1407,8 +1411,8 @@ STATEMENTS = [
         lambda out: (changes(out)["points"].abs() < 0.5).mean() > 0.5,
     ),
     Statement(
-        "Pairing the runs by seed can help to tell which of these are real: in the ten stored runs "
-        "it does so much with LeakyReLU, and not at all with dropout.",
+        "Pairing the runs by seed can help to tell which of these are real: in the ten stored "
+        "runs it helps a great deal with LeakyReLU, and not at all with dropout.",
         lambda _: (
             alike("A leaky_relu") > 0.8
             and max(alike("A dropout 0.2"), alike("A dropout 0.5")) < 0.2

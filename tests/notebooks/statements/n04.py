@@ -447,9 +447,7 @@ STATEMENTS = [
         "has become an edge detector.",
         lambda out: out.alt(KERNEL).endswith("the map shows its response at every place."),
     ),
-    Statement(
-        "What is negative is set to 0, as a ReLU would do it.", does(EDGES, "responses.relu()")
-    ),
+    Statement("What is negative is set to 0, as a ReLU would do.", does(EDGES, "responses.relu()")),
     Statement(
         "Below, a second kernel compares left with right.",
         lambda out: (
@@ -515,7 +513,7 @@ STATEMENTS = [
         lambda out: out.table(CNN_LAYERS)["parameters"].iloc[3] == 64 * (32 * 9 + 1) == 18_496,
     ),
     Statement(
-        "copy the weights, which stops with an error should a name or a shape be another, and ask "
+        "copy the weights, which stops with an error should a name or a shape differ, and ask "
         "both about the seven",
         lambda out: (
             does(SAME, "theirs.load_state_dict(mine.state_dict())", "mine(seven)")(out)
@@ -556,9 +554,9 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "And a convolution that does not take as many channels as the layer before it gives is "
-        "told, for example, `expected input[64, 12, 28, 28] to have 24 channels, but got 12 "
-        "channels instead`.",
+        "And a convolution made for another number of channels than the layer before it gives "
+        "fails with, for example, `expected input[64, 12, 28, 28] to have 24 channels, but got "
+        "12 channels instead`.",
         lambda _: complaint(nn.Conv2d(24, 48, 3), torch.zeros(64, 12, 28, 28)).endswith(
             "expected input[64, 12, 28, 28] to have 24 channels, but got 12 channels instead"
         ),
@@ -575,11 +573,11 @@ STATEMENTS = [
     ),
     Statement(
         "On some processors, as the device line above says, it computes convolutions in "
-        "*bfloat16*, numbers of 16 bits, which these multiply faster.",
+        "*bfloat16*, 16-bit numbers, which such processors multiply faster.",
         source="utils/devices.py, tested in tests/utils/test_devices.py.",
     ),
     Statement(
-        "And here is V2 as a picture: maps as squares, as large as they are, parameters in blue.",
+        "And here is V2 as a picture: maps as squares, drawn to scale, parameters in blue.",
         lambda out: out.alt(V2_DRAWN).endswith("max-pool 10 x 7 x 7; linear 10; 7,740 parameters."),
     ),
     Statement(
@@ -666,7 +664,7 @@ STATEMENTS = [
         does(CURVES, "answers[:, 3], answers[:, 5] = p, 1 - p", '"one softmax": -p', '"two":'),
     ),
     Statement(
-        "With one softmax the loss rises without end towards a sure mistake.",
+        "With one softmax the loss rises without limit towards a confident mistake.",
         lambda out: curve(out, "one softmax")[0] > 2 * math.log(9 + math.e),
     ),
     Statement(
@@ -709,7 +707,8 @@ STATEMENTS = [
         lambda out: weakened(out, "sure and wrong") < 0.001,
     ),
     Statement(
-        "Suppose that a digit is a 3 with 60 % and a 5 with 40 %, as far as anybody can tell.",
+        "Suppose that a digit is a 3 with probability 60 % and a 5 with 40 %, as far as anybody "
+        "can tell.",
         does(HONESTY, "0.6 * loss_3 + 0.4 * loss_5"),
     ),
     Statement(
@@ -806,11 +805,11 @@ STATEMENTS = [
         lambda out: 0 < excess(out, CORRECTED) < 0.6 * excess(out, PUBLISHED),
     ),
     Statement(
-        "A mistake given with over 99 % is one that nobody is warned of.",
+        "A mistake made with over 99 % confidence is one that nobody is warned of.",
         source="99 % is no visible doubt.",
     ),
     Statement(
-        "The published CNN makes about every second mistake in this way, without the second "
+        "The published CNN makes about half of its mistakes in this way; without the second "
         "softmax it is one in ten or so, and V2 and B's CNN make fewer still.",
         lambda out: (
             0.4 < sure_share(out, PUBLISHED) < 0.67
@@ -833,8 +832,8 @@ STATEMENTS = [
     ),
     Statement(
         "So train E's two versions again for one epoch, take the digits that they misread then "
-        "with over 99 %, and ask the models from above whether they still misread them, after all "
-        "their epochs in all.",
+        "with over 99 %, and ask the models from above whether they still misread them, after "
+        "all their epochs.",
         does(STAY, "replace(recipes[name], epochs=1)", "later = read(name, test_images, seed)"),
     ),
     Statement(
@@ -849,13 +848,14 @@ STATEMENTS = [
     ),
     Statement(
         "Was the prediction right? That the published CNN is sure too soon, yes: it makes many "
-        "times as many sure mistakes. And as it makes many times as many, many times as many stay.",
+        "times as many confident mistakes. And since it makes many times as many, it also keeps "
+        "many times as many.",
         lambda out: all(times_as_many(out, column) > 4 for column in ("sure", "stay")),
     ),
     Statement(
-        "That a sure mistake *stays longer*, though, would show in their share, and there the "
-        "answer is no: the published CNN keeps no clearly larger part of its sure mistakes than "
-        "the corrected one.",
+        "That a confident mistake *stays longer*, though, would show in their share, and there the "
+        "answer is no: the published CNN keeps no clearly larger part of its confident "
+        "mistakes than the corrected one.",
         lambda out: stays(out, PUBLISHED)[0] < stays(out, CORRECTED)[1],
     ),
     Statement(
@@ -872,7 +872,7 @@ STATEMENTS = [
     ),
     # --- A lost class
     Statement(
-        "If one sure mistake can stay, perhaps a thousand can.",
+        "If one confident mistake can stay, perhaps a thousand can.",
         lambda out: (
             out.table(STAY)["stay"][PUBLISHED] >= 1 and 800 < min(COUNTS) < max(COUNTS) < 1200
         ),
@@ -1047,8 +1047,8 @@ STATEMENTS = [
         does(MAPS, "first / first.max()", "second / second.max()"),
     ),
     Statement(
-        "Not each. Some kernels respond to one side of a stroke, some copy the digit, and some "
-        "respond to blank paper",
+        "Not every one. Some kernels respond to one side of a stroke, some copy the digit, and "
+        "some respond to blank paper",
         lambda out: (
             any(0 < inked(each) < 0.7 * inked(seven(out)) for each in maps(out)[0])
             and any(likeness(each, seven(out)) > 0.7 for each in maps(out)[0])
@@ -1188,8 +1188,8 @@ STATEMENTS = [
     ),
     # --- The ladder
     Statement(
-        "Rates, sizes and strengths were chosen on 10,361 validation digits, by writers that the "
-        "training digits do not have.",
+        "Rates, sizes and strengths were chosen on 10,361 validation digits, by people who "
+        "wrote none of the training digits.",
         source="mnistkit/study/plan.py, of COMPACT.",
     ),
     Statement(
@@ -1245,9 +1245,10 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "Six convolutions with batch norm, and 24 epochs, gain most of a point, momentum, weight "
-        "decay and one cycle of rates together three tenths (but Adam's rate stayed at its "
-        "default, and was not chosen on validation as SGD's was), augmentation one.",
+        "Six convolutions with batch norm, and 24 epochs, gain most of a point; momentum, "
+        "weight decay and one cycle of rates together gain three tenths (but Adam's rate "
+        "stayed at its default, and was not chosen on validation as SGD's was), augmentation "
+        "one.",
         lambda out: (
             LADDER_STEPS["CompactCNN, Adam"].learning_rate == Recipe("V0").learning_rate
             and LADDER_STEPS["CompactCNN, Adam"].weight_decay == 0
@@ -1289,7 +1290,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "They did better on the validation digits, and so they stayed.)",
+        "Smoothed labels did better on the validation digits, and so they stayed.)",
         source="mnistkit/study/plan.py: all of COMPACT was chosen on validation digits.",
     ),
     Statement(
@@ -1485,15 +1486,21 @@ STATEMENTS = [
         does(SAVED, "save_model(v2", "save_state(v2", "save_checkpoint(v2"),
     ),
     Statement(
-        "The whole model is a *pickle*: a file that may run any program when it is loaded. From a "
-        "stranger that is an open door, so `load_model` asks whether you trust it.",
+        "The whole model cannot be loaded without that. From a stranger it is an open door, so "
+        "`load_model` asks whether you trust it.",
         lambda out: (
             "is a whole model, a pickle that can run code when it is loaded" in out.text(TRUSTED)
             and "loaded on trust: MNISTModelV2" in out.text(TRUSTED)
         ),
     ),
     Statement(
-        "The other two hold nothing but numbers and names, and nothing else is loaded from them.",
+        "PyTorch writes all three as *pickles*, and a pickle may run any program when it is "
+        "loaded.",
+        source="PyTorch's page on torch.save and torch.load; Python's on pickle.",
+    ),
+    Statement(
+        "The other two need nothing but numbers and names, so they are loaded with "
+        "`torch.load(..., weights_only=True)`, which takes nothing else.",
         lambda out: (
             "['model_state_dict', 'model_architecture', 'test_accuracy']" in out.text(SAVED)
             and out.text(SAVED).count(": True\n") == 2
@@ -1603,10 +1610,10 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "From E's CNN without its second softmax to CompactCNN accuracy rises from 98.5 to 99.70 % "
-        "by more layers, batch norm and more epochs, SGD with a rate that rises and falls once, "
-        "and augmentation; smoothed labels, at 99.73 %, may have added nothing. Five of them "
-        "together do hardly better.",
+        "From E's CNN without its second softmax to CompactCNN accuracy rises from 98.5 to "
+        "99.70 % by more layers, batch norm and more epochs, SGD with a rate that rises and "
+        "falls once, and augmentation; smoothed labels, at 99.73 %, may have added nothing. "
+        "Five networks together do hardly better.",
         lambda out: (
             [round(v, 2) for v in out.table(LADDER)["accuracy"].iloc[[0, 3, 4]]]
             == [98.54, 99.70, 99.73]

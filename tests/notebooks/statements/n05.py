@@ -191,7 +191,7 @@ STATEMENTS = [
         lambda out: size(out)[0] - trained(out)[1] == 1280 * 10 + 10,
     ),
     Statement(
-        "The next cell says so, and every number below depends on it.",
+        "The next cell says, and every number below depends on it.",
         lambda out: out.text(WEIGHTS).removeprefix("weights: ").strip() in out.text(HEAD),
     ),
     Statement(
@@ -214,6 +214,12 @@ STATEMENTS = [
     Statement(
         "The published size is about 3.5 million parameters.",
         lambda out: round(size(out)[1] / 1e6, 1) == 3.5,
+    ),
+    Statement(
+        "The layer that went had 1.3 million of the 3.5 million parameters.",
+        lambda out: (
+            round(size(out)[1] / 1e6, 1) == 3.5 and round((1280 * 1000 + 1000) / 1e6, 1) == 1.3
+        ),
     ),
     Statement(
         "It is. The network has two parts. `features` holds all the convolutions.",
@@ -409,7 +415,7 @@ STATEMENTS = [
         "the same head as it was before, the same batches in the same order",
         lambda out: (
             0
-            < out.cell(SLOW).source.index("quick_head = copy.deepcopy(network.classifier)")
+            < out.cell(SLOW).source.index("untrained = copy.deepcopy(network.classifier)")
             < out.cell(SLOW).source.index("one_epoch(")
             and does(LOOP, "for batch in batches:")(out)
             and out.text(QUICK).count("\n") == 2 + len(losses(out))
@@ -540,7 +546,7 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "These features were rounded to 16 bits, and computed in another way than ours.",
+        "These features were rounded to 16 bits, and computed in a different way from ours.",
         lambda out: (
             does(SPEED, "extract_features(")(out)
             and does(STORED, "network.features(")(out)
@@ -663,10 +669,11 @@ STATEMENTS = [
         lambda out: 0.4 < times(out)[1] < 6,
     ),
     Statement(
-        "computing those of its 12,000 training digits, half of the seconds in the table, takes "
-        "longer than an epoch of the CNN on all of them",
+        "computing the features of its 12,000 training digits, half of the seconds in the table, "
+        "takes longer than an epoch of the CNN on all 58,000",
         lambda out: (
-            features(out)[0] == 12_000 == out.number(SPEED, r"s for all ([\d,]+)") / 2
+            out.number(SPLITS, r"([\d,]+) train") == 58_000
+            and features(out)[0] == 12_000 == out.number(SPEED, r"s for all ([\d,]+)") / 2
             and times(out)[0] / 2 > times(out)[2]
         ),
     ),
@@ -768,8 +775,8 @@ STATEMENTS = [
         lambda out: out["head training"] < 10 and says_true(SAME_HEAD, 3)(out),
     ),
     Statement(
-        "A CNN of fifty thousand parameters, trained on digits alone, takes a fifth of the "
-        "arithmetic.",
+        "A CNN of fifty thousand parameters, trained on digits alone, takes a fifth of "
+        "MobileNetV2's arithmetic.",
         lambda out: (
             round(rows(out)[1]["parameters"], -3) == 50_000 and 0.17 < np.divide(*costs(out)) < 0.23
         ),
