@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mnistkit.errors import CheckpointError, StorageError
 from mnistkit.models import INPUT_SHAPE, MODELS, build_model, eval_mode
-from mnistkit.utils.storage import write_atomically
+from mnistkit.utils.storage import at_home, write_atomically
 from mnistkit.utils.validation import check_choice, check_module, check_number, place_of
 
 _KEYS = ("model_state_dict", "model_architecture", "test_accuracy")
@@ -44,7 +44,7 @@ def load_model(path: str | os.PathLike, *, trust: bool = False) -> nn.Module:
     trust: a pickle can run any code when it is loaded; say True only of a file of yours.
     Raises CheckpointError without `trust`, or if the file holds no model.
     """
-    if not Path(path).expanduser().exists():
+    if not _path(path).exists():
         raise _absent(path)
     if not trust:
         raise CheckpointError(
@@ -202,10 +202,14 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
     return _fill(model, checkpoint["model_state_dict"], path), checkpoint
 
 
-def _save(content: object, path: str | os.PathLike) -> Path:
+def _path(path: str | os.PathLike) -> Path:
     if not isinstance(path, str | os.PathLike) or not str(path):
         raise ValueError(f"path is {path!r}, expected that of a file")
-    path = Path(path).expanduser()
+    return at_home(path)
+
+
+def _save(content: object, path: str | os.PathLike) -> Path:
+    path = _path(path)
     try:
         with write_atomically(path) as temporary:
             torch.save(content, temporary)
@@ -219,7 +223,7 @@ def _save(content: object, path: str | os.PathLike) -> Path:
 
 
 def _load(path: str | os.PathLike, *, weights_only: bool = True):
-    path = Path(path).expanduser()
+    path = _path(path)
     try:
         _check_sums(path)
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # it is judged here

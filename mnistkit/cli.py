@@ -198,7 +198,8 @@ def grade(paths: Sequence[Path], table: Path | None, limit: float, jobs: int | N
 
     Each notebook is executed, on few digits unless you say --full. An exercise is then right,
     not yet, open, or an error: its cell raises, the notebook was stopped, or it changes the
-    checks. Nothing that a notebook prints counts. The table goes to stdout, progress to stderr.
+    checks. Where several cells check one exercise, the last counts. Nothing that a notebook
+    prints counts. The table goes to stdout, progress to stderr.
 
     LEARNERS' CODE RUNS WITH YOUR RIGHTS, in a process of its own and nothing more: it can read
     and delete your files, use the network, and, if somebody means to, deceive the checks. Grade

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mnistkit.utils.validation import (
     CLASSES,
+    as_tensor,
     check_counts,
     check_labels,
     check_number,
@@ -55,7 +56,7 @@ def most_confused(matrix: Tensor, top: int = 5) -> pd.DataFrame:
 
     matrix: 10 x 10 counts, as `confusion_matrix` gives. Pairs that never occur are left out.
     """
-    matrix = torch.as_tensor(np.asarray(matrix))
+    matrix = torch.as_tensor(np.array(matrix))
     if matrix.ndim != 2 or len(matrix) != matrix.shape[1]:
         raise ValueError(f"the matrix is {describe(matrix)}, expected a row and a column a class")
     check_whole("top", top)
@@ -129,6 +130,8 @@ class Interval:
         numbers = (factor * value for value in (self.mean, *ends))
         return Interval(*numbers, abs(factor) * self.deviation, factor * self.worst, self.n)
 
+    __mul__ = __rmul__
+
     def __repr__(self) -> str:
         """One line: "<0.971 [0.9695, 0.9725], n = 5>"; without an interval for one run."""
         interval = "" if self.n == 1 else f" [{self.low:.4g}, {self.high:.4g}]"
@@ -199,7 +202,7 @@ def interval_of_share(right: int, count: int) -> tuple[float, float]:
 
 def _classes(predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the classes that were predicted, and the labels."""
-    predictions, labels = torch.as_tensor(predictions), check_labels(labels)
+    predictions, labels = as_tensor(predictions), check_labels(labels)
     if len(labels) == 0 or len(predictions) != len(labels):
         raise ValueError(
             f"{len(predictions)} predictions for {len(labels)} labels: there must be "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from os import PathLike
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,8 +28,10 @@ def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None 
     from 0 to 1: as much ink looks alike in two pictures. Floats that reach further (kernels,
     normalised images) are drawn from their lowest to their highest.
     """
+    if isinstance(image, str | PathLike):
+        raise ValueError(f"image is {image!r}, expected an image; a photo is read by find_digit")
     pixels = _scaled([image])
-    return _draw(pixels[0], _limits(pixels), title, color, new_axes(ax, (2.2, 2.4)))
+    return _draw(pixels[0], _limits(pixels), _words(title), color, new_axes(ax, (2.2, 2.4)))
 
 
 def _draw(pixels: np.ndarray, reach: tuple[float, float], title: str, color: str, ax: Axes) -> Axes:
@@ -83,6 +86,8 @@ def plot_images(
     count = len(images)
     if count == 0:
         raise ValueError("no images were given to draw")
+    if getattr(images, "ndim", 3) == 2 and images.shape[1] == 784:
+        raise ValueError("images are rows of 784 numbers: give images.reshape(-1, 28, 28)")
     if getattr(images, "ndim", 3) == 2:
         raise ValueError("images is one image: give several, or draw it with plot_image")
     titles = [""] * count if titles is None else [_words(title) for title in titles]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mnistkit.models import eval_mode, outputs_of
 from mnistkit.utils.validation import (
+    as_tensor,
     check_inputs,
     check_rows,
     check_tensor,
@@ -34,7 +35,8 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
 
     Returns float32, N x 10, rows that sum to 1, on the CPU; `argmax(dim=1)` gives classes.
     Raises ValueError for no samples, samples of different shapes, bytes not made float,
-    values that are no numbers, or what the model cannot compute with.
+    values that are no numbers, also where the model gives them, or what the model cannot
+    compute with.
     """
     place = place_of(model)
     inputs = check_inputs(_stack(data).to(place.dtype), model)
@@ -42,7 +44,11 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
         outputs = _compute_digits(model, inputs)
     else:
         outputs = _compute(model, inputs)
-    return _to_probabilities(outputs.float(), outputs_of(model)).clone()
+    probabilities = _to_probabilities(outputs.float(), outputs_of(model)).clone()
+    if probabilities.isnan().any():
+        raise ValueError(f"{type(model).__name__} gives values that are no numbers: it diverged "
+                         "in training, or its weights are damaged")  # fmt: skip
+    return probabilities
 
 
 def _compute(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -82,7 +88,7 @@ def _stack(data: Tensor | Sequence[Tensor]) -> Tensor:
         if isinstance(data[0], tuple):
             raise ValueError("samples are pairs (image, label): give the images alone")
         try:
-            samples = [torch.as_tensor(sample) for sample in data]
+            samples = [as_tensor(sample) for sample in data]
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"a sample is {in_short(data[0])}, expected a tensor or an array; a "
                              "photo is read by predict_image") from error  # fmt: skip

@@ -50,6 +50,7 @@ from mnistkit.utils.validation import (
 )
 
 _DARKEST = -0.05  # no image in [0, 1] begins below; normalised paper is at -0.42
+_MOST_THREADS = 1024  # more than any processor has; a hundred times as many end the process
 _RAISING = ContextVar("whether an interrupted `fit` raises", default=False)
 
 Loader = Iterable[tuple[Tensor, Tensor]]
@@ -346,7 +347,8 @@ def evaluate(
 ) -> Evaluation:
     """Mean loss and accuracy over samples, in eval mode; the model's mode is restored.
 
-    loss_fn: takes (outputs, labels) and returns the batch's mean; or a name in `LOSSES`.
+    loss_fn: takes (outputs, labels) and returns the batch's mean; or a name in `LOSSES`. With
+        weights of classes in it, the loss is the mean of batches and depends on their size.
     Raises TrainingError if the loss is no number, as that of a model that has diverged;
     ValueError for batches that the model cannot compute with.
     """
@@ -389,7 +391,8 @@ class RunningMean:
         ValueError for outputs of one class: of these nothing could be wrong.
         """
         check_rows(outputs[0] if outputs.ndim == 3 else outputs, labels.shape[-1])
-        self.waiting.append((outputs, labels, loss))
+        # Clones, for a loader or a model may write the next batch into the same memory.
+        self.waiting.append((outputs.clone(), labels.clone(), loss))
         if len(self.waiting) == self._EVERY:
             self._work_out()
 
@@ -421,7 +424,10 @@ class RunningMean:
     def _work_out(self) -> None:
         outputs, labels, losses = zip(*self.waiting, strict=True)
         self.waiting.clear()
-        right = torch.cat(outputs, dim=-2).argmax(dim=-1) == torch.cat(labels, dim=-1)
+        classes = torch.cat(labels, dim=-1)
+        if classes.device.type == "cpu" and len(classes) and classes.min() < 0:
+            raise ValueError(f"labels begin at {classes.min()}, expected classes from 0")
+        right = torch.cat(outputs, dim=-2).argmax(dim=-1) == classes
         sizes = torch.tensor([part.shape[-1] for part in labels])
         losses = torch.stack(losses).view(len(sizes), -1)
         if losses.device.type == "cpu":
@@ -572,8 +578,8 @@ def _check_function(name: str, value: object) -> None:
 
 
 def _check_threads(name: str, value: object) -> None:
-    if value != "auto" and (type(value) is not int or value < 1):
-        raise ValueError(f"{name} is {value!r}, expected 1 or more, or 'auto'")
+    if value != "auto" and (type(value) is not int or not 1 <= value <= _MOST_THREADS):
+        raise ValueError(f"{name} is {value!r}, expected 1 to {_MOST_THREADS}, or 'auto'")
 
 
 _CONSTRAINTS: dict[str, Callable[[str, object], object]] = {

@@ -25,7 +25,7 @@ from mnistkit.utils.devices import choose_device, supports_bfloat16, workers_of_
 from mnistkit.utils.fusion import fold_batch_norm, fuse_relu6
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.sources import DOWNLOAD_TIMEOUT, socket_timeout
-from mnistkit.utils.storage import write_atomically
+from mnistkit.utils.storage import at_home, write_atomically
 from mnistkit.utils.validation import check_module, check_tensor, check_whole, describe
 
 RANDOM = "random weights"
@@ -269,7 +269,7 @@ def _torchvision_weights() -> tuple[dict | None, str]:
 
 
 def _weights_from(path: Path) -> tuple[dict, str]:
-    path = path.expanduser()
+    path = at_home(path)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         state = torch.load(path, map_location="cpu", weights_only=True)

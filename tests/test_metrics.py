@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -160,3 +162,25 @@ def test_shares_are_no_counts():
 def test_one_run_in_percent_has_no_interval():
     assert interval_of_mean([0.971]).percent() == "97.10 % (n = 1)"
     assert interval_of_mean([0.971, 0.973]).percent().startswith("97.20 % [")
+
+
+@pytest.mark.parametrize("form", [
+    lambda values: np.array(values, dtype=np.uint16),
+    lambda values: np.array(values, dtype=np.uint64),
+    lambda values: np.array(values, dtype=np.int8),
+    lambda values: np.array(values[::-1])[::-1],
+    lambda values: pd.Series(values, index=[7, 5, 6]),
+    torch.tensor,
+])  # fmt: skip
+def test_classes_come_in_any_form(form):
+    assert accuracy(form([1, 2, 3]), form([1, 2, 4])) == pytest.approx(2 / 3)
+
+
+def test_an_interval_is_scaled_from_either_side():
+    interval = interval_of_mean([0.8, 0.9])
+    assert interval * 100 == 100 * interval
+
+
+def test_a_matrix_in_a_table_is_read_without_a_warning():
+    matrix = pd.DataFrame([[5, 1], [2, 5]])
+    assert most_confused(matrix)["count"].tolist() == [2, 1]

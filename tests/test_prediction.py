@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -163,3 +164,17 @@ def test_what_is_no_row_of_classes_for_each_sample_is_named(model):
     batch = [(torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 1, 0]))]
     with pytest.raises(ValueError, match=r"expected|cannot compute"):
         evaluate(model, batch, lambda outputs, labels: outputs.mean())
+
+
+def test_a_model_that_diverged_names_no_digit():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    nn.init.constant_(model[1].weight, float("nan"))
+    with pytest.raises(ValueError, match="gives values that are no numbers: it diverged"):
+        make_predictions(model, torch.rand(2, 1, 28, 28))
+
+
+def test_mirrored_arrays_are_samples():
+    arrays = np.random.default_rng(0).random((3, 28, 28), dtype=np.float32)
+    model = build_model("V0", seed=0)
+    expected = make_predictions(model, torch.from_numpy(arrays[:, :, ::-1].copy()))
+    assert torch.equal(make_predictions(model, arrays[:, :, ::-1]), expected)

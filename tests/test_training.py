@@ -715,3 +715,53 @@ def test_what_needs_paper_of_zero_is_refused_on_normalised_digits(easy_digits, c
     loader = easy_digits.train.loader(32, shuffle=True, normalized=True)
     with pytest.raises(ValueError, match=f"{change} needs images in"):
         fit(build_model("V0"), loader, epochs=1, **{change: lambda *images: images[0]})
+
+
+class Refilled:
+    """Batches that are written into the same memory, one after the other."""
+
+    def __init__(self, split, size=50):
+        self.inputs, self.labels, self.size = split.inputs(), split.labels, size
+
+    def __len__(self):
+        return len(self.labels) // self.size
+
+    def __iter__(self):
+        images, labels = self.inputs[: self.size].clone(), self.labels[: self.size].clone()
+        for place in range(len(self)):
+            part = slice(place * self.size, (place + 1) * self.size)
+            images.copy_(self.inputs[part])
+            labels.copy_(self.labels[part])
+            yield images, labels
+
+
+def test_a_loader_may_refill_its_batches(easy_digits):
+    model, _ = fit_once(easy_digits)
+    whole = easy_digits.train[:200]
+    assert evaluate(model, Refilled(whole)) == evaluate(model, whole.loader(50))
+    histories = [fit(build_model("V0", seed=0), loader, epochs=1, device="cpu").last
+                 for loader in (Refilled(whole), whole.loader(50))]  # fmt: skip
+    assert histories[0] | {"seconds": 0} == histories[1] | {"seconds": 0}
+
+
+def test_a_model_may_refill_its_outputs(easy_digits):
+    class Into(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.outputs = build_model("V0", seed=0), torch.empty(50, 10)
+
+        def forward(self, images):
+            return self.outputs.copy_(self.inner(images))
+
+    loader = easy_digits.test[:100].loader(50)
+    assert evaluate(Into(), loader) == evaluate(build_model("V0", seed=0), loader)
+
+
+def test_a_label_below_zero_is_named_in_whichever_batch(easy_digits):
+    images, labels = easy_digits.train.inputs()[:100], easy_digits.train.labels[:100].clone()
+    labels[70] = -100  # which cross-entropy leaves out without a word
+    loader = DataLoader(TensorDataset(images, labels), 20)
+    for use in (lambda: evaluate(build_model("V0"), loader),
+                lambda: fit(build_model("V0"), loader, epochs=1)):  # fmt: skip
+        with pytest.raises(ValueError, match="labels begin at -100, expected classes from 0"):
+            use()

@@ -22,6 +22,11 @@ _ROOMS = ("n01_data", "n02_linear", "n03_tuning", "n04_convolutions", "n05_trans
           "n06_scoreboard", "n07_trust")  # fmt: skip
 
 
+def __dir__() -> list[str]:
+    """What Tab offers: what a learner calls."""
+    return ["check", "hint", "solution"]
+
+
 def check(number: str = "", answer: object = ..., *given: object) -> None:
     """Print whether the answer is right, and if not, what is wrong with it.
 

@@ -142,6 +142,10 @@ def numbers(answer: object, name: str = "the answer") -> np.ndarray:
         isinstance(answer, str | dict) or not np.iterable(answer),
         f"{name} is {what(answer)}, and several numbers are asked for",
     )
+    wrong_if(
+        any(str(getattr(each, "dtype", type(each).__name__)).endswith("bool") for each in answer),
+        f"{name} holds True and False, and numbers are asked for",
+    )
     try:
         values = np.asarray(list(answer), dtype=float)
     except (TypeError, ValueError):
@@ -236,6 +240,7 @@ def images_like(answer: object, expected: tuple[int, ...]) -> Tensor:
         tuple(answer.shape) != expected,
         f"your images have shape {tuple(answer.shape)}, expected {expected}",
     )
+    wrong_if(answer.dtype == torch.float64, "they are float64, and the network computes in float32")
     images = answer.detach().float()
     wrong_if(not images.isfinite().all(), "your images hold something that is no number")
     return images

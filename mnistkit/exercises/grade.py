@@ -318,8 +318,10 @@ def grade_notebook(
     except _StoppedError as stopped:
         rest = {n for cell in submission.cells for n in mentioned_in(cell)} - set(found)
         found |= dict.fromkeys(rest, (ERROR, f"{stopped}, at code cell {place}"))
-    absent = (OPEN, "no cell checks it")
-    rows = {number: found.get(number, absent) for number in submission.exercises}
+    rows = {
+        number: found.get(number, (OPEN, f'no cell calls `exercises.check("{number}", ...)`'))
+        for number in submission.exercises
+    }
     return [
         Grade(*whose, n, state, said + _MORE_DIGITS * _may_differ(n, state, full))
         for n, (state, said) in rows.items()

@@ -38,12 +38,16 @@ def one_class(answer: object) -> str:
         "a label is a whole number from 0 to 9, so these may be indices: hand in "
         "`digits.train.labels` at them",
     )
-    wrong_if(len(labels) != 16, f"you show {len(labels)} digits, and sixteen were asked for")
+    wrong_if(len(labels) != 16, f"you show {_digits(len(labels))}, and sixteen were asked for")
     classes = sorted({int(label) for label in labels})
     wrong_if(
         len(classes) > 1, f"they are of {len(classes)} classes, {classes}, and one was asked for"
     )
     return f"sixteen times a {classes[0]}. Compare with another class: which varies more?"
+
+
+def _digits(count: int) -> str:
+    return f"{count} digit{'s' * (count != 1)}"
 
 
 @exercise(
@@ -223,7 +227,9 @@ def mean_or_median(answer: object) -> str:
     mean, median = (share(given[name], name) for name in ("mean", "median"))
     better = word(given["better"], ["mean", "median", "not told apart"])
     count = number(given["digits"], "digits")
-    wrong_if(count < 1, "`digits` is how many digits you decided on")
+    wrong_if(
+        not 1 <= count <= 60_000, "`digits` is how many digits you decided on, of at most 60,000"
+    )
     chance = 2 * (2 * max(mean * (1 - mean), 1e-4) / count) ** 0.5
     higher = "mean" if mean > median else "median"
     wrong_if(mean == median and better != "not told apart", "by your numbers they are equal")

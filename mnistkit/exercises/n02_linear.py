@@ -117,7 +117,7 @@ def own_lottery(answer: object) -> str:
     for value in found:
         share(value, "an accuracy")
     wrong_if(len(set(found)) == 1, "all accuracies are the same: has each model its own seed?")
-    reach = found.max() - found.min()
+    reach = round(found.max() - found.min(), 9)
     wrong_if(
         yes_or_no(given["lottery"], "lottery") != (reach > 0.1),
         f"worst and best lie {100 * reach:.3g} points "
@@ -273,7 +273,7 @@ def one_run_again(answer: object) -> str:
     wrong_if(first == 0, "no V0 reads it; take a digit that one V0 reads")
     wrong_if(second == 1, "every corrected V1 reads it; take a digit that one of them misreads")
     differ = yes_or_no(given["models differ"], "models differ")
-    gap = abs(first - second)
+    gap = round(abs(first - second), 6)  # of shares, which floats hold only nearly
     wrong_if(
         differ and gap < 0.25,
         f"{first:.0%} and {second:.0%} of them read it: single runs "

@@ -197,6 +197,11 @@ def residual(answer: object) -> str:
         not _passes_without(model, images, blocks),
         "with the weights of all f made zero nothing comes through: somewhere `x +` is missing",
     )
+    times = _times_without(model, images, blocks)
+    wrong_if(
+        not 0.99 < times < 1.01,
+        f"with the weights of all f made zero x comes out {times:.2g} times as large: add x itself",
+    )
     _check_blocks(model, images)
     return (
         "with all f zero each block is the identity, and the network as shallow as can be. Train "
@@ -216,6 +221,21 @@ def _passes_without(model: nn.Module, images: Tensor, blocks: list[Call]) -> boo
     found.pow(2).sum().backward()
     differ = found.std(dim=0).max() > 1e-5
     return bool(differ and given.grad is not None and given.grad.any())
+
+
+def _times_without(model: nn.Module, images: Tensor, blocks: list[Call]) -> float:
+    """By what x is multiplied on its way through when these layers give zero; 1 if by nothing."""
+    trial = shaken(model).eval()
+    layers = dict(trial.named_modules())
+    with torch.no_grad():
+        for each in blocks:
+            for parameter in layers[each.name].parameters():
+                parameter.zero_()
+    found = calls(trial, images, nn.Linear)
+    first = next(each.given for each in found if each.name == blocks[0].name)
+    last = found[-1].given
+    times = float((first * last).sum() / first.pow(2).sum().clamp_min(1e-12))
+    return times if same(last, times * first, within=1e-3 * last.abs().max().item()) else 1.0
 
 
 def _check_blocks(model: nn.Module, images: Tensor) -> None:
@@ -350,7 +370,7 @@ def seeds_needed(answer: object) -> str:
         reach = stats.t.ppf(0.975, max(n - 1, 1)) * deviation / np.sqrt(n)
         wrong_if(
             n < least,
-            f"with {n:.0f} seeds the interval reaches {reach:.2f} points to both "
+            f"with {n:.0f} seeds the interval reaches {reach:.3f} points to both "
             f"sides, and a difference of {difference} would not show",
         )
         wrong_if(

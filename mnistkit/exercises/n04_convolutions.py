@@ -27,7 +27,7 @@ from mnistkit.exercises.networks import (
     check_logits,
     check_outputs,
     network,
-    pooling_by_the_mean,
+    pooling_without_a_choice,
     random_images,
     shaken,
 )
@@ -83,7 +83,7 @@ def third_convolution(answer: object) -> str:
     found = calls(shaken(model).eval(), images, nn.Conv2d)
     count = len({each.name for each in found})
     wrong_if(count < 3, f"{count} `nn.Conv2d` are at work, and three or more are asked for")
-    with pooling_by_the_mean():
+    with pooling_without_a_choice():
         check_bends(shaken(model).eval(), images, nn.Conv2d)
     _check_neighbours(found)
     return (
@@ -163,9 +163,9 @@ def _check_block(model: nn.Module, channels: int) -> None:
     check_learns(model, maps)
     trial = shaken(model).eval()
     convolutions = calls(trial, maps, nn.Conv2d)
-    wrong_if(
-        len(convolutions) < 2, f"{len(convolutions)} `nn.Conv2d` at work, and two are asked for"
-    )
+    count = len({each.name for each in convolutions})
+    twice = ", used twice" if len(convolutions) > count else ""
+    wrong_if(count < 2, f"{count} `nn.Conv2d` at work{twice}, and two are asked for")
     check_bends(trial, maps, nn.Conv2d)
     after = [each.name for each in calls(trial, maps)]
     last = after.index(convolutions[-1].name)
@@ -382,12 +382,13 @@ def constant_rate(answer: object) -> str:
     # Between these lie 19 of 20 such factors where both spread alike (F's distribution).
     freedom = len(runs["constant"]) - 1, len(runs["falling"]) - 1
     low, high = np.sqrt(stats.f.ppf([0.025, 0.975], *freedom))
+    most, least = np.floor(10 * high) / 10, 1 / (np.floor(10 / low) / 10)  # as the text has them
     times = f"the constant rate's standard deviation is {factor:.1f} times the other's"
     wrong_if((said == "more" and factor < 1) or (said == "less" and factor > 1), times)
     wrong_if(
-        said != "not told apart" and low < factor < high,
-        f"a factor of {factor:.1f} between standard deviations of so few runs is often chance; "
-        f"it takes {high:.1f} or more, or {low:.2f} or less",
+        said != "not told apart" and least < factor < most,
+        f"a factor of {factor:.2f} between standard deviations of so few runs is often chance; "
+        f"it takes {most:.1f} or more, or {least:.2f} or less",
     )
     wrong_if(
         said == "not told apart" and not low <= factor <= high,

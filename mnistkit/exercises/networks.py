@@ -411,28 +411,47 @@ def check_bends(model: nn.Module, inputs: Tensor, kind: type) -> None:
 
 
 @contextmanager
-def pooling_by_the_mean() -> Iterator[None]:
-    """Pool by the mean where a model pools by the largest: that bends, but is no activation."""
+def pooling_without_a_choice() -> Iterator[None]:
+    """Let a model pool by one fixed pixel of each window, not the largest.
 
-    def mean(inputs: Tensor, size, stride=None, padding=0, *_, **others) -> Tensor:
-        ceil = bool(others.get("ceil_mode"))
-        return nn.functional.avg_pool2d(inputs, size, stride, padding, ceil_mode=ceil)
+    To choose the largest bends, but is no activation.
+    """
+    largest, functional = torch.max_pool2d, nn.functional.max_pool2d
+    adaptive = nn.functional.adaptive_max_pool2d_with_indices
 
-    def adaptive(inputs: Tensor, size, *_, **__) -> Tensor:
-        return nn.functional.adaptive_avg_pool2d(inputs, size)
+    def pool(input: Tensor, *args: object, **options: object) -> Tensor:
+        return _fixed_pixels(input, largest(input, *args, **options))
+
+    def pool_with_indices(input: Tensor, *args: object, **options: object):
+        found = functional(input, *args, **options)
+        return (_fixed_pixels(input, found[0]), found[1]) if isinstance(found, tuple) else found
+
+    def pool_to_a_size(input: Tensor, *args: object, **options: object):
+        found, places = adaptive(input, *args, **options)
+        return _fixed_pixels(input, found), places
 
     with (
-        patch.object(nn.functional, "max_pool2d", mean),
-        patch.object(nn.functional, "adaptive_max_pool2d", adaptive),
+        patch.object(torch, "max_pool2d", pool),
+        patch.object(nn.functional, "max_pool2d", pool_with_indices),
+        patch.object(nn.functional, "adaptive_max_pool2d_with_indices", pool_to_a_size),
     ):
         yield
+
+
+def _fixed_pixels(inputs: Tensor, like: Tensor) -> Tensor:
+    """So many rows and columns of the inputs as `like` has, evenly spaced."""
+    rows, columns = (
+        (torch.arange(count) * whole) // count
+        for count, whole in zip(like.shape[-2:], inputs.shape[-2:], strict=True)
+    )
+    return inputs[..., rows, :][..., columns]
 
 
 def joined_by_a_line(model: nn.Module, inputs: Tensor, first: Call, second: Call) -> bool:
     """Whether what a layer is given is a linear function of what an earlier one gives.
 
     It is tried: half-way between two outputs of the first the second is given what lies half-way
-    between. Pooling by the mean, batch norm, padding and `x +` are linear, too.
+    between. Pooling by a fixed pixel, batch norm, padding and `x +` are linear, too.
     """
     works = [each.layer for each in calls(model, inputs)]
     if works.count(first.layer) > 1 or works.count(second.layer) > 1:

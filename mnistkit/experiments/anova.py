@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from scipy import stats
 from mnistkit.metrics import interval_of_mean
 from mnistkit.utils.validation import check_columns
 
-_HIGHER, _NOISE = "three or more together", "seeds"
+_HIGHER, _NOISE = ROWS = "three or more together", "seeds"  # that are no factor's
 
 
 def importance(
@@ -31,6 +31,8 @@ def importance(
 
     Raises ValueError for an unknown column, runs without a value, a grid with holes.
     """
+    if isinstance(factors, str):
+        raise ValueError(f"factors is {factors!r}, expected a list of columns, [{factors!r}]")
     factors = list(factors)
     if len(set(factors)) < len(factors):
         raise ValueError("a factor is named twice")
@@ -110,10 +112,21 @@ def _p(squares: float, degrees: int, noise: float, freedom: int) -> float:
     return float(stats.f.sf(max(squares, 0.0) / degrees / (noise / freedom), degrees, freedom))
 
 
+def _is_a_list(value: object) -> bool:
+    return not isinstance(value, Hashable)
+
+
 def _check_complete(runs: pd.DataFrame, factors: Sequence[str], value: str) -> None:
     if not factors:
         raise ValueError("importance needs at least one factor")
+    for factor in factors:
+        if factor in ROWS:
+            raise ValueError(f"a factor cannot be called {factor!r}: the table of importance has "
+                             "a row of that name")  # fmt: skip
     check_columns(runs, [*factors, value])
+    plain = [column for column in runs if not runs[column].map(_is_a_list).any()]
+    if "seed" in plain and runs.duplicated(plain).any():
+        raise ValueError("a run stands in the table twice: a combination and a seed are one run")
     diverged = runs[runs[value].isna()]
     if len(diverged):
         first = ", ".join(f"{factor} {diverged.iloc[0][factor]}" for factor in factors)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from mnistkit.data import Digits
-from mnistkit.errors import unknown_name
+from mnistkit.errors import StoppedError, unknown_name
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import RunId, identify, write_result
@@ -45,10 +45,10 @@ def run_experiment(
     """Repeat a recipe over seeds and summarise; options as in `run_grid`."""
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe is {in_short(recipe)}, expected a Recipe")
-    runs = run_grid({recipe.model: recipe}, seeds, digits, test=test, **options)
     if not test and isinstance(digits, Digits) and not len(digits.validation):
         raise ValueError("there are no validation digits to measure on: give test=True, or load "
                          "digits with some")  # fmt: skip
+    runs = run_grid({recipe.model: recipe}, seeds, digits, test=test, **options)
     value = "test_accuracy" if test else "validation_accuracy"
     return Experiment(runs, interval_of_mean(runs[value]))
 
@@ -96,6 +96,8 @@ def run_grid(
     plan = _plan(recipes, check_seeds(seeds))
     if not plan:
         raise ValueError("nothing to run: give at least one recipe and one seed")
+    if jobs != -1:
+        check_whole("jobs", jobs)
     if folder and keep_models:
         raise ValueError("give folder or keep_models: a result that is read brings no model")
     if not isinstance(digits, Digits):
@@ -106,8 +108,6 @@ def run_grid(
     measured = _read_stored(runs, folder, test) if folder else {}
     missing = [index for index in range(len(plan)) if index not in measured]
     if missing:
-        if jobs != -1:
-            check_whole("jobs", jobs)
         computers = {"jobs": jobs, "scheduler": scheduler}
         todo = {index: (plan[index][1], runs[index]) for index in missing}
         measured |= _run_all(todo, len(plan), digits, test, folder, keep_models, computers)
@@ -164,7 +164,8 @@ def paired_difference(
             raise unknown_name("name of runs", name, map(str, set(runs["name"])))
     if better == than:
         raise ValueError(f"{better!r} is compared with itself")
-    _check_once(runs[runs["name"].isin([better, than])])
+    runs = runs[runs["name"].isin([better, than])]
+    _check_once(runs)
     table = runs.pivot(index="seed", columns="name", values=value)
     ran = [set(runs.loc[runs["name"] == name, "seed"]) for name in (better, than)]
     if ran[0] != ran[1]:
@@ -239,7 +240,8 @@ def _run_all(
                 bar.update()
         except KeyboardInterrupt:
             if folder or not measured:
-                raise
+                kept = f"what was finished is in {folder}" if folder else "no run was finished"
+                raise StoppedError(f"interrupted: {kept}") from None
             print(f"interrupted: {len(measured)} of {total} runs were finished, and are returned")
             stop_here()
     return measured

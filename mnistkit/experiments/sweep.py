@@ -17,6 +17,7 @@ import pandas as pd
 import yaml
 
 from mnistkit.errors import SweepError, suggestion, unknown_name
+from mnistkit.experiments.anova import ROWS
 from mnistkit.experiments.recipe import AUGMENTATIONS, OUTLIERS, SCHEDULERS, Recipe
 from mnistkit.models import MODELS
 from mnistkit.utils.validation import check_choice, check_columns
@@ -199,6 +200,11 @@ def _levels(factor: str, choices: object) -> dict[str, dict]:
 def _check_names(what: str, named: Mapping) -> None:
     """Raise SweepError where two names are the same once they are words, as 1 and "1"."""
     words = [str(name) for name in named]
+    for name in named:
+        if isinstance(name, bool):
+            raise SweepError(
+                f"{what} has a name that YAML takes for {name}", do='put it in quotes: "yes"'
+            )
     if len(set(words)) < len(words):
         raise SweepError(f"{what} has a name twice, as a number and as a word", do="change one")
 
@@ -212,9 +218,10 @@ def _check_grid(factors: Mapping[str, Mapping[str, Mapping]]) -> None:
         )
     owner: dict[str, str] = {}
     for factor, levels in factors.items():
-        if factor in _COLUMNS:
+        if factor in _COLUMNS + ROWS:
+            table = "runs have a column" if factor in _COLUMNS else "its table has a row"
             raise SweepError(
-                f"a factor cannot be called {factor!r}: runs have a column of that name",
+                f"a factor cannot be called {factor!r}: {table} of that name",
                 do="choose another name",
             )
         for setting in {setting for change in levels.values() for setting in change}:
@@ -285,7 +292,9 @@ def _read_yaml(path: Path) -> dict:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except OSError as error:
-        raise SweepError(f"{path.name} cannot be read: {error.strerror}", where=path) from error
+        raise SweepError(
+            f"{path.resolve().name} cannot be read: {error.strerror}", where=path
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         words = " ".join(str(error).split())
         raise SweepError(f"{path.name} is not YAML: {words}", where=path, do=_EXAMPLE) from error

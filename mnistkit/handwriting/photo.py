@@ -11,16 +11,18 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from scipy import ndimage
 from torch import Tensor
 
 from mnistkit.errors import PictureError
 from mnistkit.utils.centring import centre_by_mass, scale_to_box
+from mnistkit.utils.storage import at_home
 from mnistkit.utils.validation import in_short
 
 _LONGEST = 400  # pixels of the longer side that are enough to see a digit
@@ -95,9 +97,9 @@ def _open(source) -> Image.Image:
     if not isinstance(source, str | os.PathLike):
         given = in_short(source)
         raise PictureError(f"{given} is no picture; give a file, a Pillow image or an array")
-    path = Path(source).expanduser()
+    path = at_home(source)
     try:
-        with Image.open(path) as image:
+        with Image.open(_unless_a_pipe(path)) as image:
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format in _ALBUMS:
                 raise PictureError(
@@ -116,13 +118,19 @@ def _open(source) -> Image.Image:
             where=path.parent,
             do="make it smaller",
         ) from error
-    except (UnidentifiedImageError, OSError, ValueError,
-            SyntaxError) as error:  # fmt: skip
+    except PictureError:
+        raise
+    except Exception as error:  # a damaged file: each decoder has errors of its own
         raise PictureError(
             f"{path.resolve().name} is no picture that can be read ({type(error).__name__})",
             where=path.parent,
             do="save it as PNG or JPEG",
         ) from error
+
+
+def _unless_a_pipe(path: Path) -> Path | BytesIO:
+    """The file, or what comes through a pipe: Pillow has to be able to go back in it."""
+    return BytesIO(path.read_bytes()) if path.is_fifo() else path
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -149,11 +157,11 @@ def _flatten(image: Image.Image) -> Image.Image:
     """
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
-        low, high = values.min(), values.max()
+        low, high = min(values.min(), 0), values.max()  # no more contrast than there is
         scaled = (values - low) / (high - low) if high > low else np.zeros_like(values)
         return Image.fromarray(np.round(255 * scaled).astype(np.uint8)).convert("RGB")
     one_colour = isinstance(image.info.get("transparency"), int | tuple)
-    if "A" in image.getbands() or ("transparency" in image.info and not one_colour):
+    if image.has_transparency_data and not one_colour:
         return _on_paper(image.convert("RGBA"))
     plain = image.convert("RGB")
     if one_colour and max(high - low for low, high in plain.getextrema()) < 255 * _FAINTEST:

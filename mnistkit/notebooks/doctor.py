@@ -13,7 +13,13 @@ from importlib import metadata
 from pathlib import Path
 
 from mnistkit.errors import MnistkitError
-from mnistkit.utils.storage import data_root, output_folder, project_root, series_root
+from mnistkit.utils.storage import (
+    data_root,
+    models_folder,
+    output_folder,
+    project_root,
+    series_root,
+)
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _MEMORY = 3.0  # GB that the largest notebook needs, rounded up
@@ -48,7 +54,7 @@ class Finding:
 
 
 def examine(*, network: bool = True) -> list[Finding]:
-    """Look at everything that the series needs; nothing is downloaded or changed.
+    """Look at everything that the series needs; nothing is downloaded, no file is changed.
 
     network: also ask whether it answers, which may take some seconds.
     """
@@ -58,6 +64,7 @@ def examine(*, network: bool = True) -> list[Finding]:
         "device": check_device,
         "machine": check_machine,
         "project": check_project,
+        "models": check_cache,
         "digits": check_digits,
         "weights": check_weights,
         "packages": check_extras,
@@ -181,6 +188,11 @@ def check_project() -> Iterator[Finding]:
     count = len(list((root / "notebooks").glob("[0-9][0-9]_*.ipynb")))
     output_folder("runs")
     yield Finding("notebooks", f"{count} in {root / 'notebooks'}, and results can be written")
+
+
+def check_cache() -> Iterator[Finding]:
+    """Where trained models and features are kept, and whether they can be."""
+    yield Finding("models", f"are kept in {models_folder()}")
 
 
 def check_digits() -> Iterator[Finding]:

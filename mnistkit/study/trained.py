@@ -14,7 +14,7 @@ from torch import nn
 
 from mnistkit.checkpoints import load_state, save_state
 from mnistkit.data import Digits
-from mnistkit.errors import CheckpointError, ResultError
+from mnistkit.errors import CheckpointError, ResultError, StoppedError
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe, recipe_digest
 from mnistkit.experiments.results import Result, identify, read_result, write_result
@@ -94,8 +94,11 @@ def trained_model(
     if published and not (card.exists() and weights.exists()):
         _take_published(weights, card)
     if not (card.exists() and weights.exists()):
-        with raising_interrupts():  # half a training is kept for nobody
-            model, history = train_recipe(recipe, digits, seed, progress=progress)
+        try:
+            with raising_interrupts():
+                model, history = train_recipe(recipe, digits, seed, progress=progress)
+        except KeyboardInterrupt:
+            raise StoppedError("interrupted: half a training is kept for nobody") from None
         save_state(model, weights)
         measured = measure_on_test(model, recipe, digits) | {"seconds": history.seconds}
         measured |= {"weights": _digest(weights)}
@@ -152,8 +155,11 @@ def train_and_keep(rows: Sequence[tuple], digits: Digits, *, progress: bool = Tr
     """Train what is missing of (recipe, seed, folder) side by side, one thread each; keep it."""
     if rows:
         with progress_bar(len(rows), "training", "run", shown=progress) as bar:
-            for _ in run_in_parallel(_train_one, rows, digits):
-                bar.update()
+            try:
+                for _ in run_in_parallel(_train_one, rows, digits):
+                    bar.update()
+            except KeyboardInterrupt:
+                raise StoppedError("interrupted: what was trained to its end is kept") from None
 
 
 def _train_one(digits: Digits, recipe: Recipe, seed: int, folder) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mnistkit.utils.validation import in_short
+
 DISPUTED_LABELS: dict[int, str] = {
     **dict.fromkeys((947, 1621, 1901, 2462, 2597, 3558, 5937, 6651, 6783, 9729), "another label"),
     **dict.fromkeys((2654, 3520, 9679), "neither label"),
@@ -19,6 +21,10 @@ DISPUTED_LABELS: dict[int, str] = {
 
 def split_off_disputed(wrong: Iterable[int]) -> tuple[list[int], list[int]]:
     """Split places of misread test digits into those with a sound label and the disputed."""
-    wrong = sorted(map(int, wrong))
+    try:
+        wrong = sorted(map(int, wrong))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"wrong is {in_short(wrong)}, expected places of digits, such as "
+                         "[247, 2035]") from error  # fmt: skip
     sound = [place for place in wrong if place not in DISPUTED_LABELS]
     return sound, [place for place in wrong if place in DISPUTED_LABELS]

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mnistkit.utils.figures import alt_text, describe, new_axes
+from mnistkit.utils.validation import check_columns, in_short
 
 OTHERS = "#bbbbbb"
 # Of the models that are named: colours that differ in grey, too, and marks of their own.
@@ -23,6 +24,11 @@ def plot_reliability(
     The diagonal is ideal. tables: columns confidence, accuracy, low, high, count, by name of
         the model, as `calibration.reliability` gives. A mark is as large as its bin is full.
     """
+    if not isinstance(tables, Mapping) or not tables:
+        raise ValueError(f"tables is {in_short(tables)}, expected those of `reliability` by their "
+                         'model: {"V2": reliability(probabilities, labels)}')  # fmt: skip
+    for table in tables.values():
+        check_columns(table, ["confidence", "accuracy", "low", "high", "count"])
     gaps = {name: _gap(table) for name, table in tables.items()}
     ax = new_axes(ax, (6.2, 3 * -(-len(tables) // columns)))
     panels = _panels(ax, list(tables), columns)

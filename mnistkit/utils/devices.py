@@ -78,7 +78,7 @@ def supports_bfloat16(device: torch.device) -> bool:
     Some processors have it and are slower in it than in float32, so a product is timed on
     the CPU, once in a process. MNISTKIT_BFLOAT16=0 switches it off everywhere.
     """
-    if os.environ.get("MNISTKIT_BFLOAT16") == "0":
+    if os.environ.get("MNISTKIT_BFLOAT16", "").lower() in ("0", "no", "off", "false"):
         return False
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

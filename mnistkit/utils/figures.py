@@ -52,6 +52,8 @@ def in_style() -> AbstractContextManager:
 
 def alt_text(figure: Axes | Figure) -> str:
     """Describe a figure of the library in words, for those who cannot see it."""
+    if not isinstance(figure, Figure | Axes):
+        raise ValueError(f"{in_short(figure)} is no figure: give what a function of mnistkit drew")
     axes = [figure] if isinstance(figure, Axes) else figure.axes
     return " ".join(_words[ax] for ax in axes if ax in _words)
 

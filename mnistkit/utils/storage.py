@@ -102,21 +102,33 @@ def _at_home(path: str | os.PathLike) -> Path:
         ) from error
 
 
+def at_home(path: str | os.PathLike) -> Path:
+    """With `~` written out where it stands for a user; a file may begin with it as well."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 @contextmanager
 def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path that takes the place of `path` when the block succeeds.
 
     If the block raises, or the process dies, `path` is left as it was. The temporary
-    file lies in the same folder, so that the final rename cannot cross file systems.
+    file lies in the same folder, so that the final rename cannot cross file systems. A link
+    stays one, and its target is written; who may read a file stays as it was.
     Raises StorageError where the disk is full or the folder cannot be written to.
     """
     path, temporary = Path(path), None
     try:
+        path = path.resolve() if path.is_symlink() else path
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name}.{UNFINISHED}{secrets.token_hex(4)}"
         temporary.touch(exist_ok=False)  # not by mkstemp, whose files only their owner can read
         yield temporary
         _flush_to_disk(temporary)
+        if path.exists():
+            temporary.chmod(path.stat().st_mode)
         replace_file(temporary, path)
     except OSError as error:
         raise StorageError(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import chain
 from numbers import Integral, Real
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from mnistkit.errors import unknown_name
 
 CLASSES = 10
 _NARROW = (torch.int8, torch.int16, torch.int32)  # which a loss does not take
+_WIDE_BYTES = (torch.uint16, torch.uint32, torch.uint64)  # for which PyTorch has little
 _LARGEST = 2**63
 BRIGHTEST = 10.0  # no image in [0, 1], or normalised, comes near it; bytes made float do
 
@@ -157,6 +159,8 @@ def check_counts(matrix: Tensor) -> None:
     """Raise ValueError for a matrix of anything but whole numbers from 0, such as shares."""
     if (matrix < 0).any():
         raise ValueError("the matrix holds numbers below 0, expected counts")
+    if matrix.isnan().any():
+        raise ValueError("the matrix holds nan, expected counts, as confusion_matrix gives")
     if not torch.equal(matrix.double(), matrix.double().round()):
         raise ValueError("the matrix holds shares, expected counts, as confusion_matrix gives")
 
@@ -248,9 +252,17 @@ def check_inputs(inputs: Tensor, model: nn.Module) -> Tensor:
     return inputs
 
 
+def as_tensor(values: object) -> Tensor:
+    """As `torch.as_tensor`, also for mirrored arrays, a table's column, and wide bytes."""
+    if isinstance(values, np.ndarray | pd.Series):
+        values = np.ascontiguousarray(values)
+    tensor = torch.as_tensor(values)
+    return tensor.long() if tensor.dtype in _WIDE_BYTES else tensor
+
+
 def check_labels(labels: Tensor, name: str = "labels") -> Tensor:
     """Return labels as int64, N; raise ValueError for what is no class."""
-    labels = torch.as_tensor(labels)
+    labels = as_tensor(labels)
     if labels.is_floating_point() or labels.dtype == torch.bool or labels.ndim != 1:
         raise ValueError(f"{name} are {describe(labels)}, expected whole numbers, one a sample")
     if len(labels) and not (labels.min() >= 0 and labels.max() < CLASSES):
@@ -260,7 +272,7 @@ def check_labels(labels: Tensor, name: str = "labels") -> Tensor:
 
 def check_probabilities(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return probabilities and labels; raise ValueError for logits, or where they do not fit."""
-    probabilities, labels = torch.as_tensor(probabilities), check_labels(labels)
+    probabilities, labels = as_tensor(probabilities), check_labels(labels)
     if probabilities.shape != (len(labels), CLASSES) or not len(labels):
         raise ValueError(
             f"probabilities are {describe(probabilities)}, expected {CLASSES} for each of "

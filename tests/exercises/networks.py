@@ -496,6 +496,10 @@ RESIDUAL = [
     (blocks(join=lambda x, y: y + y), NO_SKIP),
     (blocks(join=lambda x, y: x.mean() * 0 + y), NO_SKIP),
     (Loop(skip=False), NO_SKIP),
+    (Loop(skip=2), "x comes out 1e\\+06 times as large: add x itself"),
+    (Loop(skip=-1.5), "x comes out 3.3e\\+03 times as large: add x itself"),
+    (Loop(skip=0.9), "x comes out 0.12 times as large: add x itself"),
+    (Loop(count=21, skip=-1), "x comes out -1 times as large: add x itself"),
     (one_plain(0), NO_SKIP),
     (one_plain(9), NO_SKIP),
     (one_plain(19), NO_SKIP),
@@ -550,6 +554,35 @@ class ConvByHand(nn.Module):
         return self.last(self.act(self.third(self, x)).mean(dim=(2, 3)))
 
 
+class Pooled(nn.Module):
+    """Three convolutions with a pooling of one's own between them, and an activation or none."""
+
+    def __init__(self, pool, act=F.relu):
+        super().__init__()
+        self.a, self.b, self.c = conv(1, 8), conv(8, 8), conv(8, 8)
+        self.last, self.pool, self.act = nn.Linear(8, 10), pool, act
+
+    def forward(self, images):
+        x = self.pool(self.act(self.b(self.pool(self.act(self.a(images))))))
+        return self.last(self.act(self.c(x)).mean(dim=(2, 3)))
+
+
+POOLINGS = [
+    lambda x: F.max_pool2d(x, 2),
+    lambda x: F.max_pool2d(x, kernel_size=2),
+    lambda x: F.max_pool2d(input=x, kernel_size=(2, 2), stride=(2, 2)),
+    lambda x: F.max_pool2d(x, 2, return_indices=True)[0],
+    lambda x: F.max_pool2d(x, 3, stride=2, padding=1, ceil_mode=True),
+    lambda x: torch.max_pool2d(x, 2),
+    lambda x: torch.max_pool2d(x, kernel_size=2),
+    lambda x: F.adaptive_max_pool2d(x, output_size=7),
+    lambda x: F.adaptive_max_pool2d(x, (9, 7)),
+    nn.MaxPool2d(3, 2, dilation=2),
+    nn.AdaptiveMaxPool2d(6),
+    nn.MaxPool2d(2, return_indices=False, ceil_mode=True),
+]
+
+
 def single_pixel():
     return nn.Sequential(
         conv(1, 8), nn.ReLU(), conv(8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
@@ -573,6 +606,8 @@ THIRD = [
     (build_model("CompactCNN"), "right: 6"),
     (lambda: convolutions(size=5), "right"),
     (convolutions((8, 16, 16, 16), (2, 2, 1, 2), 3), "right"),
+    *((Pooled(pool), "right") for pool in POOLINGS),
+    *((Pooled(pool, nn.Identity()), NO_ACTIVATION) for pool in POOLINGS),
     (build_model("E CNN corrected"), "2 `nn.Conv2d` are at work"),
     (build_model("B CNN"), "at most 200,000 are allowed; `classifier.2.weight` alone has 401,408"),
     (build_model("E CNN"), "ends in a softmax"),
@@ -651,6 +686,15 @@ class InAndOut(nn.Module):
         super().__init__()
 
 
+class UsedTwice(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.only = conv(channels, channels)
+
+    def forward(self, x):
+        return x + self.only(self.only(x).relu())
+
+
 def block_of(join=lambda x, y: x + y, f=None):
     return lambda channels: ConvBlock(channels, join, f)
 
@@ -704,6 +748,7 @@ BLOCK = [
     (block_of(f=lambda n: nn.ReLU()), "no parameters"),
     (block_of(f=lambda n: nn.Linear(7, 7)), "it raises|`nn.Conv2d`"),
     (two_convolutions(4), MISSING),
+    (UsedTwice, "1 `nn.Conv2d` at work, used twice, and two are asked for"),
     *spoilt(ConvBlock),
 ]  # fmt: skip
 
@@ -735,6 +780,14 @@ HEAD = [
     (HeadByHand(), "right"),
     (nn.Sequential(nn.Linear(1280, 99), nn.BatchNorm1d(99), nn.GELU(), nn.Dropout(0.1),
                    nn.Linear(99, 50), nn.ReLU(), nn.Linear(50, 10)), "right"),
+    (nn.Sequential(nn.Linear(1280, 64), nn.Dropout(0.2), nn.Sigmoid(), nn.Linear(64, 10)), "right"),
+    (nn.Sequential(nn.Linear(1280, 64), nn.ReLU(), nn.Dropout(0.2), nn.BatchNorm1d(64),
+                   nn.Linear(64, 10)), "right"),
+    (nn.Sequential(nn.Linear(1280, 64), nn.SELU(), nn.AlphaDropout(0.2), nn.Linear(64, 10)),
+     "right"),
+    (head(0.01), "right"),
+    (lambda: HeadByHand(lambda x, training: torch.dropout(x, 0.2, training)), "right"),
+    (lambda: HeadByHand(lambda x, training: x * (torch.rand_like(x) > 0.2 * training)), "right"),
     (nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, 10)), LINEAR),
     (build_model("MobileNetV2 head"), LINEAR),
     (head(act=nn.Identity), NO_ACTIVATION),

@@ -93,6 +93,10 @@ ANSWERS = {
         (torch.full((32,), 4), "32 digits, and sixteen"),
         (torch.tensor([3, 17, 4000] + [9] * 13), "may be indices"),
         (4, "several numbers are asked for"),
+        (torch.ones(16, dtype=torch.bool), "holds True and False"),
+        ([True] * 16, "holds True and False"),
+        (np.zeros(16, dtype=bool), "holds True and False"),
+        ([4], "you show 1 digit, and"),
     ],
     "1.2": [
         ((-1, 1), "right: paper is -1"),
@@ -136,6 +140,7 @@ ANSWERS = {
         (MEDIAN | {"better": "not told apart"}, "more than chance does"),
         (MEDIAN | {"mean": 80}, "0.9 and not 90"),
         ({"split": "validation"}, "lacks 'digits' and"),
+        (MEDIAN | {"digits": 1e6}, "of at most 60,000"),
     ],
     "2.4": [
         (lambda a, b: (a[:, None] < b).mean(), "right"),
@@ -158,6 +163,9 @@ ANSWERS = {
         (READ | {"place": 99_999}, "at most 10,000"),
         (READ | {"V0": 0.91}, "0.91 is no share of 20"),
         (READ | {"models differ": False, "V0": 0.9, "V1 corrected": 0.6}, "more than luck"),
+        # 25 points, of which floats have a little less.
+        (READ | {"V0": 14 / 20, "V1 corrected": 9 / 20}, "right"),
+        (READ | {"V0": 14 / 20, "V1 corrected": 9 / 20, "models differ": False}, "more than luck"),
     ],
     "3.3": [
         (("b", ONE_SEED), "right: over all seeds it is number 2 of 3"),
@@ -210,6 +218,7 @@ ANSWERS = {
          "still are"),
         (lambda x: x.flatten(1)[:, FIXED], "shape"),
         (lambda x: x.flip(3) * 0.5, "keep its own pixels"),
+        (lambda x: x.double().flatten(1)[:, FIXED].view_as(x), "float64"),
     ],
     "4.4": [
         (lambda x: torch.nn.functional.pad(x, (2, 0))[..., :-2], "right"),
@@ -230,6 +239,15 @@ ANSWERS = {
           "constant spreads": "more"}, "often chance; it takes 6.2 or more"),
         ({"falling": [0.986, 0.987, 0.988, 0.987], "constant": [0.982, 0.987, 0.992, 0.987],
           "constant spreads": "more"}, "right"),
+        # 6.22 times: the text says 6.2, the exact factor is 6.245; both conclusions are right.
+        *((RATES | {"falling": [0.49, 0.5, 0.51], "constant": [0.4378, 0.5, 0.5622],
+                    "constant spreads": spreads}, found)
+          for spreads, found in (("more", "right"), ("not told apart", "right"),
+                                 ("less", "times the other's"))),
+        (RATES | {"constant": [0.49, 0.5, 0.51], "falling": [0.4378, 0.5, 0.5622],
+                  "constant spreads": "less"}, "right"),
+        (RATES | {"constant": [0.49, 0.5, 0.51], "falling": [0.439, 0.5, 0.561],
+                  "constant spreads": "less"}, "often chance"),
         (RATES | {"falling": [0.98]}, "take three or more"),
         (RATES | {"falling": [98, 98.1, 98.2]}, "0.9 and not 90"),
         (RATES | {"constant spreads": "not told apart"}, "10.0 times .* more than chance does"),
@@ -243,10 +261,15 @@ ANSWERS = {
         (lambda x: (x.unsqueeze(1) / 255).repeat(1, 3, 1, 1), "enlarge to 224"),
         (lambda x: 1 - enlarge(x).repeat(1, 3, 1, 1), "not the same digits"),
         (lambda x: enlarge(x).repeat(1, 3, 1, 1).double(), "they are float64, and the network"),
+        (lambda x: enlarge(x, int(x.max())).repeat(1, 3, 1, 1), "not the same digits"),
     ],
     "5.4": [
         (lambda a, b, y: ((a == y) & (b != y)).nonzero().flatten(), "right"),
         (lambda a, b, y: (a == y) & (b != y), "gives the indices"),
+        (lambda a, b, y: ((a == y) & (b != y)).tolist(), "gives the indices"),
+        (lambda a, b, y: ((a == y) & (b != y)).numpy(), "gives the indices"),
+        (lambda a, b, y: pd.Series(((a == y) & (b != y)).numpy()), "gives the indices"),
+        (lambda a, b, y: np.array([1, 3]), r"yours says \[1, 3\]"),
         (lambda a, b, y: ((b == y) & (a != y)).nonzero().flatten(), "only the \\*second\\*"),
         (lambda a, b, y: (a != b).nonzero().flatten(), "where the two differ"),
         (lambda a, b, y: (a == y).nonzero().flatten(), "alone or not"),
@@ -278,6 +301,7 @@ ANSWERS = {
         (one_more(level=0.9), "is expected"),
         (lambda values: interval_of_mean(values).mean + np.array([-1, 1]), "is expected"),
         (of_the_mean, "of the mean"),
+        (lambda values: np.clip(one_more()(values), 0, 1), "right"),
         (one_more(further=False, t=1.96), "Student's t"),
         (one_more(t=1.96), "Student's t"),
         (one_more(further=False), r"√\(1 \+ 1/n\)"),
@@ -325,6 +349,9 @@ ANSWERS = {
         (lambda x: random_affine(x) + 2 * torch.randn_like(x), "0.2 was asked for"),
         (lambda x: random_affine(x) + 0.2 * NOISE[: len(x)], "the same noise"),
         (lambda x: (random_affine(x) + 0.2 * torch.randn_like(x))[:, 0], "shape"),
+        (lambda x: random_affine(x) + 0.2 * torch.randn_like(x, dtype=torch.float64), "float64"),
+        (lambda x: random_affine(x) + 0.45 * torch.randn_like(x), "0.2 was asked for$"),
+        (lambda x: random_affine(x) + 0.1 * torch.randn_like(x), "make it smaller"),
     ],
     "7.4": [
         (LAST, "right"),

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from mnistkit.errors import SweepError
 from mnistkit.experiments.anova import importance, interaction
+from mnistkit.experiments.sweep import combine
 
 
 def grid(value, seeds=2, a="xy", b="pq", **more) -> pd.DataFrame:
@@ -168,3 +170,29 @@ def test_a_pair_of_levels_without_runs_or_with_fewer_seeds_is_a_hole():
         interaction(runs[:-1], "a", "b")
     with pytest.raises(ValueError, match="a factor is named twice"):
         importance(runs, ["a", "a"])
+
+
+@pytest.mark.parametrize("name", ["seeds", "three or more together"])
+def test_a_factor_may_not_be_called_as_a_row_of_the_table(name):
+    runs = pd.DataFrame({name: [0, 0, 1, 1], "seed": [0, 1, 0, 1],
+                         "validation_accuracy": [0.1, 0.2, 0.8, 0.9]})  # fmt: skip
+    with pytest.raises(ValueError, match=f"a factor cannot be called '{name}'"):
+        importance(runs, [name])
+    with pytest.raises(SweepError, match=f"a factor cannot be called '{name}'"):
+        combine({"model": "V0"}, {name: {"x": {"epochs": 1}, "y": {"epochs": 2}}})
+
+
+def test_a_run_that_is_there_twice_is_refused():
+    runs = pd.DataFrame({"a": [0, 0, 1, 1], "seed": [0, 1, 0, 1],
+                         "validation_accuracy": [0.1, 0.2, 0.8, 0.9],
+                         "history": [[1], [2], [3], [4]]})  # fmt: skip
+    assert importance(runs, ["a"]).loc["a", "share"] > 0.9
+    with pytest.raises(ValueError, match="a run stands in the table twice"):
+        importance(pd.concat([runs, runs]), ["a"])
+    equal = runs.assign(width=[1, 2, 1, 2], seed=0, validation_accuracy=[0.1, 0.1, 0.8, 0.8])
+    assert importance(equal, ["a"]).loc["a", "share"] == 1  # other runs, and as good
+
+
+def test_one_name_for_a_list_of_factors_is_named():
+    with pytest.raises(ValueError, match=r"factors is 'name', expected a list .* \['name'\]"):
+        importance(pd.DataFrame({"name": ["a"], "validation_accuracy": [0.9]}), "name")

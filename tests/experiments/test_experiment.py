@@ -294,3 +294,28 @@ def test_names_may_be_numbers():
     assert paired_difference(runs, 2, 1).mean == pytest.approx(0.01)
     with pytest.raises(UnknownNameError, match="unknown name of runs 3"):
         paired_difference(runs, 3, 1)
+
+
+def test_runs_of_others_do_not_matter_to_a_difference():
+    runs = pd.DataFrame({
+        "name": ["a", "b", "a", "b", "c", "c"], "seed": [0, 0, 1, 1, 0, 0],
+        "validation_accuracy": [0.9, 0.8, 0.91, 0.83, 0.1, 0.2],
+    })  # fmt: skip
+    assert paired_difference(runs, "a", "b").mean == pytest.approx(0.09)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_stopped_before_a_run_is_finished_it_says_so_in_a_line(
+    easy_digits, tmp_path, monkeypatch, stored
+):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "run_in_parallel", stop)
+    where = {"folder": tmp_path / "runs"} if stored else {}
+    with pytest.raises(
+        KeyboardInterrupt, match=str(tmp_path) if stored else "no run was fin"
+    ) as on:
+        run_grid({"V0": Recipe("V0")}, [0], easy_digits, **where)
+    (line,) = on.value._render_traceback_()
+    assert line.startswith("interrupted: ")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from pathlib import Path
 
 import matplotlib
@@ -11,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from mnistkit.data import load_digits, to_float
 from mnistkit.errors import PictureError
@@ -471,3 +473,42 @@ def test_a_blot_is_no_digit():
     for blot in ((x - 100) ** 2 + (y - 100) ** 2 < 50**2, (abs(x - 100) < 40) & (abs(y - 90) < 45)):
         with pytest.raises(PictureError, match="one blot, without strokes"):
             find_digit(blot.astype(float))
+
+
+def test_whatever_a_damaged_file_raises_in_its_decoder_is_a_reason(tmp_path, monkeypatch):
+    path = tmp_path / "d.png"
+    Image.fromarray(np.uint8(255 * photo())).save(path)
+
+    def broken(*_):
+        raise RuntimeError("Failed to decode frame 0")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", broken)
+    with pytest.raises(PictureError, match=r"d\.png is no picture that can be read \(RuntimeError"):
+        find_digit(path)
+
+
+def test_a_palette_that_is_transparent_is_read():
+    picture = Image.new("RGBA", (80, 80), (0, 0, 0, 0))
+    ImageDraw.Draw(picture).line([(40, 12), (40, 68)], fill=(0, 0, 0, 255), width=7)
+    assert find_digit(picture.quantize(8)).shape == find_digit(picture).shape == (28, 28)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such pipes there")
+def test_a_picture_may_come_through_a_pipe(tmp_path):
+    path, pipe = tmp_path / "d.png", tmp_path / "pipe"
+    Image.fromarray(np.uint8(255 * photo())).save(path)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()), daemon=True)
+    writer.start()
+    assert torch.equal(find_digit(pipe), find_digit(path))
+    writer.join(10)
+
+
+def test_more_bits_make_faint_ink_no_darker():
+    pixels = np.full((60, 60), 60_000, dtype=np.uint16)
+    pixels[10:50, 28:33] = 59_745  # a line that nobody would see
+    with pytest.raises(PictureError, match="blank"):
+        find_digit(Image.fromarray(pixels))
+    pixels[10:50, 28:33] = 20_000
+    assert find_digit(Image.fromarray(pixels)).max() > 0.5
+    assert find_digit(Image.fromarray(pixels // 64)).max() > 0.5  # ten bits of sixteen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from importlib import metadata
@@ -61,6 +62,8 @@ def test_digits_that_are_not_here_are_no_fault(monkeypatch, tmp_path):
     [
         ("MNISTKIT_SOURCE", "mnst", "digits", "MNISTKIT_SOURCE is 'mnst'"),
         ("MNISTKIT_DEVICE", "gpu", "device", "MNISTKIT_DEVICE: device 'gpu' is none that is known"),
+        ("MNISTKIT_CACHE", os.devnull, "models", "nothing can be written to "),
+        ("MNISTKIT_CACHE", "~nobody-of-that-name/c", "models", "~nobody-of-that-name/c begins wi"),
         ("MNISTKIT_MOBILENET", "none.pth", "weights", "there is no file of weights none.pth"),
     ],
 )

@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mnistkit.trust.calibration import (
     brier_score,
@@ -104,3 +106,29 @@ def test_arrays_are_taken_as_tensors_are():
     labels = torch.arange(10).repeat(3)
     of_arrays = calibration_table({"a": shares.numpy()}, labels.numpy())
     assert of_arrays.equals(calibration_table({"a": shares}, labels))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_answers_of_exactly_one_have_no_bin_of_their_own(dtype):
+    probabilities = torch.zeros(200, 10, dtype=dtype)
+    labels = torch.zeros(200, dtype=torch.int64)
+    probabilities[:100, 0], labels[:10] = 1.0, 3  # sure, and nine in ten are right
+    probabilities[100:, 0], probabilities[100:, 1] = 0.94, 0.06  # less sure, and all are right
+    assert calibration_error(probabilities, labels) == pytest.approx(0.02, abs=1e-5)
+    (row,) = reliability(probabilities, labels).to_dict("records")
+    assert (row["count"], row["accuracy"]) == (200, 0.95)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(2, 15), st.booleans()), min_size=1, max_size=40),
+    st.sampled_from([torch.float32, torch.float64]),
+)
+def test_error_and_diagram_have_the_same_bins_up_to_their_edges(answers, dtype):
+    sure = torch.tensor([edge / 15 for edge, _ in answers], dtype=dtype)
+    probabilities = torch.zeros(len(answers), 10, dtype=dtype)
+    probabilities[:, 0], probabilities[:, 1] = sure, 1 - sure
+    labels = torch.tensor([int(not right) for _, right in answers])
+    bins = reliability(probabilities, labels)
+    gaps = (bins["confidence"] - bins["accuracy"]).abs() * bins["count"] / len(answers)
+    assert calibration_error(probabilities, labels) == pytest.approx(gaps.sum(), abs=1e-5)

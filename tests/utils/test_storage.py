@@ -14,6 +14,7 @@ import pytest
 from mnistkit.errors import StorageError
 from mnistkit.utils import storage
 from mnistkit.utils.storage import (
+    at_home,
     cache_folder,
     check_own,
     data_root,
@@ -21,6 +22,7 @@ from mnistkit.utils.storage import (
     output_folder,
     remove_leftovers,
     write_atomically,
+    write_text,
 )
 
 needs_unix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules for it")
@@ -218,3 +220,23 @@ def test_a_file_of_somebody_elses_is_known_by_what_it_lacks(tmp_path):
     path.write_bytes(b"\xff\xfe mine")
     with pytest.raises(StorageError, match=r"table\.csv is there already, and was not written by"):
         check_own(path, "name,seed")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take rights there, and modes are others")
+def test_a_link_stays_one_and_who_may_read_stays_as_it_was(tmp_path):
+    target, link = tmp_path / "deep" / "real.txt", tmp_path / "link.txt"
+    write_text(target, "old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in target.parent.iterdir()] == ["real.txt"]
+
+
+def test_a_name_may_begin_with_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert at_home("~/a.png") == tmp_path / "a.png"
+    assert at_home("~nobody-of-that-name.png") == Path("~nobody-of-that-name.png")

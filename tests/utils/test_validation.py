@@ -6,6 +6,7 @@ import math
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -295,6 +296,41 @@ BAD_CALLS = {
     ),
     "runs compared by their names": (
         lambda b: kit.paired_difference(RUNS, "a", "b", "name"), "column 'name' holds no numbers"
+    ),
+    "an experiment without digits to measure on": (
+        lambda b: kit.run_experiment(kit.Recipe("V0", epochs=10**9), range(9),
+                                     replace(b.digits, validation=b.digits.validation[:0])),
+        "there are no validation digits to measure on: give test=True",
+    ),
+    "so many threads": (
+        lambda b: b.fit(b.images, b.labels, threads=200_000), "threads is 200000, expected 1 to "
+    ),
+    "a reliability without names": (
+        lambda b: kit.plot_reliability(pd.DataFrame({"accuracy": [1.0]})),
+        "by their model: ",
+    ),
+    "probabilities in a reliability's place": (
+        lambda b: kit.plot_reliability({"a": torch.rand(8, 10)}), "is no table, expected a DataFr"
+    ),
+    "weights from nowhere": (
+        lambda b: kit.load_state(b.model, None), "path is None, expected that of a file"
+    ),
+    "a model from nowhere": (
+        lambda _: kit.load_model(None, trust=True), "path is None, expected that of a file"
+    ),
+    "a checkpoint of five": (lambda _: kit.load_checkpoint(5), "path is 5, expected that of a"),
+    "words about three": (lambda _: kit.alt_text(3), "3 is no figure: give what a function"),
+    "a photo to draw": (
+        lambda _: kit.plot_image("d3.png"), "image is 'd3.png', .* a photo is read by find_digit"
+    ),
+    "rows to draw": (
+        lambda _: kit.plot_images(torch.rand(3, 784)), r"rows of 784 numbers: give images.reshape"
+    ),
+    "disputed digits": (
+        lambda b: kit.split_off_disputed(b.digits), "expected places of digits, such as"
+    ),
+    "counts that are none": (
+        lambda _: kit.most_confused([[1.0, float("nan")], [3.0, 4.0]]), "the matrix holds nan"
     ),
     "a mean of names": (
         lambda b: kit.summarize(RUNS, "name"), "column 'name' holds no numbers"
