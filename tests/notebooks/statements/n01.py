@@ -121,7 +121,7 @@ def ten_lines(out):
 
 def first_share(out):
     """What share of the validation digits the network of the opening reads."""
-    return out.number(SHARE, r"rightly: ([\d.]+%)")
+    return out.number(SHARE, r"correctly: ([\d.]+%)")
 
 
 def spoiled(share, digits=6):

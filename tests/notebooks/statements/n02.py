@@ -258,7 +258,7 @@ def losses_near(out):
     """Smallest and largest loss of the runs near the published one: by lost, and with the 0."""
     rows = out.table(NEAR)
     return {
-        (str(row["lost"]), str(row["0 among them"])): (float(row["min"]), float(row["max"]))
+        (str(int(row["lost"])), str(row["0 among them"])): (float(row["min"]), float(row["max"]))
         for _, row in rows.iterrows()
     }
 
@@ -814,7 +814,7 @@ STATEMENTS = [
     ),
     Statement(
         "That is 192 training runs.",
-        lambda out: sum(out.numbers(STACKS, r"(\d+) trainings")) == 192,
+        lambda out: sum(out.numbers(STACKS, r"(\d+) training runs")) == 192,
     ),
     Statement(
         "One after another they would take six or seven minutes, and most of that time would "
@@ -826,7 +826,7 @@ STATEMENTS = [
         "So `fit_stack` trains the 64 seeds of a model as one stack, cut into a part for each "
         "core.",
         lambda out: (
-            {*out.numbers(STACKS, r"(\d+) trainings")} == {64}
+            {*out.numbers(STACKS, r"(\d+) training runs")} == {64}
             and does(STACKS, "for seed in range(seeds)]", "fit_stack(\n        stack,")(out)
         ),
     ),
@@ -1376,7 +1376,7 @@ def lost_classes_divide_the_runs_of_v1(out):
 
 
 def seeds_are_as_many_as_in_the_summary(out):
-    trainings = out.numbers(STACKS, r"(\d+) trainings in (\d+) s")
+    trainings = out.numbers(STACKS, r"(\d+) training runs in (\d+) s")
     return trainings[::2] == out.table(SUMMARY)["n"].tolist() and all(
         0 < seconds < 600 for seconds in trainings[1::2]
     )
