@@ -54,16 +54,6 @@ class TrainingError(MnistkitError):
     """Training cannot go on: the loss is no longer a number."""
 
 
-class StoppedError(KeyboardInterrupt):
-    """Somebody pressed Stop or Ctrl-C, and nothing is there to be returned.
-
-    It says in a line what became of the work; a notebook shows that line alone.
-    """
-
-    def _render_traceback_(self) -> list[str]:
-        return [str(self)]
-
-
 class ResultError(MnistkitError):
     """A stored run is damaged, missing, or not of the recipe or data that it should be."""
 

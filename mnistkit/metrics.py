@@ -56,7 +56,7 @@ def most_confused(matrix: Tensor, top: int = 5) -> pd.DataFrame:
 
     matrix: 10 x 10 counts, as `confusion_matrix` gives. Pairs that never occur are left out.
     """
-    matrix = torch.as_tensor(np.array(matrix))
+    matrix = as_tensor(matrix)
     if matrix.ndim != 2 or len(matrix) != matrix.shape[1]:
         raise ValueError(f"the matrix is {describe(matrix)}, expected a row and a column a class")
     check_whole("top", top)

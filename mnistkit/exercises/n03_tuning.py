@@ -190,17 +190,17 @@ def residual(answer: object) -> str:
         f"its last layer takes {layers[-1].layer.in_features} numbers: x + f(x) is as wide as x, "
         "64; add, and do not put side by side",
     )
+    times = _times_without(model, images, blocks)
+    wrong_if(
+        not 0.99 < times < 1.01,
+        f"with the weights of all f made zero x comes out {times:.2g} times as large: add x itself",
+    )
     check_learns(model, images)
     check_logits(model, images)
     check_grows(model, images)
     wrong_if(
         not _passes_without(model, images, blocks),
         "with the weights of all f made zero nothing comes through: somewhere `x +` is missing",
-    )
-    times = _times_without(model, images, blocks)
-    wrong_if(
-        not 0.99 < times < 1.01,
-        f"with the weights of all f made zero x comes out {times:.2g} times as large: add x itself",
     )
     _check_blocks(model, images)
     return (

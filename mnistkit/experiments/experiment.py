@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 
 from mnistkit.data import Digits
-from mnistkit.errors import StoppedError, unknown_name
+from mnistkit.errors import unknown_name
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe
 from mnistkit.experiments.results import RunId, identify, write_result
 from mnistkit.experiments.run import run_one, whole_result
 from mnistkit.metrics import Interval, interval_of_mean
-from mnistkit.utils.page import stop_here
+from mnistkit.utils.page import StoppedError, stop_here
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.storage import output_folder, remove_leftovers
 from mnistkit.utils.validation import (

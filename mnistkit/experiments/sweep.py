@@ -109,6 +109,10 @@ def read_sweep(path: str | os.PathLike) -> Sweep:
         if grid:
             return combine(base, grid)
         _check_names("recipes", recipes)
+        for name in recipes:
+            if isinstance(name, bool):
+                raise SweepError(f"a recipe has a name that YAML takes for {name}",
+                                 do="put it in quotes")  # fmt: skip
         named = {str(name): _mapping(own, str(name)) for name, own in recipes.items()}
         made = {name: make_recipe(_flat(base) | _flat(own), name) for name, own in named.items()}
         return Sweep(made, pd.DataFrame({"recipe": list(made)}, index=list(made)))
@@ -200,11 +204,6 @@ def _levels(factor: str, choices: object) -> dict[str, dict]:
 def _check_names(what: str, named: Mapping) -> None:
     """Raise SweepError where two names are the same once they are words, as 1 and "1"."""
     words = [str(name) for name in named]
-    for name in named:
-        if isinstance(name, bool):
-            raise SweepError(
-                f"{what} has a name that YAML takes for {name}", do='put it in quotes: "yes"'
-            )
     if len(set(words)) < len(words):
         raise SweepError(f"{what} has a name twice, as a number and as a word", do="change one")
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from mnistkit.checkpoints import load_state, save_state
 from mnistkit.data import Digits
-from mnistkit.errors import CheckpointError, ResultError, StoppedError
+from mnistkit.errors import CheckpointError, ResultError
 from mnistkit.experiments.parallel import run_in_parallel
 from mnistkit.experiments.recipe import Recipe, recipe_digest
 from mnistkit.experiments.results import Result, identify, read_result, write_result
@@ -25,6 +25,7 @@ from mnistkit.prediction import make_predictions
 from mnistkit.study.table import published_accuracy
 from mnistkit.training import raising_interrupts
 from mnistkit.utils.devices import thread_count
+from mnistkit.utils.page import StoppedError
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.storage import models_folder, write_atomically, write_text
 from mnistkit.utils.validation import check_whole, in_short

@@ -38,6 +38,16 @@ def stop_here() -> None:
     events.register("post_run_cell", fail)
 
 
+class StoppedError(KeyboardInterrupt):
+    """Somebody pressed Stop or Ctrl-C, and nothing is there to be returned.
+
+    It says in a line what became of the work; a notebook shows that line alone.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 def say(text: str, **forms: str) -> None:
     """Print text; in a notebook show another form of it, and keep the text beside it.
 

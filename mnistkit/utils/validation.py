@@ -253,9 +253,9 @@ def check_inputs(inputs: Tensor, model: nn.Module) -> Tensor:
 
 
 def as_tensor(values: object) -> Tensor:
-    """As `torch.as_tensor`, also for mirrored arrays, a table's column, and wide bytes."""
-    if isinstance(values, np.ndarray | pd.Series):
-        values = np.ascontiguousarray(values)
+    """As `torch.as_tensor`, also for mirrored arrays, tables, and wide bytes."""
+    if isinstance(values, np.ndarray | pd.Series | pd.DataFrame):
+        values = np.array(values, order="C")  # that may be written to
     tensor = torch.as_tensor(values)
     return tensor.long() if tensor.dtype in _WIDE_BYTES else tensor
 

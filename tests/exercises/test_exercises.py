@@ -350,7 +350,7 @@ ANSWERS = {
         (lambda x: random_affine(x) + 0.2 * NOISE[: len(x)], "the same noise"),
         (lambda x: (random_affine(x) + 0.2 * torch.randn_like(x))[:, 0], "shape"),
         (lambda x: random_affine(x) + 0.2 * torch.randn_like(x, dtype=torch.float64), "float64"),
-        (lambda x: random_affine(x) + 0.45 * torch.randn_like(x), "0.2 was asked for$"),
+        (lambda x: random_affine(x) + 0.45 * torch.randn_like(x), "0.2 was asked for; `exercises"),
         (lambda x: random_affine(x) + 0.1 * torch.randn_like(x), "make it smaller"),
     ],
     "7.4": [

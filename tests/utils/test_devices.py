@@ -105,7 +105,7 @@ def test_the_default_fit_repeats_bit_for_bit_in_another_process():
 
 @pytest.mark.parametrize("threads", [0, 1.5, True, "all"])
 def test_a_bad_number_of_threads_is_named(easy_digits, threads):
-    with pytest.raises(ValueError, match=f"threads is {threads!r}, expected 1 or more, or 'auto'"):
+    with pytest.raises(ValueError, match=f"threads is {threads!r}, expected 1 to 1024, or 'auto'"):
         fit(build_model("V0"), easy_digits.train.loader(64), threads=threads)
 
 
