@@ -235,7 +235,8 @@ def _times_without(model: nn.Module, images: Tensor, blocks: list[Call]) -> floa
     first = next(each.given for each in found if each.name == blocks[0].name)
     last = found[-1].given
     times = float((first * last).sum() / first.pow(2).sum().clamp_min(1e-12))
-    return times if same(last, times * first, within=1e-3 * last.abs().max().item()) else 1.0
+    follows = same(last, times * first, within=1e-3 * last.abs().max().item())
+    return times if follows and last.any() else 1.0
 
 
 def _check_blocks(model: nn.Module, images: Tensor) -> None:
