@@ -540,6 +540,14 @@ STATEMENTS = [
         lambda out: np.divide(*out.numbers(SOFTMAX, r"digit ([\d.]+), .* ([\d.]+)$")) > 3,
     ),
     Statement(
+        '(`detach()` takes the logits out of what `backward()` follows, and `reduction="none"` '
+        "keeps the 32 losses apart.)",
+        lambda _: (
+            F.cross_entropy(torch.rand(32, 10), torch.arange(32) % 10, reduction="none").shape
+            == (32,)
+        ),
+    ),
+    Statement(
         "The curve shows why the loss is a logarithm: doubt costs little, and a mistake that "
         "is made with certainty has a cost without limit.",
         source="-ln p at 1/2 is 0.7, and it has no bound as p goes to 0.",

@@ -457,6 +457,11 @@ STATEMENTS = [
         ),
     ),
     Statement(
+        "(`conv2d` wants four axes of images and of kernels: `unsqueeze(1)` gives the kernels "
+        "their axis of input channels.",
+        does(EDGES, "conv2d(seven, edges.unsqueeze(1), padding=1)[0]"),
+    ),
+    Statement(
         "The first lights up along one side of horizontal strokes, the second along one side of "
         "vertical ones.",
         lights_up_one_side,
