@@ -347,7 +347,7 @@ def scoreboard(
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
               help="Which digits such a model is trained on.")  # fmt: skip
 def predict(photos: Sequence[Path], model: str, source: str) -> None:
-    """Say which digit a photo or a scan shows, with a bar for each class.
+    """Say which digit a photo or a scan shows, with a bar for each class; - is standard input.
 
     The reader that comes with mnistkit answers at once. Another model is trained first, unless
     it comes with mnistkit or was trained before, and kept in a cache folder. Exit code 1 if a
@@ -356,7 +356,7 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
     from mnistkit.handwriting.predict import predict_image
     from mnistkit.handwriting.reader import load_reader
 
-    refusals = _refusals(photos)  # before anything is trained
+    pictures, refusals = _read(photos)  # before anything is trained
     failed = bool(refusals)
     if len(refusals) < len(set(photos)):
         own = model == "reader"
@@ -365,23 +365,39 @@ def predict(photos: Sequence[Path], model: str, source: str) -> None:
         if photo in refusals:
             click.echo(f"\n{photo}: {refusals[photo]}", err=True)
             continue
-        found = predict_image(network, photo, normalized=normalized)
+        found = predict_image(network, pictures[photo], normalized=normalized)
         click.echo(f"\n{photo}: {found}\n{_bars(found.probabilities.tolist())}")
         failed |= not found.known
     sys.exit(1 if failed else 0)
 
 
-def _refusals(photos: Sequence[Path]) -> dict[Path, str]:
-    """What cannot be read, and why."""
+def _at_hand(photo: Path):
+    """The file; or the picture that comes through a pipe, or "-", which can be read only once."""
+    from PIL import Image
+
+    piped = str(photo) == "-"
+    if not piped and not photo.is_fifo():
+        return photo
+    content = io.BytesIO(sys.stdin.buffer.read() if piped else photo.read_bytes())
+    try:
+        return Image.open(content)
+    except Exception as error:  # whatever a decoder says of it
+        raise PictureError(f"what comes through {photo} is no picture that can be read") from error
+
+
+def _read(photos: Sequence[Path]) -> tuple[dict[Path, object], dict[Path, str]]:
+    """The pictures that hold a digit; and of the others why they do not."""
     from mnistkit.handwriting.photo import find_digit
 
-    found = {}
-    for photo in photos:
+    pictures, refusals = {}, {}
+    for photo in dict.fromkeys(photos):
         try:
-            find_digit(photo)
+            picture = _at_hand(photo)
+            find_digit(picture)
+            pictures[photo] = picture
         except PictureError as error:
-            found[photo] = str(error)
-    return found
+            refusals[photo] = str(error)
+    return pictures, refusals
 
 
 @main.command(short_help="Train the reader that comes with mnistkit anew.")

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -462,6 +463,31 @@ def test_the_reader_answers_without_training_and_refuses_a_letter(tmp_path, monk
     assert result.exit_code == 1
     assert "letter.png: no digit that I know; nearest to a " in result.output
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_picture_may_come_from_the_standard_input(tmp_path):
+    digit = tmp_path / "digit.png"
+    Image.fromarray(on_paper(draw_mask(3))).save(digit)
+    result = CliRunner().invoke(main, ["predict", "-", str(digit)], input=digit.read_bytes())
+    assert result.exit_code == 0, result.output
+    (first, second) = re.findall(r": (3 \(\d+\.\d%\))", result.output)
+    assert first == second
+    result = CliRunner().invoke(main, ["predict", "-"], input=b"no picture")
+    assert result.exit_code == 1
+    assert "what comes through - is no picture that can be read" in result.output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such pipes there")
+def test_a_picture_may_come_through_a_pipe(tmp_path):
+    digit, pipe = tmp_path / "digit.png", tmp_path / "pipe"
+    Image.fromarray(on_paper(draw_mask(3))).save(digit)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(digit.read_bytes()), daemon=True)
+    writer.start()
+    result = run_cli("predict", pipe)
+    assert result.exit_code == 0, result.output
+    assert f"{pipe}: 3 (" in result.output
+    writer.join(10)
 
 
 def test_nothing_is_trained_for_what_cannot_be_read(tmp_path, monkeypatch):

@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -99,7 +97,7 @@ def _open(source) -> Image.Image:
         raise PictureError(f"{given} is no picture; give a file, a Pillow image or an array")
     path = at_home(source)
     try:
-        with Image.open(_unless_a_pipe(path)) as image:
+        with Image.open(path) as image:
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format in _ALBUMS:
                 raise PictureError(
@@ -126,11 +124,6 @@ def _open(source) -> Image.Image:
             where=path.parent,
             do="save it as PNG or JPEG",
         ) from error
-
-
-def _unless_a_pipe(path: Path) -> Path | BytesIO:
-    """The file, or what comes through a pipe: Pillow has to be able to go back in it."""
-    return BytesIO(path.read_bytes()) if path.is_fifo() else path
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

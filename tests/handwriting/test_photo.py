@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 from pathlib import Path
 
 import matplotlib
@@ -491,17 +489,6 @@ def test_a_palette_that_is_transparent_is_read():
     picture = Image.new("RGBA", (80, 80), (0, 0, 0, 0))
     ImageDraw.Draw(picture).line([(40, 12), (40, 68)], fill=(0, 0, 0, 255), width=7)
     assert find_digit(picture.quantize(8)).shape == find_digit(picture).shape == (28, 28)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no such pipes there")
-def test_a_picture_may_come_through_a_pipe(tmp_path):
-    path, pipe = tmp_path / "d.png", tmp_path / "pipe"
-    Image.fromarray(np.uint8(255 * photo())).save(path)
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()), daemon=True)
-    writer.start()
-    assert torch.equal(find_digit(pipe), find_digit(path))
-    writer.join(10)
 
 
 def test_more_bits_make_faint_ink_no_darker():
