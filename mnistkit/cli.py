@@ -40,7 +40,7 @@ class _Duration(click.FloatRange):
         """Read it; refuse what never ends, or is no number."""
         found = super().convert(value, param, ctx)
         if not math.isfinite(found):
-            self.fail(f"{value} is no time", param, ctx)
+            self.fail(f"{value} is not a valid time", param, ctx)
         return found
 
 
@@ -78,15 +78,15 @@ def main() -> None:
 @click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
               help="Set a notebook's parameter; repeat for more.")  # fmt: skip
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
-              help="Which digits; auto takes the first that can be had.")  # fmt: skip
+              help="Which digits; auto takes the first available.")  # fmt: skip
 @click.option("--first-look", is_flag=True,
-              help="Everything once, on few digits, in a few minutes.")  # fmt: skip
+              help="Run everything once, on few of the digits, in a few minutes.")  # fmt: skip
 @click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
               help="Where executed notebooks and their files go [default: runs; for a first "
                    "look runs/first-look].")  # fmt: skip
 @click.option("--cell-limit", type=_Duration(), default=60,
               show_default=True, metavar="MINUTES",
-              help="Stop a notebook of which a cell takes longer.")  # fmt: skip
+              help="Stop a notebook if one of its cells takes longer.")  # fmt: skip
 def run(names: Sequence[str], parameters, source: str, first_look: bool,
         output_dir: Path | None, cell_limit: float) -> None:  # fmt: skip
     """Execute notebooks, all or those named by number, and print what they measured.
@@ -129,7 +129,7 @@ def run(names: Sequence[str], parameters, source: str, first_look: bool,
     failed = [result for result in results if result.failure]
     for result in failed:
         click.echo(f"FAILED {result.name}: {result.failure}", err=True)
-        click.echo(f"  the notebook as far as it came: {_shown(result.path)}", err=True)
+        click.echo(f"  the notebook as far as it got: {_shown(result.path)}", err=True)
     sys.exit(130 if stopped else int(bool(failed)))
 
 
@@ -155,7 +155,7 @@ def doctor(quiet: bool) -> None:
 def test(full: bool) -> None:
     """Check the library and the notebooks, on the sample, without a network.
 
-    Exit code 1 if a check failed, 2 if something is missing to check with.
+    Exit code 1 if a check failed, 2 if something needed for the checks is missing.
     """
     from mnistkit.notebooks.suite import run_suite
 
@@ -183,9 +183,9 @@ def lab() -> None:
               show_default=True, metavar="SECONDS",
               help="Stop a notebook that takes longer.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N",
-              help="Notebooks at a time [default: one a core].")  # fmt: skip
+              help="Notebooks at a time [default: one per core].")  # fmt: skip
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
-              help="Which digits; auto takes the first that can be had.")  # fmt: skip
+              help="Which digits; auto takes the first available.")  # fmt: skip
 @click.option("--full", is_flag=True,
               help="With the notebooks' own parameters: minutes for each.")  # fmt: skip
 def grade(paths: Sequence[Path], table: Path | None, limit: float, jobs: int | None, source: str,
@@ -262,7 +262,7 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
 
 @main.command(short_help="Write the series as web pages that need no network.")
 @click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False, exists=True),
-              help="Take the notebooks that were executed into this folder.")  # fmt: skip
+              help="Use the executed notebooks in this folder.")  # fmt: skip
 @click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
               default="build/book", show_default=True, help="Where the pages go.")  # fmt: skip
 def book(source: Path | None, output_dir: Path) -> None:
@@ -282,7 +282,7 @@ def book(source: Path | None, output_dir: Path) -> None:
 
 @main.command(short_help="Write the series as slides for the lecture hall.")
 @click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False, exists=True),
-              help="Take the notebooks that were executed into this folder.")  # fmt: skip
+              help="Use the executed notebooks in this folder.")  # fmt: skip
 @click.option("--output-dir", type=click.Path(path_type=Path, file_okay=False),
               default="build/slides", show_default=True, help="Where the slides go.")  # fmt: skip
 @click.option("--reveal", type=click.Path(path_type=Path, exists=True),
@@ -308,7 +308,7 @@ def slides(source: Path | None, output_dir: Path, reveal: Path | None) -> None:
               help="Which digits --rerun measures on [default: mnist].")  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Print a table in Markdown.")
 @click.option("--publish", is_flag=True,
-              help="Let these runs come with mnistkit, and update the pages.")  # fmt: skip
+              help="Ship these runs with mnistkit, and update the pages.")  # fmt: skip
 def scoreboard(
     rerun: bool, add: bool, folder: Path | None, source: str | None, markdown: bool, publish: bool
 ) -> None:
@@ -404,9 +404,9 @@ def _read(photos: Sequence[Path]) -> tuple[dict[Path, object], dict[Path, str]]:
 @click.option("--runs", "folder", type=click.Path(path_type=Path, file_okay=False),
               default=Path("runs") / "reader", show_default=True,
               help="Where the trained models are kept, and found again.")  # fmt: skip
-@click.option("--publish", is_flag=True, help="Let the first of them come with mnistkit.")
+@click.option("--publish", is_flag=True, help="Ship the first of them with mnistkit.")
 def reader(folder: Path, publish: bool) -> None:
-    """Train the reader that comes with mnistkit anew, some seeds, and measure each.
+    """Retrain the reader that comes with mnistkit, with several seeds, and measure each.
 
     Needs full MNIST, and the names of its writers. About ten minutes a seed on two cores.
     """
@@ -432,15 +432,15 @@ def reader(folder: Path, publish: bool) -> None:
     help="Where results are kept, and found again [default: runs/sweeps/NAME].",
 )
 @click.option("--source", type=click.Choice(SOURCES), default="auto", show_default=True,
-              help="Which digits; auto takes the first that can be had.")  # fmt: skip
+              help="Which digits; auto takes the first available.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=20), help="At most so many digits in each split.")
 @click.option(
     "--test",
     is_flag=True,
-    help="Measure test too; leave it out while anything is still to be chosen.",
+    help="Also measure on test; leave this out while anything is still to be chosen.",
 )
 @click.option("--jobs", type=int, default=-1, show_default=True,
-              help="Processes of this machine; -1 for one a core.")  # fmt: skip
+              help="Processes on this machine; -1 for one per core.")  # fmt: skip
 @click.option("--scheduler", metavar="tcp://HOST:8786",
               help="Let the workers of this Dask scheduler train instead.")  # fmt: skip
 def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int | None,
@@ -448,7 +448,7 @@ def sweep(file: Path, seeds: str, folder: Path | None, source: str, limit: int |
     """Train all recipes of a YAML file with every seed, and say what made a difference.
 
     FILE has `grid`, with the levels of each factor, or `recipes` by name; and `base`, what
-    all share. Stopped at any moment, the same command goes on where it was.
+    all share. You can stop it at any moment; the same command resumes where it left off.
     """
     from mnistkit.data import load_digits
     from mnistkit.experiments.experiment import count_stored, run_grid

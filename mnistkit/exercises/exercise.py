@@ -121,14 +121,14 @@ def number(answer: object, name: str = "the answer") -> float:
     if answer is ...:
         raise NoAnswerError
     if isinstance(answer, bool | str | bytes) or answer is None:
-        raise AnswerError(f"{name} is {answer!r}, and a number is asked for")
+        raise AnswerError(f"{name} is {answer!r}, but a number is asked for")
     if isinstance(answer, Tensor):
         answer = answer.detach()
     try:
         value = float(answer)
     except (TypeError, ValueError, RuntimeError):
-        raise AnswerError(f"{name} is {what(answer)}, and one number is asked for") from None
-    wrong_if(not math.isfinite(value), f"{name} is {value}, which is no number to go on with")
+        raise AnswerError(f"{name} is {what(answer)}, but one number is asked for") from None
+    wrong_if(not math.isfinite(value), f"{name} is {value}, which is not a usable number")
     return value
 
 
@@ -140,18 +140,18 @@ def numbers(answer: object, name: str = "the answer") -> np.ndarray:
         answer = answer.detach()
     wrong_if(
         isinstance(answer, str | dict) or not np.iterable(answer),
-        f"{name} is {what(answer)}, and several numbers are asked for",
+        f"{name} is {what(answer)}, but several numbers are asked for",
     )
     wrong_if(
         any(str(getattr(each, "dtype", type(each).__name__)).endswith("bool") for each in answer),
-        f"{name} holds True and False, and numbers are asked for",
+        f"{name} holds True and False, but numbers are asked for",
     )
     try:
         values = np.asarray(list(answer), dtype=float)
     except (TypeError, ValueError):
-        raise AnswerError(f"{name} holds something that is no number") from None
-    wrong_if(values.ndim != 1, f"{name} has shape {values.shape}, and a plain list is asked for")
-    wrong_if(not np.isfinite(values).all(), f"{name} holds something that is no number")
+        raise AnswerError(f"{name} holds something that is not a number") from None
+    wrong_if(values.ndim != 1, f"{name} has shape {values.shape}, but a plain list is asked for")
+    wrong_if(not np.isfinite(values).all(), f"{name} holds something that is not a number")
     return values
 
 
@@ -159,7 +159,7 @@ def parts(answer: object, names: Iterable[str]) -> dict:
     """Read a dictionary that has these names; `...` under one of them is open."""
     names = list(names)
     wrong_if(
-        not isinstance(answer, dict), f"the answer is {what(answer)}, and a dictionary is asked for"
+        not isinstance(answer, dict), f"the answer is {what(answer)}, but a dictionary is asked for"
     )
     missing = [name for name in names if name not in answer]
     wrong_if(missing, f"the answer lacks {' and '.join(map(repr, missing))}")
@@ -182,14 +182,14 @@ def yes_or_no(answer: object, name: str) -> bool:
     """Read True or False."""
     if isinstance(answer, Tensor) and answer.dtype == torch.bool and answer.numel() == 1:
         answer = answer.item()
-    wrong_if(not isinstance(answer, bool | np.bool_), f"{name} is True or False")
+    wrong_if(not isinstance(answer, bool | np.bool_), f"{name} must be True or False")
     return bool(answer)
 
 
 def share(answer: object, name: str = "the answer") -> float:
     """Read an accuracy or another share, 0 to 1."""
     value = number(answer, name)
-    wrong_if(1 < value <= 100, f"{name} is {value:g}: say it as a share, 0.9 and not 90")
+    wrong_if(1 < value <= 100, f"{name} is {value:g}: give it as a share, 0.9 and not 90")
     wrong_if(not 0 <= value <= 1, f"{name} is {value:g}, and a share lies between 0 and 1")
     return value
 
@@ -234,13 +234,13 @@ def images_like(answer: object, expected: tuple[int, ...]) -> Tensor:
     """Read float images of a shape."""
     wrong_if(
         not isinstance(answer, Tensor),
-        f"your function returns {what(answer)}, and a tensor is asked for",
+        f"your function returns {what(answer)}, but a tensor is asked for",
     )
     wrong_if(
         tuple(answer.shape) != expected,
         f"your images have shape {tuple(answer.shape)}, expected {expected}",
     )
-    wrong_if(answer.dtype == torch.float64, "they are float64, and the network computes in float32")
+    wrong_if(answer.dtype == torch.float64, "they are float64, but the network computes in float32")
     images = answer.detach().float()
     wrong_if(not images.isfinite().all(), "your images hold something that is no number")
     return images

@@ -38,10 +38,10 @@ def one_class(answer: object) -> str:
         "a label is a whole number from 0 to 9, so these may be indices: hand in "
         "`digits.train.labels` at them",
     )
-    wrong_if(len(labels) != 16, f"you show {_digits(len(labels))}, and sixteen were asked for")
+    wrong_if(len(labels) != 16, f"you show {_digits(len(labels))}, but sixteen were asked for")
     classes = sorted({int(label) for label in labels})
     wrong_if(
-        len(classes) > 1, f"they are of {len(classes)} classes, {classes}, and one was asked for"
+        len(classes) > 1, f"they are of {len(classes)} classes, {classes}, but one was asked for"
     )
     return f"sixteen times a {classes[0]}. Compare with another class: which varies more?"
 
@@ -63,7 +63,7 @@ answer = (paper, ink)
 def paper_and_ink(answer: object) -> str:
     """-1 and 1."""
     pair = numbers(answer)
-    wrong_if(len(pair) != 2, f"the answer holds {len(pair)} numbers, and two are asked for")
+    wrong_if(len(pair) != 2, f"the answer holds {len(pair)} numbers, but two are asked for")
     mistakes = {
         (0.0, 1.0): "that is what they are before normalising",
         (0.0, 255.0): "those are the bytes; `to_float` scales them to 0 and 1 first",
@@ -104,7 +104,7 @@ def closest_means(answer: object) -> str:
     for close, far in ([3, 8], [5, 6]), ([0, 1], [2, 9]):
         pair = sorted(numbers(call(answer, _means(close, far)), "what your function returns"))
         wrong_if(
-            len(pair) != 2, f"your function returns {len(pair)} numbers, and a pair is asked for"
+            len(pair) != 2, f"your function returns {len(pair)} numbers, but a pair is asked for"
         )
         wrong_if(
             pair[0] == pair[1],
@@ -169,15 +169,15 @@ def luck_of_the_best(answer: object) -> str:
     shares = [number(call(answer, 50), "what your function returns") for _ in range(5)]
     wrong_if(
         0.08 < max(shares) < 0.105,
-        "0.1 on 50 digits is how far the worst lies below 0.1, since none can score less than "
-        "nothing; the best is asked for",
+        "0.1 on 50 digits is how far the worst lies below 0.1, since none can score below "
+        "zero; the best is asked for",
     )
     errors = [number(call(answer, 2000), "what your function returns") for _ in range(9)]
     best = sum(errors) / len(errors) / (0.1 * 0.9 / 2000) ** 0.5
     wrong_if(
         0.06 < few < 0.3 and 0.006 < many < 0.03 and not 2.9 < best < 3.75,
         f"the best lies {best:.1f} standard errors above 0.1, and the best of 1,000 guessers about "
-        f"3.3: has your function {'fewer' if best < 3.3 else 'more'} of them?",
+        f"3.3: does your function use {'fewer' if best < 3.3 else 'more'} of them?",
     )
     if not (0.06 < few < 0.3 and 0.006 < many < 0.03):
         raise AnswerError(
@@ -228,7 +228,8 @@ def mean_or_median(answer: object) -> str:
     better = word(given["better"], ["mean", "median", "not told apart"])
     count = number(given["digits"], "digits")
     wrong_if(
-        not 1 <= count <= 60_000, "`digits` is how many digits you decided on, of at most 60,000"
+        not 1 <= count <= 60_000,
+        "`digits` is how many digits your decision rests on, at most 60,000",
     )
     chance = 2 * (2 * max(mean * (1 - mean), 1e-4) / count) ** 0.5
     higher = "mean" if mean > median else "median"
@@ -240,7 +241,8 @@ def mean_or_median(answer: object) -> str:
     )
     wrong_if(
         better == "not told apart" and abs(mean - median) > 2 * chance,
-        f"{100 * abs(mean - median):.1f} points on {count:,.0f} digits are more than chance does",
+        f"{100 * abs(mean - median):.1f} points on {count:,.0f} digits are more than chance "
+        "explains",
     )
     return (
         f"{better}, decided where it should be: not on test. (Chance alone makes two such "

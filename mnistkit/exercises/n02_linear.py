@@ -35,7 +35,8 @@ from mnistkit.exercises.networks import (
 @exercise(
     "2.1",
     wants="a V1 of your own, 784-10-10, that cannot lose a class",
-    hint="Copy the class `V1` from above. What stands on its logits has to go, or to let negative "
+    hint="Copy the class `V1` from above. Whatever is applied to its logits has to go, or to let "
+    "negative "
     "numbers through with a slope. Between the two linear layers any activation will do: "
     "`nn.ReLU()`, `nn.Tanh()`, `nn.LeakyReLU()`.",
     solution="""
@@ -79,7 +80,8 @@ def _check_v1(model: nn.Module, hidden: int) -> None:
     wrong_if(_is_linear(model), "it has no activation, so it is V0: put one between the layers")
     wrong_if(
         not comes_back(model, images),
-        "a class whose logit is far below 0 gets no gradient: what stands on the logits is flat "
+        "a class whose logit is far below 0 gets no gradient: what is applied to the logits "
+        "is flat "
         "there",
     )
 
@@ -116,7 +118,9 @@ def own_lottery(answer: object) -> str:
     wrong_if(len(found) < 8, f"{len(found)} runs, and a lottery shows in eight or more")
     for value in found:
         share(value, "an accuracy")
-    wrong_if(len(set(found)) == 1, "all accuracies are the same: has each model its own seed?")
+    wrong_if(
+        len(set(found)) == 1, "all accuracies are the same: does each model have its own seed?"
+    )
     reach = round(found.max() - found.min(), 9)
     wrong_if(
         yes_or_no(given["lottery"], "lottery") != (reach > 0.1),
@@ -207,11 +211,11 @@ def chance_below(answer: object) -> str:
     _expect_share(_share_of_pairs(answer, v1, v0), 1 / 4, v1, v0)
     v1, v0 = [0.5, 0.9], [0.5, 0.7]
     found = _share_of_pairs(answer, v1, v0)
-    wrong_if(np.isclose(found, 2 / 4), f"of V1s {v1} and V0s {v0}: 0.5 is not below 0.5")
+    wrong_if(np.isclose(found, 2 / 4), f"for V1s {v1} and V0s {v0}: 0.5 is not below 0.5")
     _expect_share(found, 1 / 4, v1, v0)
     return (
-        "the nearer such a share is to a half, the less one run each, as in the README, says about "
-        "which model is worse."
+        "the closer this share is to a half, the less a single run of each, as in the README, says "
+        "about which model is worse."
     )
 
 
@@ -230,7 +234,8 @@ def _expect_share(found: float, right: float, v1: list[float], v0: list[float]) 
     pairs = len(v1) * len(v0)
     wrong_if(
         not np.isclose(found, right),
-        f"of V1s {v1} and V0s {v0}, {right * pairs:.0f} of {pairs} pairs have V1 below, a share of "
+        f"for V1s {v1} and V0s {v0}, {right * pairs:.0f} of {pairs} pairs have V1 below, a "
+        "share of "
         f"{right:.3f}; yours says {found:.3f}",
     )
 
@@ -268,7 +273,7 @@ def one_run_again(answer: object) -> str:
     for value in (first, second):
         wrong_if(
             abs(value * count - round(value * count)) > 0.01,
-            f"{value:g} is no share of {count:g} models",
+            f"{value:g} cannot be a share of {count:g} models",
         )
     wrong_if(first == 0, "no V0 reads it; take a digit that one V0 reads")
     wrong_if(second == 1, "every corrected V1 reads it; take a digit that one of them misreads")
@@ -277,7 +282,7 @@ def one_run_again(answer: object) -> str:
     wrong_if(
         differ and gap < 0.25,
         f"{first:.0%} and {second:.0%} of them read it: single runs "
-        "differ on it, the models hardly",
+        "differ on it, the models hardly do",
     )
     wrong_if(
         not differ and gap >= 0.25,

@@ -74,7 +74,7 @@ def another_activation(answer: object) -> str:
     )
     wrong_if(
         not is_log_softmax(found),
-        "its outputs are no log-probabilities: D ends in `nn.LogSoftmax(dim=1)`",
+        "its outputs are not log-probabilities: D ends in `nn.LogSoftmax(dim=1)`",
     )
     check_learns(model, images)
     trial = shaken(model).eval()
@@ -85,7 +85,7 @@ def another_activation(answer: object) -> str:
     for each in layers[1:]:
         wrong_if(
             (each.given == 0).float().mean() > 0.01,
-            f"before `{each.name}` many units are exactly 0, also in eval mode: a ReLU is still "
+            f"before `{each.name}` many units are exactly 0, even in eval mode: a ReLU is still "
             "there, or another activation that is flat below zero",
         )
         wrong_if(
@@ -182,25 +182,31 @@ def residual(answer: object) -> str:
         "twenty times over; make twenty",
     )
     wrong_if(
-        widths != [64], f"its equally wide layers are of {widths or 'no'} units; 64 is asked for"
+        not widths,
+        "it has no layer with as many outputs as inputs; twenty from 64 to 64 are asked for",
+    )
+    wrong_if(
+        widths != [64],
+        f"its layers with as many outputs as inputs have {widths} units; 64 are asked for",
     )
     wrong_if(count < 20, f"{count} layers lead from 64 units to 64, and twenty blocks have twenty")
     wrong_if(
         layers[-1].layer.in_features != 64,
         f"its last layer takes {layers[-1].layer.in_features} numbers: x + f(x) is as wide as x, "
-        "64; add, and do not put side by side",
+        "64; add them; do not concatenate",
     )
     times = _times_without(model, images, blocks)
     wrong_if(
         not 0.99 < times < 1.01,
-        f"with the weights of all f made zero x comes out {times:.2g} times as large: add x itself",
+        f"with the weights of all f set to zero, x comes out {times:.2g} times as large: add "
+        "x itself",
     )
     check_learns(model, images)
     check_logits(model, images)
     check_grows(model, images)
     wrong_if(
         not _passes_without(model, images, blocks),
-        "with the weights of all f made zero nothing comes through: somewhere `x +` is missing",
+        "with the weights of all f set to zero, nothing comes through: somewhere `x +` is missing",
     )
     _check_blocks(model, images)
     return (
@@ -295,7 +301,7 @@ answer = first.loc[first["validation_accuracy"].idxmax(), "name"]
 )
 def after_one_seed(answer: object, runs: pd.DataFrame) -> str:
     """The best of seed 0."""
-    wrong_if(not isinstance(answer, str), f"the answer is {what(answer)}, and a name is asked for")
+    wrong_if(not isinstance(answer, str), f"the answer is {what(answer)}, but a name is asked for")
     wrong_if(
         answer not in set(runs["name"]),
         f"no recipe is called {answer!r} in `runs`; the baseline is called 'cross-entropy' there",
@@ -311,8 +317,14 @@ def after_one_seed(answer: object, runs: pd.DataFrame) -> str:
         wrong_if(True, f"with seed 0 {int((first > first[answer]).sum())} recipes are better")
     place = int((means > means[answer]).sum()) + 1
     if place == 1:
-        return "over all seeds it is the best, too. This time one seed would have done; who knew?"
-    return f"over all seeds it is number {place} of {len(means)}. One seed chooses luck as well."
+        return (
+            "over all seeds it is the best, too. This time one seed would have done, but you could "
+            "not have known."
+        )
+    return (
+        f"over all seeds it is number {place} of {len(means)}. A choice by one seed is partly a "
+        "choice of luck."
+    )
 
 
 @exercise(
@@ -341,7 +353,7 @@ def is_it_behind(answer: object) -> str:
     "3.5",
     wants="a function of a difference and the standard deviation of paired differences, both in "
     "points, that returns a number of seeds",
-    hint="With n seeds the interval reaches about 1.96 standard deviations / √n to both sides. "
+    hint="With n seeds the interval reaches about 1.96 standard deviations / √n on either side. "
     "That has to be less than the difference. Round up.",
     solution="""
 import math
@@ -371,8 +383,8 @@ def seeds_needed(answer: object) -> str:
         reach = stats.t.ppf(0.975, max(n - 1, 1)) * deviation / np.sqrt(n)
         wrong_if(
             n < least,
-            f"with {n:.0f} seeds the interval reaches {reach:.3f} points to both "
-            f"sides, and a difference of {difference} would not show",
+            f"with {n:.0f} seeds the interval reaches {reach:.3f} points on "
+            f"either side, and a difference of {difference} would not show",
         )
         wrong_if(
             n > 4 * least + 10,
@@ -404,7 +416,7 @@ def all_together(answer: object) -> str:
     given = parts(answer, ["recipe", "gap", "all together"])
     recipe = given["recipe"]
     wrong_if(
-        not isinstance(recipe, Recipe), f"recipe is {what(recipe)}, and a `Recipe` is asked for"
+        not isinstance(recipe, Recipe), f"recipe is {what(recipe)}, but a `Recipe` is asked for"
     )
     wrong_if(
         recipe.model not in ("A baseline", "A wide", "B MLP", "E MLP"),

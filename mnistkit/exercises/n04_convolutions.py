@@ -82,7 +82,7 @@ def third_convolution(answer: object) -> str:
     check_learns(model, images)
     found = calls(shaken(model).eval(), images, nn.Conv2d)
     count = len({each.name for each in found})
-    wrong_if(count < 3, f"{count} `nn.Conv2d` are at work, and three or more are asked for")
+    wrong_if(count < 3, f"{count} `nn.Conv2d` are at work, but three or more are asked for")
     with pooling_without_a_choice():
         check_bends(shaken(model).eval(), images, nn.Conv2d)
     _check_neighbours(found)
@@ -151,7 +151,8 @@ def residual_block(answer: object) -> str:
     for channels, model in models.items():
         _check_block(model, channels)
     return (
-        "with f's last weights zero it hands on what it gets: a block that starts so can only "
+        "with f's last weights zero it passes on what it gets: a block that starts like this "
+        "can only "
         "help. Put two of them into a CNN, and see what they gain."
     )
 
@@ -165,7 +166,7 @@ def _check_block(model: nn.Module, channels: int) -> None:
     convolutions = calls(trial, maps, nn.Conv2d)
     count = len({each.name for each in convolutions})
     twice = ", used twice" if len(convolutions) > count else ""
-    wrong_if(count < 2, f"{count} `nn.Conv2d` at work{twice}, and two are asked for")
+    wrong_if(count < 2, f"{count} `nn.Conv2d` at work{twice}, but two are asked for")
     check_bends(trial, maps, nn.Conv2d)
     after = [each.name for each in calls(trial, maps)]
     last = after.index(convolutions[-1].name)
@@ -247,7 +248,7 @@ def shuffled_pixels(answer: object) -> str:
     )
     wrong_if(
         not kept and rows,
-        "you have shuffled the images among each other, and their pixels are where they were",
+        "you have shuffled the images among themselves; their pixels are where they were",
     )
     wrong_if(not kept, "each image has to keep its own pixels, only in another order")
     wrong_if(same(once, images), "the images are as they were")
@@ -327,7 +328,7 @@ def _check_shift(answer: object, images: Tensor) -> None:
         "that is two pixels down: the last axis is the one from left to right",
     )
     wrong_if(same(found, images), "the images are where they were")
-    wrong_if(same(found[..., 1:], images[..., :-1]), "that is one pixel, and two are asked for")
+    wrong_if(same(found[..., 1:], images[..., :-1]), "that is one pixel, but two are asked for")
     wrong_if(
         not same(found, expected, within=1e-3),
         "the ink is not two pixels further right, with paper (0) to its left",
@@ -392,6 +393,6 @@ def constant_rate(answer: object) -> str:
     )
     wrong_if(
         said == "not told apart" and not low <= factor <= high,
-        f"{times}, which is more than chance does",
+        f"{times}, which is more than chance explains",
     )
     return f"{times}; {said}."

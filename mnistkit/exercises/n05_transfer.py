@@ -46,7 +46,7 @@ from mnistkit.transfer import preprocess
     "5.1",
     wants="a head, 1,280 features to ten logits, with a hidden layer and dropout",
     hint="`nn.Linear(1280, ...)`, an activation, `nn.Dropout(...)`, and a linear layer to 10. "
-    "Dropout stands before a linear layer, never on the logits.",
+    "Dropout goes before a linear layer, never after the logits.",
     solution="""
 class MyHead(nn.Module):
     def __init__(self):
@@ -99,7 +99,8 @@ def _check_dropout(model: nn.Module, features: Tensor, layers: list[Call]) -> No
     )
     wrong_if(
         (first == 0).float().mean() > 0.01,
-        "dropout stands on the logits, where it switches off answers; put it before a linear layer",
+        "dropout is applied to the logits, where it switches off answers; put it before a "
+        "linear layer",
     )
     training = calls(trial, features, nn.Linear)
     off = [
@@ -110,7 +111,8 @@ def _check_dropout(model: nn.Module, features: Tensor, layers: list[Call]) -> No
         still = called(trial, features), called(trial, features)
     wrong_if(
         max(off) < 0.01 and not same(*still),
-        "chance is at work in training mode, but no dropout: no unit before a linear layer is "
+        "something is random in training mode, but it is not dropout: no unit before a "
+        "linear layer is "
         "switched off",
     )
 
@@ -128,10 +130,10 @@ def _no_dropout() -> Iterator[None]:
 
 @exercise(
     "5.2",
-    wants="a function of a network that freezes all of `features` but its last block, leaves the "
-    "head to learn, and returns the network",
-    hint="`network.features[:-1].parameters()` are those to freeze. It must work on a network "
-    "whose switches are all off, too: turn on what shall learn.",
+    wants="a function that takes a network, freezes all of `features` but its last block, leaves "
+    "the head to learn, and returns the network",
+    hint="`network.features[:-1].parameters()` are those to freeze. It must also work on a "
+    "network whose switches are all off: turn on what should learn.",
     solution="""
 def freeze_but_last(network):
     for parameter in network.parameters():
@@ -167,10 +169,10 @@ def last_block_learns(answer: object) -> str:
                 found is not given,
                 "a copy comes back: set the switches of the network itself, and return that",
             )
-            _check_switches(found, " of a network whose switches were all off" if not on else "")
+            _check_switches(found, " for a network whose switches were all off" if not on else "")
     return (
         "424,970 of 2,236,682 parameters learn. What the last block gets still never changes: "
-        "which numbers would you store now, and how many a digit?"
+        "which numbers would you store now, and how many per digit?"
     )
 
 
@@ -235,7 +237,7 @@ def not_normalised(answer: object) -> str:
     smooth = torch.nn.functional.interpolate(coarse, size=(28, 28), mode="bilinear")
     for images in (150 * smooth[:, 0]).to(torch.uint8).split(2):  # two, two, one
         _check_enlarged(answer, images)
-    return "these have other features. Train a head on them: how much had the constants helped?"
+    return "these have other features. Train a head on them: how much did the constants help?"
 
 
 def _check_enlarged(answer: object, images: Tensor) -> None:
@@ -249,9 +251,11 @@ def _check_enlarged(answer: object, images: Tensor) -> None:
     found = images_like(result, (count, 3, 224, 224))
     wrong_if(
         result.dtype != torch.float32,
-        f"they are {str(result.dtype).removeprefix('torch.')}, and the network computes in float32",
+        f"they are {str(result.dtype).removeprefix('torch.')}, but the network computes in float32",
     )
-    wrong_if(same(found, preprocess(images)), "ImageNet's constants are still taken out")
+    wrong_if(
+        same(found, preprocess(images)), "the images are still normalised with ImageNet's constants"
+    )
     wrong_if(found.max() > 2, "from 0 to 255; divide by 255 as `to_float` does")
     wrong_if(
         found.max() > 1.01 or found.min() < -0.01,
@@ -268,8 +272,8 @@ def _check_enlarged(answer: object, images: Tensor) -> None:
 
 @exercise(
     "5.4",
-    wants="a function of two models' answers and the labels that returns the places that only the "
-    "first reads right",
+    wants="a function that takes two models' answers and the labels, and returns the indices of "
+    "the digits that only the first reads right",
     hint="`(first == labels) & (second != labels)` is true for these digits, and `.nonzero()"
     ".flatten()` gives their indices.",
     solution="""
@@ -298,11 +302,13 @@ def who_errs(answer: object) -> str:
     wrong_if(found == [0, 1, 3, 5], "that is all that the first reads right, alone or not")
     wrong_if(found == [0, 8], "those are the labels of these digits; their indices are asked for")
     found = [int(place) if place == int(place) else place for place in found]
-    wrong_if(found != [1, 5], f"of the answers of this check, indices 1 and 5; yours says {found}")
+    wrong_if(
+        found != [1, 5], f"for this check's answers, indices 1 and 5 are right; yours says {found}"
+    )
     found = _indices(answer, second, first, labels)
     wrong_if(found != [2], f"with the two exchanged it is index 2; yours says {found}")
     found = _indices(answer, labels, labels.clone(), labels)
-    wrong_if(found, f"of two that are always right it is none; yours says {found}")
+    wrong_if(found, f"for two models that are always right there are none; yours says {found}")
     return "look at the digits themselves: are they thin, slanted, cut off?"
 
 

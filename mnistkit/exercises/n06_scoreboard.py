@@ -56,8 +56,8 @@ def _of_first_seeds(frame: pd.DataFrame) -> set[tuple[str, int]]:
     "further run",
     hint="`mk.interval_of_mean(accuracies)` has mean, deviation and n. A further run spreads as "
     "runs do, and the mean is uncertain, too: deviation times √(1 + 1/n), times the 0.975 quantile "
-    "of Student's t with n - 1 degrees of freedom (`scipy.stats.t.ppf(0.975, n - 1)`), to both "
-    "sides.",
+    "of Student's t with n - 1 degrees of freedom (`scipy.stats.t.ppf(0.975, n - 1)`), on "
+    "either side.",
     solution="""
 from scipy import stats
 
@@ -89,7 +89,7 @@ def one_more_run(answer: object) -> str:
                 math.isclose(found, normal * f, rel_tol=2e-3)
                 for f in (1.0, 2 / 1.96, (1 + 1 / of_mean.n) ** 0.5)
             ),
-            "1.96 is right for infinitely many runs; so few ask for Student's t",
+            "1.96 is right for infinitely many runs; with so few, use Student's t",
         )
         wrong_if(
             math.isclose(found, reach / (1 + 1 / of_mean.n) ** 0.5, rel_tol=1e-3),
@@ -108,7 +108,7 @@ def one_more_run(answer: object) -> str:
 
 def _two_ends(found: object) -> tuple[float, float]:
     pair = numbers(found)
-    wrong_if(len(pair) != 2, f"your function returns {len(pair)} numbers, and two are asked for")
+    wrong_if(len(pair) != 2, f"your function returns {len(pair)} numbers, but two are asked for")
     return pair[0], pair[1]
 
 
@@ -116,7 +116,7 @@ def _two_ends(found: object) -> tuple[float, float]:
     "6.3",
     wants="a number of seeds, and after it `runs`",
     hint='`runs.difference("A SGD", "A Adam").deviation` is that of one paired difference. With n '
-    "of them the interval reaches about 1.96 deviations / √n to both sides; a true difference of "
+    "of them the interval reaches about 1.96 deviations / √n on either side; a true difference of "
     "0.001 has to lie outside.",
     solution="""
 import math
@@ -138,7 +138,7 @@ def seeds_for_a5(answer: object, runs: Runs) -> str:
     wrong_if(
         found < least,
         f"with {found:.0f} seeds the interval reaches "
-        f"{196 * deviation / max(found, 1) ** 0.5:.2f} points to both sides: 0.1 would not "
+        f"{196 * deviation / max(found, 1) ** 0.5:.2f} points on either side: 0.1 would not "
         "show",
     )
     wrong_if(found > 5 * least, f"about {least} would do")
@@ -147,10 +147,10 @@ def seeds_for_a5(answer: object, runs: Runs) -> str:
 
 @exercise(
     "6.4",
-    wants="two numbers: how many of the 11 tests you expect to see a difference, and the level "
-    "that each would need for one in twenty of seeing one anywhere",
-    hint="Each sees by chance once in twenty what is not there. Bonferroni divides that one in "
-    "twenty among the tests.",
+    wants="two numbers: how many of the 11 tests you expect to show a difference by chance alone, "
+    "and the level each needs to keep the chance of any such difference at one in twenty",
+    hint="Each shows, by chance, one time in twenty, a difference that is not there. Bonferroni "
+    "divides that one in twenty among the tests.",
     solution="""
 answer = (11 * 0.05, 1 - 0.05 / 11)
 """,
@@ -158,7 +158,7 @@ answer = (11 * 0.05, 1 - 0.05 / 11)
 def many_tests(answer: object) -> str:
     """0.55, and 99.55 %."""
     pair = numbers(answer)
-    wrong_if(len(pair) != 2, f"the answer holds {len(pair)} numbers, and two are asked for")
+    wrong_if(len(pair) != 2, f"the answer holds {len(pair)} numbers, but two are asked for")
     expected, level = pair
     wrong_if(math.isclose(expected, 0.05), "0.05 is the chance of each; there are 11")
     wrong_if(math.isclose(expected, _TESTS * (1 - _LEVEL)), "that is how many are right")
@@ -167,7 +167,7 @@ def many_tests(answer: object) -> str:
         "that is the chance that any is wrong; how many are expected?",
     )
     wrong_if(abs(expected - _TESTS * _LEVEL) > 0.01, f"11 times one in twenty is not {expected:g}")
-    wrong_if(level > 1, f"say the level as a share, as 0.95 was, and not {level:g}")
+    wrong_if(level > 1, f"give the level as a share, like 0.95, not {level:g}")
     wrong_if(
         abs(level - _LEVEL / _TESTS) < 1e-3,
         "that is the chance of being wrong; the level is one minus it, as 0.95 was",
@@ -176,4 +176,4 @@ def many_tests(answer: object) -> str:
     right = 1 - _LEVEL / _TESTS
     wrong_if(2e-4 < abs(level - right) < 1e-3, f"{level:g} is rounded too far: give four decimals")
     wrong_if(abs(level - right) > 2e-4, "divide 0.05 among 11, and take it from 1")
-    return "of such tables of eleven, more than four in ten show a difference that is none."
+    return "of such tables of eleven, more than four in ten show a difference that is not real."

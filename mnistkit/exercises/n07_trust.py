@@ -51,7 +51,8 @@ def temperature(answer: object) -> str:
     )
     wrong_if(
         found[0] < 1 < found[1],
-        "the other way round: logits are *divided* by a temperature, so above 1 makes less sure",
+        "the other way round: logits are *divided* by a temperature, so a value above 1 "
+        "makes a model less sure",
     )
     for value, truth in zip(found, (2.0, 0.5), strict=True):
         wrong_if(
@@ -126,7 +127,7 @@ def noise_in_training(answer: object) -> str:
     wrong_if(
         not 0.17 < spread < 0.23,
         f"the noise has a standard deviation of {spread:.2f}, and 0.2 was asked for"
-        + ("; moving and cutting off after it make it smaller" if spread < 0.2 else ""),
+        + ("; moving or clipping afterwards makes it smaller" if spread < 0.2 else ""),
     )
     wrong_if(
         abs(noise.mean().item()) > 0.05,

@@ -52,19 +52,19 @@ def network(answer: object, **arguments: int) -> nn.Module:
     if isinstance(answer, type):
         wrong_if(
             not issubclass(answer, nn.Module),
-            f"{answer.__name__} is a class, but no module: begin it with "
+            f"{answer.__name__} is a class, but not a module: begin it with "
             f"`class {answer.__name__}(nn.Module):`",
         )
         return _whole(_built(answer, answer.__name__, arguments))
     if not isinstance(answer, nn.Module):
         wrong_if(
             not callable(answer) or isinstance(answer, Tensor),
-            f"the answer is {what(answer)}, and a network is asked for: a class or a model",
+            f"the answer is {what(answer)}, but a network is asked for: a class or a model",
         )
         answer = _built(answer, "your function", arguments)
         wrong_if(
             not isinstance(answer, nn.Module),
-            f"your function returns {what(answer)}, and a network is asked for: a class that "
+            f"your function returns {what(answer)}, but a network is asked for: a class that "
             "inherits from `nn.Module`, or a model",
         )
     return _whole(answer)
@@ -142,7 +142,7 @@ def called(model: nn.Module, inputs: Tensor) -> Tensor:
         try:
             result = model(given)
         except NotImplementedError as error:
-            raise AnswerError("it has no method of the name `forward`") from error
+            raise AnswerError("it has no method named `forward`") from error
         except Exception as error:
             raise AnswerError(f"given {shape}, it raises {_explained(error)}") from error
     wrong_if(result is None, "its `forward` returns nothing: is `return` missing?")
@@ -155,11 +155,11 @@ def called(model: nn.Module, inputs: Tensor) -> Tensor:
     )
     wrong_if(
         not isinstance(result, Tensor),
-        f"its `forward` returns {what(result)}, and a tensor is asked for",
+        f"its `forward` returns {what(result)}, but a tensor is asked for",
     )
     wrong_if(
         not torch.equal(given, inputs),
-        "it changes the images that it is given; is an operation in place, as `+=` or "
+        "it changes the images that it is given; is there an in-place operation, such as `+=` or "
         "`inplace=True`?",
     )
     return result
@@ -183,8 +183,8 @@ def _explained(error: Exception) -> str:
     found = re.search(r"shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)", words)
     if found:
         return (
-            f"a mistake of shapes: a linear layer takes {found[3]} numbers and is given "
-            f"{found[2]}; is the picture flattened before it, and its width counted right?"
+            f"a shape mismatch: a linear layer takes {found[3]} numbers and is given "
+            f"{found[2]}; is the picture flattened first, and is the layer's width right?"
         )
     if isinstance(error, AttributeError) and "object has no attribute" in words:
         return (
@@ -248,12 +248,12 @@ def _checked(model: nn.Module, inputs: Tensor, shape: tuple[int, ...]) -> Tensor
     expected = " x ".join(map(str, shape))
     wrong_if(
         tuple(found.shape) != tuple(shape),
-        f"of {len(inputs)} image{'s' * (len(inputs) > 1)} its outputs have shape "
+        f"for {len(inputs)} image{'s' * (len(inputs) > 1)} its outputs have shape "
         f"{' x '.join(map(str, found.shape))}, expected {expected}"
         + (": ten numbers, one for each class" if shape[1:] == (CLASSES,) else ""),
     )
     wrong_if(not found.is_floating_point(), "it returns classes; return the ten logits themselves")
-    wrong_if(not found.isfinite().all(), "some of its outputs are no numbers (nan or inf)")
+    wrong_if(not found.isfinite().all(), "some of its outputs are not numbers (nan or inf)")
     return found.detach()
 
 
@@ -270,7 +270,7 @@ def check_logits(model: nn.Module, inputs: Tensor) -> None:
     )
     wrong_if(
         (found >= 0).all(),
-        "none of its outputs is ever negative: a ReLU or the like still stands on the logits",
+        "none of its outputs is ever negative: a ReLU or the like is still applied to the logits",
     )
 
 
@@ -317,7 +317,7 @@ def check_learns(model: nn.Module, inputs: Tensor) -> None:
     except RuntimeError as error:
         wrong_if(
             "inplace operation" in str(error),
-            "an operation in place, such as `+=`, changes what the gradient still needs: write "
+            "an in-place operation, such as `+=`, changes what the gradient still needs: write "
             "`x = x + ...`",
         )
         raise AnswerError(f"its gradients cannot be computed: {_in_short(error)}") from error
@@ -481,7 +481,8 @@ def check_grows(model: nn.Module, inputs: Tensor) -> None:
     """Check that a logit may be as large as the last layer makes it."""
     wrong_if(
         _cannot_grow(shaken(model).eval(), inputs),
-        "its outputs cannot grow: a tanh, a softmax or the like stands on the logits; return what "
+        "its outputs cannot grow: a tanh, a softmax or the like is applied to the logits; "
+        "return what "
         "the last layer gives",
     )
 

@@ -63,8 +63,8 @@ def spoilt(make: Make) -> Iterator[Case]:
     """A right network, with one mistake each that has nothing to do with the exercise."""
     changes = [
         (lambda y: None, "is `return` missing"),
-        (lambda y: (y, y), "returns a tuple, and a tensor"),
-        (lambda y: [y], "returns a list, and a tensor"),
+        (lambda y: (y, y), "returns a tuple, but a tensor"),
+        (lambda y: [y], "returns a list, but a tensor"),
         (lambda y: y.tolist(), "returns a list"),
         (lambda y: y.sum(), "its outputs have shape"),
         (lambda y: y[1:], "its outputs have shape"),
@@ -72,8 +72,8 @@ def spoilt(make: Make) -> Iterator[Case]:
         (lambda y: y.transpose(0, 1), "its outputs have shape"),
         (lambda y: y.detach().numpy() @ "x", "it raises"),
         (lambda y: y.long(), "it returns classes|the same of all"),
-        (lambda y: y * float("nan"), "no numbers"),
-        (lambda y: y / 0, "no numbers"),
+        (lambda y: y * float("nan"), "not numbers"),
+        (lambda y: y / 0, "not numbers"),
         (lambda y: 0 * y, "the same of all images"),
         (lambda y: y + torch.randn_like(y), "two calls with the same images"),
         (lambda y: F.dropout(y, 0.5), "training=self.training"),
@@ -93,11 +93,11 @@ def spoilt(make: Make) -> Iterator[Case]:
     yield Spare(make()), "no gradient reaches `spare.weight`|, 3 to 3"
     yield from misbuilt(make)
     for nothing in (None, 3, "V1", True, [1], {}, object(), torch.zeros(3)):
-        yield nothing, "the answer is .* and a network is asked for"
+        yield nothing, "the answer is .* but a network is asked for"
     yield len, "takes other arguments|your function raises"
     yield (lambda *_: 5), "your function returns 5"
     yield (lambda *_, **__: None), "your function returns None"
-    yield int, "int is a class, but no module"
+    yield int, "int is a class, but not a module"
 
 
 def misbuilt(make: Make) -> Iterator[Case]:
@@ -173,7 +173,7 @@ def misbuilt(make: Make) -> Iterator[Case]:
     for kind in (NoSuper, NoBrackets, SuperLast, NothingKept):
         yield kind, r"`super\(\).__init__\(\)` is missing"
     for kind in (WithoutForward, Misspelled):
-        yield kind, "no method of the name `forward`"
+        yield kind, "no method named `forward`"
     yield OtherName, "no attribute 'modle'; is it made in `__init__`"
     yield Underscores(), "no attribute 'model'; is it made in `__init__`"
     yield Listed, "in a Python list"
@@ -195,7 +195,7 @@ def with_logits_spoilt(make: Make) -> Iterator[Case]:
         (lambda y: nn.Softmax(dim=-1)(y), "ends in a softmax"),
         (lambda y: y.log_softmax(dim=1), "ends in a log-softmax"),
         (lambda y: y.argmax(dim=1), "shape 32|shape 64"),
-        (lambda y: y.squeeze(), "of 1 image its outputs have shape 10"),
+        (lambda y: y.squeeze(), "for 1 image its outputs have shape 10"),
         (lambda y: y.unsqueeze(1), "expected .* x 10: ten numbers"),
         (lambda y: y.repeat(1, 2), "x 20, expected"),
         (lambda y: y.amax(dim=1, keepdim=True), "x 1, expected"),
@@ -244,7 +244,7 @@ def used(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-FLAT = "gets no gradient: what stands on the logits is flat there"
+FLAT = "gets no gradient: what is applied to the logits is flat there"
 NO_ACTIVATION = "there is no activation"
 OWN_V1 = [
     *[(v1(between=kind()), "right") for kind in (nn.ReLU, nn.Tanh, nn.GELU, nn.Sigmoid)],
@@ -270,7 +270,7 @@ OWN_V1 = [
     (nn.Sequential(v1(), nn.ReLU(), nn.Linear(10, 10)), "expected 784 to 10, 10 to 10$|10; "),
     (v1(wide=9), "x 9, expected 32 x 10: ten numbers"),
     (v1(wide=784), "x 784, expected"),
-    (v1()[1:], "mistake of shapes: a linear layer takes 784 numbers and is given 28"),
+    (v1()[1:], "shape mismatch: a linear layer takes 784 numbers and is given 28"),
     *spoilt(v1),
     *with_logits_spoilt(v1),
 ]
@@ -315,7 +315,7 @@ ANY_WIDTH = [
     (Backwards, "from 784 to 10, 10 to 10; expected 784 to 3, 3 to 10"),
     (HalfWide, "takes 10 numbers and is given 3"),
     (TwoWidths, r"cannot be built by `TwoWidths\(3\)`, since its arguments are: units_in, units_"),
-    (nn.Module, "building Module raises|no method of the name"),
+    (nn.Module, "building Module raises|no method named"),
     (MNISTModelV1, "ever negative"),
     (MNISTModelV0, NO_ACTIVATION),
     (lambda hidden: v1(nn.Tanh(), hidden=hidden), FLAT),
@@ -372,7 +372,7 @@ def mixed(*kinds) -> Callable[[], nn.Module]:
     return lambda: next(rest)()
 
 
-STILL_RELU = "many units are exactly 0, also in eval mode"
+STILL_RELU = "many units are exactly 0, even in eval mode"
 ANOTHER = [
     *[(deep(kind), "right") for kind in (nn.Tanh, nn.LeakyReLU, nn.GELU, nn.Sigmoid, nn.PReLU)],
     (deep(nn.ELU).eval(), "right"),
@@ -389,10 +389,10 @@ ANOTHER = [
     (deep(mixed(nn.ReLU, nn.Tanh, nn.Tanh)), STILL_RELU),
     (deep(nn.Identity), NO_ACTIVATION),
     (deep(mixed(nn.Tanh, nn.Identity, nn.Tanh)), NO_ACTIVATION),
-    (deep(last=()), "no log-probabilities"),
-    (deep(last=(nn.Softmax(dim=1),)), "no log-probabilities"),
+    (deep(last=()), "not log-probabilities"),
+    (deep(last=(nn.Softmax(dim=1),)), "not log-probabilities"),
     (deep(last=(nn.LogSoftmax(dim=0),)), "depends on the others"),
-    (deep(last=(nn.Tanh(),)), "no log-probabilities"),
+    (deep(last=(nn.Tanh(),)), "not log-probabilities"),
     (deep(drops=(0, 0, 0)), "no unit before `.*` is switched off"),
     (deep(drops=(0.3, 0.3, 0)), "no unit before `.*` is switched off"),
     (deep(drops=(0.3, 0, 0.3)), "no unit before `.*` is switched off"),
@@ -510,16 +510,16 @@ RESIDUAL = [
     (blocks(line), "its blocks hold no activation"),
     (blocks(count=3), "3 layers lead from 64 units to 64"),
     (blocks(count=19), "19 layers lead from 64 units to 64"),
-    (blocks(count=0), "its equally wide layers are of no units"),
-    (blocks(width=32, last=32), r"are of \[32\] units; 64"),
-    (blocks(width=784, last=784, first=False), r"are of \[784\] units; 64"),
+    (blocks(count=0), "no layer with as many outputs as inputs"),
+    (blocks(width=32, last=32), r"have \[32\] units; 64"),
+    (blocks(width=784, last=784, first=False), r"have \[784\] units; 64"),
     (blocks(join=lambda x, y: torch.cat([x, y], 1), count=1, last=128), "1 layers lead"),
     (Beside(), "its last layer takes 128 numbers"),
     (nn.Sequential(nn.Flatten(), nn.Linear(784, 64), *SAME_TWENTY, nn.Linear(64, 10)),
      "the same layer works 20 times"),
     (lambda: Loop(keep=list), "in a Python list"),
     (blocks(last=32), "takes 32 numbers and is given 64"),
-    (build_model("A baseline"), "of no units"),
+    (build_model("A baseline"), "no layer with as many"),
     *spoilt(blocks),
     *with_logits_spoilt(blocks),
 ]  # fmt: skip
@@ -748,7 +748,7 @@ BLOCK = [
     (block_of(f=lambda n: nn.ReLU()), "no parameters"),
     (block_of(f=lambda n: nn.Linear(7, 7)), "it raises|`nn.Conv2d`"),
     (two_convolutions(4), MISSING),
-    (UsedTwice, "1 `nn.Conv2d` at work, used twice, and two are asked for"),
+    (UsedTwice, "1 `nn.Conv2d` at work, used twice, but two are asked for"),
     *spoilt(ConvBlock),
 ]  # fmt: skip
 
@@ -794,13 +794,13 @@ HEAD = [
     (head(act=lambda: nn.BatchNorm1d(64)), NO_ACTIVATION),
     (head(0.0), "in training mode two calls give the same"),
     (head(1.0), "in training mode two calls give the same|no gradient"),
-    (head(0.0, last=(nn.Dropout(0.2),)), "dropout stands on the logits"),
-    (head(last=(nn.Dropout(0.2),)), "dropout stands on the logits"),
+    (head(0.0, last=(nn.Dropout(0.2),)), "dropout is applied to the logits"),
+    (head(last=(nn.Dropout(0.2),)), "dropout is applied to the logits"),
     (lambda: HeadByHand(lambda x, training: x), "in training mode two calls give the same"),
     (lambda: HeadByHand(lambda x, training: F.dropout(x, 0.5)), "training=self.training"),
     (lambda: HeadByHand(lambda x, training: F.dropout(x, 0.5, not training)), "two calls"),
     (lambda: HeadByHand(lambda x, training: x + training * 0.1 * torch.randn_like(x)),
-     "chance is at work in training mode, but no dropout"),
+     "something is random in training mode, but it is not dropout"),
     (head(first=784), "takes 784 numbers and is given 1280"),
     (head(outputs=1000), "x 1000, expected 64 x 10"),
     (head(outputs=9), "x 9, expected"),
@@ -915,7 +915,7 @@ THAWED = [
      m.classifier.requires_grad_(True) and m, "right"),
     (lambda m: m, "158 of 158 tensors have `requires_grad`, and 5 should; `features.0.0.weight`"),
     (freeze, "0 of 158 tensors .* is frozen"),
-    (only_off, "of a network whose switches were all off, 0 of 158 .* is frozen"),
+    (only_off, "for a network whose switches were all off, 0 of 158 .* is frozen"),
     (only_on, "158 of 158 .*`features.0.0.weight` still learns"),
     (no_switch, "158 of 158"),
     (compared, "158 of 158"),
@@ -969,7 +969,7 @@ OWN_LOTTERY = [
     *[(CALM | {"accuracies": [value] * 8}, "its own seed") for value in (0.9, 0.0, 1.0)],
     (CALM | {"accuracies": [100 * value for value in EIGHT]}, "0.9 and not 90"),
     (CALM | {"accuracies": [-value for value in EIGHT]}, "between 0 and 1"),
-    *[(CALM | {"accuracies": [bad, *EIGHT[1:]]}, "no number") for bad in
+    *[(CALM | {"accuracies": [bad, *EIGHT[1:]]}, "not a number") for bad in
       (float("nan"), float("inf"), "good", None)],
     *[(CALM | {"accuracies": bad}, "several numbers") for bad in (0.9, "0.9", None, {})],
     *[(CALM | {"lottery": bad}, "True or False") for bad in ("no", 0, None, 1.0)],

@@ -90,7 +90,7 @@ mnistkit.exercises.check("2.4", lambda v1, v0: 0.5)""",
     found = graded(path, full=True)
     assert found["2.1"] == ("open", 'no cell calls `exercises.check("2.1", ...)`')
     assert found["2.2"] == (
-        "not yet", "the answer is 5, and a dictionary is asked for"
+        "not yet", "the answer is 5, but a dictionary is asked for"
     )  # without a word of --full  # fmt: skip
     assert found["2.3"][0] == "not yet"
     assert found["2.4"] == (
