@@ -171,7 +171,8 @@ def _blurred(images: Tensor) -> Tensor:
     from torchvision.transforms.functional import gaussian_blur  # slow to import
 
     sigma = float(_between(0.3, 2.6, 1))
-    return gaussian_blur(images, 2 * math.ceil(3 * sigma) + 1, sigma)
+    reach = min(math.ceil(3 * sigma), min(images.shape[2:]) - 1)  # a small picture has no more
+    return gaussian_blur(images, 2 * reach + 1, sigma)
 
 
 def _coarse(images: Tensor) -> Tensor:

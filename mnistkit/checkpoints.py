@@ -116,8 +116,10 @@ def save_checkpoint(
 
 
 def _check_numbers(model: nn.Module) -> None:
-    for name, tensor in model.named_parameters():
-        if not torch.isfinite(tensor).all():
+    learned = dict(model.named_parameters())
+    for name, tensor in model.state_dict().items():
+        # A buffer may hold infinities, as a mask does.
+        if not (torch.isfinite(tensor) if name in learned else ~tensor.isnan()).all():
             raise ValueError(
                 f"its weights {name} hold values that are no numbers: has it diverged?"
             )
@@ -199,7 +201,11 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
         model = build_model(checkpoint["model_architecture"], seed=0, **options)
     except (ValueError, TypeError) as error:
         raise _unfit(path, f"its architecture cannot be built: {error}") from error
-    return _fill(model, checkpoint["model_state_dict"], path), checkpoint
+    state = checkpoint["model_state_dict"]
+    kinds = {t.dtype for t in state.values() if isinstance(t, Tensor) and t.is_floating_point()}
+    if len(kinds) == 1:  # a model in 16 or 64 bits comes back as one
+        model.to(kinds.pop())
+    return _fill(model, state, path), checkpoint
 
 
 def _path(path: str | os.PathLike) -> Path:

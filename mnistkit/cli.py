@@ -198,8 +198,8 @@ def grade(paths: Sequence[Path], table: Path | None, limit: float, jobs: int | N
 
     Each notebook is executed, on few digits unless you say --full. An exercise is then right,
     not yet, open, or an error: its cell raises, the notebook was stopped, or it changes the
-    checks. Where several cells check one exercise, the last counts. Nothing that a notebook
-    prints counts. The table goes to stdout, progress to stderr.
+    checks. Where several cells check one exercise, the last that is not open counts. Nothing
+    that a notebook prints counts. The table goes to stdout, progress to stderr.
 
     LEARNERS' CODE RUNS WITH YOUR RIGHTS, in a process of its own and nothing more: it can read
     and delete your files, use the network, and, if somebody means to, deceive the checks. Grade
@@ -247,7 +247,8 @@ def _grade_all(submissions, **options) -> tuple[list, bool]:
                 type=click.Path(path_type=Path, exists=True, dir_okay=False))  # fmt: skip
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False),
               help="Write to this folder instead of in place.")  # fmt: skip
-def normalize(paths: Sequence[Path], into: Path | None) -> None:
+@click.option("--replace", is_flag=True, help="Also replace notebooks there with other cells.")
+def normalize(paths: Sequence[Path], into: Path | None, replace: bool) -> None:
     """Bring executed notebooks into the form in which they are committed."""
     from mnistkit.notebooks.normalize import normalize_file
 
@@ -257,7 +258,8 @@ def normalize(paths: Sequence[Path], into: Path | None) -> None:
     if into:
         into.mkdir(parents=True, exist_ok=True)
     for path in paths:
-        click.echo(f"{'normalised' if normalize_file(path, into) else 'unchanged '}  {path.name}")
+        changed = normalize_file(path, into, replace=replace)
+        click.echo(f"{'normalised' if changed else 'unchanged '}  {path.name}")
 
 
 @main.command(short_help="Write the series as web pages that need no network.")

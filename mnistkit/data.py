@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 from mnistkit.errors import DataError, DownloadError
 from mnistkit.utils import sources
@@ -283,7 +283,11 @@ class Batches:
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Samples at these places; raise ValueError where the dataset gives one at a time."""
         try:
-            return self.dataset[index]
+            dataset = self.dataset
+            if isinstance(dataset, Subset) and isinstance(dataset.indices, np.ndarray):
+                index = dataset.indices[index.cpu().numpy()].reshape(-1)  # also for a single place
+                return dataset.dataset[torch.from_numpy(index)]
+            return dataset[index]
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"{type(self.dataset).__name__} gives no samples for a tensor of places, as "
@@ -505,7 +509,8 @@ def make_loader(
 ) -> Batches:
     """Batch a dataset in memory, in the place of a DataLoader; see `Batches`."""
     batches = Batches(dataset, batch_size, shuffle=shuffle, seed=seed)
-    batches.take(torch.tensor([0, len(dataset) - 1]))  # refused now, and not amid a training
+    for places in ([0, len(dataset) - 1], [0]):  # refused now, and not amid a training
+        batches.take(torch.tensor(places))
     return batches
 
 

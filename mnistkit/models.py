@@ -480,8 +480,15 @@ def outputs_of(model: nn.Module) -> str:
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
     """Put a model in eval mode (dropout off, batch norm fixed), then each layer back as it was."""
+    with keep_modes(model):
+        model.eval()
+        yield
+
+
+@contextmanager
+def keep_modes(model: nn.Module) -> Iterator[None]:
+    """Give each layer the mode back that it has now."""
     were_training = {layer: layer.training for layer in model.modules()}
-    model.eval()
     try:
         yield
     finally:

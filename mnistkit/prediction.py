@@ -20,6 +20,7 @@ from mnistkit.utils.validation import (
     place_of,
 )
 
+_ROUNDING = 0.02  # that sums of ten probabilities may have in 16 bits
 _BATCH = 256  # a CNN's activations stay small: quicker than 1,024 at once, with less memory
 
 
@@ -53,7 +54,7 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
 
 def _compute(model: nn.Module, inputs: Tensor) -> Tensor:
     device = place_of(model).device
-    with eval_mode(model), torch.inference_mode(), explaining(model, inputs):
+    with eval_mode(model), torch.no_grad(), explaining(model, inputs):
         return torch.cat([_rows(model(part.to(device)), part) for part in inputs.split(_BATCH)])
 
 
@@ -108,6 +109,10 @@ def _rows(outputs: object, batch: Tensor) -> Tensor:
 
 
 def _to_probabilities(outputs: Tensor, kind: str) -> Tensor:
-    if kind == "probabilities":
-        return outputs
-    return outputs.exp() if kind == "log_probabilities" else outputs.softmax(dim=1)
+    if kind == "logits":
+        return outputs.softmax(dim=1)
+    found = outputs.exp() if kind == "log_probabilities" else outputs
+    if ((found.sum(dim=1) - 1).abs() > _ROUNDING).any():
+        raise ValueError(f"the model says that it gives {kind}, and these do not sum to 1 in each "
+                         f"row: its attribute `outputs` should be another")  # fmt: skip
+    return found

@@ -6,7 +6,9 @@ Read it downwards: `fit` calls `train_one_epoch` and `evaluate` once an epoch, a
 
 from __future__ import annotations
 
+import copy
 import inspect
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -23,7 +26,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from mnistkit.data import Batches
 from mnistkit.errors import TrainingError
-from mnistkit.models import eval_mode, outputs_of
+from mnistkit.models import eval_mode, keep_modes, outputs_of
 from mnistkit.utils.devices import (
     choose_autocast,
     choose_device,
@@ -214,7 +217,7 @@ def fit(
         for name, change in (("augment", augment), ("outliers", outliers)):
             if change:
                 raise ValueError(f"{name} needs images in [0, 1]: a loader without normalized=True")
-    history, averaged = History(), None
+    history, averaged, inside = History(), None, False
     seed = int(seed)
     try:  # from here on, for making an optimiser may take seconds
         device = choose_device(device)
@@ -242,24 +245,29 @@ def fit(
             for epoch in range(1, epochs + 1):
                 started, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
                 row = {"epoch": epoch}
+                inside = True  # of an epoch's training
                 with naming_epoch(epoch):
                     row |= train_one_epoch(
                         model, train_loader, training_loss, optimizer,
                         precision=precision, augment=augment, outliers=outliers,
                         after_batch=after_batch,
                     ).named("train")  # fmt: skip
+                    inside = False
                     if validation_loader is not None:
                         row |= evaluate(measured, validation_loader, loss).named("validation")
                 seconds = time.perf_counter() - started
                 history.rows.append(row | {"learning_rate": rate, "seconds": seconds})
                 if after_epoch:
-                    history.rows[-1] |= _named(after_epoch(measured), history.rows[-1])
+                    with keep_modes(model):
+                        found = after_epoch(measured)
+                    history.rows[-1] |= _named(found, history.rows[-1])
                 if schedule and scheduler_step == "epoch":
                     schedule.step()
     except KeyboardInterrupt:
-        accept_interrupt([history], epochs)
-    if averaged:
-        model.load_state_dict(averaged.module.state_dict())
+        accept_interrupt([history], epochs, inside=inside)
+    finally:
+        if averaged:
+            model.load_state_dict(averaged.module.state_dict())
     return history
 
 
@@ -354,7 +362,7 @@ def evaluate(
     """
     device, mean = place_of(model).device, RunningMean()
     loss_fn = choose_loss(loss_fn)
-    with eval_mode(model), torch.inference_mode():
+    with eval_mode(model), torch.no_grad():
         for number, batch in enumerate(loader, start=1):
             inputs, labels = check_batch(batch, model) if number == 1 else batch
             inputs, labels = inputs.to(device), as_classes(labels).to(device)
@@ -608,8 +616,10 @@ def raising_interrupts() -> Iterator[None]:
         _RAISING.reset(before)
 
 
-def accept_interrupt(histories: Sequence[History], epochs: int) -> None:
+def accept_interrupt(histories: Sequence[History], epochs: int, *, inside: bool = True) -> None:
     """Mark histories as interrupted, and say how far they came.
+
+    inside: whether a part of an epoch was trained that is not in them.
 
     Raises KeyboardInterrupt again within `raising_interrupts`.
     """
@@ -618,10 +628,8 @@ def accept_interrupt(histories: Sequence[History], epochs: int) -> None:
     for history in histories:
         history.interrupted = True
     each = "the model has" if len(histories) == 1 else "the models have"
-    print(
-        f"interrupted: {len(histories[0].rows)} of {epochs} epochs are in the history; {each} "
-        "seen a part of the next one, too"
-    )
+    more = f"; {each} seen a part of the next one, too" if inside else ""
+    print(f"interrupted: {len(histories[0].rows)} of {epochs} epochs are in the history{more}")
     stop_here()
 
 
@@ -635,12 +643,12 @@ def _move(model: nn.Module, device: torch.device, loader: Loader) -> None:
     tried on one input, and where there is none to try, left in the usual order.
     """
     model.to(device)
-    with torch.random.fork_rng(devices=[]):  # a dataset may draw
-        one = _one_input(loader) if has_convolutions(model) else None
-    if one is not None:
-        model.to(memory_format=torch.channels_last)
-        if not _computes(model, one.to(device)):
-            model.to(memory_format=torch.contiguous_format)
+    if has_convolutions(model):
+        with _drawing_nothing():
+            one = _one_input(loader)
+            last = one is not None and _computes(model, one.to(device))
+        if last:
+            model.to(memory_format=torch.channels_last)
 
 
 def _one_input(loader: Loader) -> Tensor | None:
@@ -656,12 +664,28 @@ def _one_input(loader: Loader) -> Tensor | None:
 
 
 def _computes(model: nn.Module, inputs: Tensor) -> bool:
-    with torch.random.fork_rng(devices=[]), eval_mode(model), torch.no_grad():
-        try:
-            model(inputs)
-        except Exception:  # the first batch will say it in words
-            return False
+    """Whether a copy of the model does, with channels last; the model itself sees nothing of it."""
+    try:
+        trial = copy.deepcopy(model).to(memory_format=torch.channels_last).eval()
+        for layer in trial.modules():
+            layer._forward_hooks.clear()  # which may count, or keep what they see
+        with torch.no_grad():
+            trial(inputs)
+    except Exception:  # the first batch will say it in words
+        return False
     return True
+
+
+@contextmanager
+def _drawing_nothing() -> Iterator[None]:
+    """Give the random states of PyTorch, NumPy and Python back as they were."""
+    drawn, plain = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        np.random.set_state(drawn)
+        random.setstate(plain)
 
 
 def _named(measured: object, row: Mapping) -> Mapping:
@@ -688,15 +712,25 @@ def _seeded(loader: Loader, seed: int, device: torch.device) -> Iterator[None]:
     """Draw dropout and the order of batches from a seed; the caller's own state comes back."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        generator = getattr(loader, "generator", None)
-        if generator is not None:
-            before = generator.get_state()
+        generators = _generators(loader)
+        before = [generator.get_state() for generator in generators]
+        for generator in generators:
             generator.manual_seed(seed)
         try:
             yield
         finally:
-            if generator is not None and not isinstance(loader, Batches):
-                generator.set_state(before)  # a DataLoader's is the caller's own
+            if not isinstance(loader, Batches):  # a DataLoader's are the caller's own
+                for generator, state in zip(generators, before, strict=True):
+                    generator.set_state(state)
+
+
+def _generators(loader: object) -> list[torch.Generator]:
+    """Those that a loader draws the order of its batches from, its samplers' too."""
+    places = [loader]
+    for name in ("sampler", "batch_sampler"):
+        places += [found for place in list(places) if (found := getattr(place, name, None))]
+    found = (getattr(place, "generator", None) for place in places)
+    return list(dict.fromkeys(each for each in found if isinstance(each, torch.Generator)))
 
 
 @contextmanager

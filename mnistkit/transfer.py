@@ -126,10 +126,19 @@ def extract_features(
     if path and (kept := _read_features(path, len(images))) is not None:
         return kept
     extractor = build_extractor(model.features, bfloat16)
+    _check_width(model)
     features = _compute_features(extractor, images, batch_size, progress)
     if path:
         _keep_features(features, path)
     return features
+
+
+def _check_width(model: nn.Module) -> None:
+    """Raise ValueError for a network whose features are not as many as MobileNetV2's."""
+    last = [layer for layer in model.features.modules() if isinstance(layer, nn.Conv2d)]
+    if not last or last[-1].out_channels != FEATURES or last[0].in_channels != 3:
+        raise ValueError(f"{type(model).__name__} does not give {FEATURES} features of colour "
+                         "pictures, as what load_mobilenet gives does")  # fmt: skip
 
 
 def _choose_bfloat16(asked: bool | None) -> bool:

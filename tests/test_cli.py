@@ -541,7 +541,7 @@ def test_the_command_prints_means_and_importance_and_keeps_all_runs(plan, tmp_pa
     [
         (["--seeds", "x"], "the seeds 'x' are no list of numbers"),
         (["--limit", "3"], "3 is not in the range x>=20"),
-        (["--jobs", "0"], "jobs is 0, expected a whole number"),
+        (["--jobs", "0"], "jobs is 0, expected 1 or more"),
         (["--scheduler", "nowhere"], "'nowhere' is no address of a scheduler"),
         (["--folder", "/proc/nothing"], "cannot be written|nothing can be written"),
     ],

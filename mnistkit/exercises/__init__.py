@@ -78,6 +78,8 @@ def find(number: str) -> Exercise:
 def _nothing_called(number: str) -> str:
     if not number:
         return 'which exercise? Say its number, such as "1.2"'
+    if len(number) > 5:
+        return 'the number comes first, as in `exercises.check("1.1", answer)`'
     same = [known for known in sorted(EXERCISES) if known[0] == number[:1]]
     own = f"notebook {number[0]} has {same[0]} to {same[-1]}" if same else ""
     return f"there is no exercise {number!r}; " + (own or f"the nearest is {_nearest(number)}")

@@ -260,11 +260,12 @@ def told_apart(gap: object, said: object, least: int = 3) -> str:
         not isinstance(gap, Interval),
         f"the gap is {what(gap)}; `mk.paired_difference` gives one with its interval",
     )
-    wrong_if(gap.n < least, f"{gap.n} seeds show little: take {least} or more")
+    seeds = f"{gap.n} seed{'s' * (gap.n != 1)}"
+    wrong_if(gap.n < least, f"{seeds} show{'s' * (gap.n == 1)} little: take {least} or more")
     wrong_if(
-        abs(gap.mean) > 0.5,
-        f"the gap is {gap.mean:+.2f}, more than half of all digits: hand it in as "
-        "`mk.paired_difference` gives it, not times 100",
+        abs(gap.mean) > 0.3 or max(-gap.low, gap.high) > 1,
+        f"the gap is {gap.mean:+.2f}, from {gap.low:+.2f} to {gap.high:+.2f}, as a share of all "
+        "digits: hand it in as `mk.paired_difference` gives it, not times 100",
     )
     word(said, ["better", "worse", "not told apart"])
     found = side_of(gap, "better", "worse")

@@ -136,7 +136,8 @@ def find_submissions(paths: Sequence[Path]) -> list[Submission]:
 def learner_of(path: Path) -> str:
     """Name the learner by the rule of `find_submissions`, for one file."""
     known = "|".join(re.escape(stem) for stem in _stems())
-    rest = re.sub(rf"(?<![^\W_])(?:{known}|0?[1-7])(?![^\W_])", "", path.stem)
+    stem = re.sub(r"-Copy\d*$", "", path.stem)  # as JupyterLab calls a duplicate
+    rest = re.sub(rf"(?<![^\W_])(?:{known}|0?[1-7])(?![^\W_])", "", stem)
     return re.sub(r"^[\W_]+|[\W_]+$", "", rest) or path.resolve().parent.name
 
 
@@ -288,7 +289,7 @@ def grade_notebook(
 ) -> list[Grade]:
     """Execute a notebook in a process of its own; return a row for each of its exercises.
 
-    Where several cells check one exercise, the last counts.
+    Where several cells check one exercise, the last that is not open counts.
     full: with the notebook's own parameters; else as a first look, on few digits.
     limit: seconds; then the process is ended, and what was not yet checked is an error.
     threads: that it may compute with. stop: set it to end the process before.
@@ -309,6 +310,8 @@ def grade_notebook(
                 before = ""  # what failed before the exercises, and may be why they do
                 for place, cell in enumerate(submission.cells, 1):
                     for number, (state, said) in _judged(kernel, cell):
+                        if state == OPEN and found.get(number, (OPEN,))[0] != OPEN:
+                            continue  # the template, left below an answer
                         if number:
                             found[number] = state, said + before * (state == ERROR)
                         else:

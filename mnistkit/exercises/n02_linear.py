@@ -87,12 +87,18 @@ def _check_v1(model: nn.Module, hidden: int) -> None:
 
 
 def _is_linear(model: nn.Module) -> bool:
-    """Whether the middle between two images gets the middle of what the two get."""
+    """Whether the middle between two images gets the middle of what the two get.
+
+    Of bright images, too: a network that divides them by 255 bends only there.
+    """
     trial = shaken(model).eval()
-    first, second = (4 * random_images(64)).split(32)
-    with torch.no_grad():
-        ends, middle = trial(first) + trial(second), trial((first + second) / 2)
-    return same(ends / 2, middle, within=1e-3)
+    found = []
+    for bright in (4, 1000):
+        first, second = (bright * random_images(64)).split(32)
+        with torch.no_grad():
+            ends, middle = trial(first) + trial(second), trial((first + second) / 2)
+        found.append(same(ends / 2, middle, within=1e-3 * max(1, middle.abs().max().item())))
+    return all(found)
 
 
 @exercise(
@@ -121,6 +127,7 @@ def own_lottery(answer: object) -> str:
     wrong_if(
         len(set(found)) == 1, "all accuracies are the same: does each model have its own seed?"
     )
+    wrong_if(found.max() < 0.15, "all of them guess, at one in ten: were these models trained?")
     reach = round(found.max() - found.min(), 9)
     wrong_if(
         yes_or_no(given["lottery"], "lottery") != (reach > 0.1),

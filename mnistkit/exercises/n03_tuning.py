@@ -183,7 +183,7 @@ def residual(answer: object) -> str:
     )
     wrong_if(
         not widths,
-        "it has no layer with as many outputs as inputs; twenty from 64 to 64 are asked for",
+        "no `nn.Linear` with as many outputs as inputs is at work; twenty of 64 are asked for",
     )
     wrong_if(
         widths != [64],

@@ -78,7 +78,7 @@ def own_head(answer: object) -> str:
     layers = calls(shaken(model).eval(), features, nn.Linear)
     wrong_if(
         len({call.name for call in layers}) < 2,
-        f"it has {len(layers)} linear layer, and so no hidden one: put one more before it",
+        f"{len(layers)} `nn.Linear` at work, and so no hidden layer: put one more before it",
     )
     check_bends(shaken(model).eval(), features, nn.Linear)
     _check_dropout(model, features, layers)

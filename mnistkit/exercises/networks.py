@@ -17,6 +17,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.parameter import UninitializedBuffer
 
 from mnistkit.exercises.exercise import AnswerError, NoAnswerError, same, what, wrong_if
 
@@ -122,6 +123,8 @@ def _whole(model: nn.Module) -> nn.Module:
     wrong_if("_modules" not in vars(model), _NO_SUPER)
     left = [value for m in model.modules() for value in vars(m).values()]
     memo = {id(v): v.detach() for v in left if isinstance(v, Tensor) and not v.is_leaf}
+    memo |= {id(b): UninitializedBuffer(dtype=b.dtype) for b in model.buffers()
+             if isinstance(b, UninitializedBuffer)}  # fmt: skip
     model = copy.deepcopy(model, memo).to("cpu", torch.float32)
     model.zero_grad()
     return model

@@ -22,7 +22,6 @@ from mnistkit.utils.storage import output_folder, remove_leftovers
 from mnistkit.utils.validation import (
     check_columns,
     check_seeds,
-    check_whole,
     in_short,
 )
 
@@ -96,8 +95,8 @@ def run_grid(
     plan = _plan(recipes, check_seeds(seeds))
     if not plan:
         raise ValueError("nothing to run: give at least one recipe and one seed")
-    if jobs != -1:
-        check_whole("jobs", jobs)
+    if jobs != -1 and (type(jobs) is not int or jobs < 1):
+        raise ValueError(f"jobs is {in_short(jobs)}, expected 1 or more, or -1 for one a core")
     if folder and keep_models:
         raise ValueError("give folder or keep_models: a result that is read brings no model")
     if not isinstance(digits, Digits):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import hashlib
 import inspect
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from types import CodeType
 
 import torch
 from torch import Tensor
@@ -210,6 +213,10 @@ def _plain(value: object, name: str) -> object:
     )
 
 
+_CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem",
+             "remove", "discard", "clear", "sort", "reverse"}  # fmt: skip
+
+
 def _name_of(call: Callable) -> str:
     """Its name in a registry or in PyTorch, wherever it is defined; else with its module."""
     for known, offered in (SCHEDULERS | AUGMENTATIONS | OUTLIERS).items():
@@ -218,7 +225,7 @@ def _name_of(call: Callable) -> str:
     if any(getattr(place, call.__name__, None) is call for place in _OFFERED):
         return call.__name__
     name = f"{call.__module__}.{call.__qualname__}"
-    if call.__module__.partition(".")[0] in ("mnistkit", "torch", "torchvision"):
+    if _is_offered(call):
         return name
     try:  # one's own: it may be written otherwise tomorrow, under the same name
         source = inspect.getsource(call)
@@ -228,9 +235,38 @@ def _name_of(call: Callable) -> str:
     return f"{name}, {digest_of([source, read] if read else source)[:8]}"
 
 
-def _plain_globals(call: Callable) -> dict[str, str]:
-    """The numbers and words outside of a function that it reads, by name."""
-    code, place = getattr(call, "__code__", None), getattr(call, "__globals__", {})
-    names = code.co_names if code else ()
-    return {name: repr(place[name]) for name in names
-            if isinstance(place.get(name), bool | int | float | str | tuple)}  # fmt: skip
+def _plain_globals(call: Callable, seen: tuple = ()) -> dict[str, str]:
+    """What a function reads from outside of itself, by name: values, and functions of one's own."""
+    place, found = getattr(call, "__globals__", {}), {}
+    code = getattr(call, "__code__", None)
+    fixed = (bool, int, float, str, tuple)
+    if code and not _changes_something(code):  # else a list may be a log, and no setting
+        fixed += (list, dict)
+    for name in _names_in(code):
+        value = place.get(name)
+        if isinstance(value, fixed):
+            found[name] = repr(value)
+        elif inspect.isfunction(value) and value not in (call, *seen) and not _is_offered(value):
+            with suppress(OSError, TypeError):
+                source = inspect.getsource(value)
+                found[name] = digest_of([source, _plain_globals(value, (call, *seen))])[:8]
+    return {name: value for name, value in found.items() if " at 0x" not in value}
+
+
+def _names_in(code: CodeType | None) -> dict[str, None]:
+    """The names that code reads, and that of functions and comprehensions in it, in order."""
+    if code is None:
+        return {}
+    inner = [_names_in(part) for part in code.co_consts if isinstance(part, CodeType)]
+    return dict.fromkeys([*code.co_names, *(name for names in inner for name in names)])
+
+
+def _changes_something(code: CodeType) -> bool:
+    """Whether code calls a method that changes a list or a dict, or puts something into one."""
+    return bool(_CHANGING & {*_names_in(code)}) or any(
+        step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") for step in dis.get_instructions(code)
+    )
+
+
+def _is_offered(call: Callable) -> bool:
+    return call.__module__.partition(".")[0] in ("mnistkit", "torch", "torchvision")

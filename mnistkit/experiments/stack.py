@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice, pairwise
 from numbers import Real
+from types import FunctionType, MethodType
 
+import numpy as np
 import torch
 from torch import Tensor, nn, optim
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
@@ -189,7 +191,7 @@ class _Stack:
                 grad_and_value(self._loss, has_aux=True),
                 in_dims=(0, None, None) if shared else (0, 0, 0),
             )
-            gradients, (losses, outputs) = step(self.weights, inputs, labels)
+            gradients, (losses, outputs) = _apart(step, self.weights, inputs, labels)
             self._move(gradients)
             self.mean.add(outputs, labels, losses)
 
@@ -300,13 +302,47 @@ def _check_models(models: Sequence[nn.Module]) -> None:
             )
 
 
+def _apart(step: Callable, *given):
+    """Take a step of all members; raise ValueError where a model cannot be computed so."""
+    try:
+        return step(*given)
+    except RuntimeError as error:
+        if "vmap" not in str(error):
+            raise
+        reason = str(error).partition("\n")[0].removeprefix("vmap: ")
+        raise ValueError(f"the models cannot be stacked, for what `forward` does differs from "
+                         f"member to member ({reason}); use run_grid") from error  # fmt: skip
+
+
 def _settings(model: nn.Module) -> list[tuple]:
-    """What its layers say of themselves, and their plain attributes: rates, slopes, scales."""
+    """What its layers say of themselves, and their own attributes: rates, slopes, functions."""
     return [
-        (layer.extra_repr(), {name: value for name, value in vars(layer).items()
-                              if name != "training" and isinstance(value, int | float | str)})
+        (layer.extra_repr(), {name: _comparable(value) for name, value in vars(layer).items()
+                              if name != "training" and not name.startswith("_")})
         for layer in model.modules()
     ]  # fmt: skip
+
+
+def _comparable(value: object) -> object:
+    """Something that equals another's where the two do the same."""
+    if isinstance(value, Tensor):
+        return str(value.dtype), tuple(value.shape), value.tolist()
+    if isinstance(value, list | tuple):
+        return [_comparable(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _comparable(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, partial):
+        return _comparable(value.func), _comparable(value.args), _comparable(value.keywords)
+    if isinstance(value, MethodType):
+        return _comparable(value.__func__)
+    if isinstance(value, FunctionType):
+        inside = [cell.cell_contents for cell in value.__closure__ or ()]
+        return value.__code__, _comparable(value.__defaults__), _comparable(inside)
+    if hasattr(value, "__dict__") and not callable(value):
+        return type(value), _comparable(vars(value))
+    return value
 
 
 def _frozen(model: nn.Module) -> list[bool]:

@@ -64,7 +64,11 @@ def _read_pixels(source) -> np.ndarray:
     image = _upright(_open(source))
     if min(image.size) < _SMALLEST:
         raise PictureError(f"the picture has {image.width} x {image.height} pixels: too few")
-    image = _flatten(image)
+    try:
+        image = _flatten(image)
+    except ValueError as error:  # a mode that Pillow itself cannot convert
+        raise PictureError(f"a picture of mode {image.mode} cannot be read",
+                           do="convert it to RGB or RGBA") from error  # fmt: skip
     if max(image.size) > _LONGEST:
         image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BOX)
     return np.asarray(image, dtype=np.float64) / 255

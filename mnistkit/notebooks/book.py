@@ -63,7 +63,8 @@ def write_book(
     pages = [_page(path, after) for path in notebooks or find_notebooks()]
     others = [*others, _glossary({page.stem for page in pages})]
     folder = output_folder(folder)
-    check_own(folder / "index.html", "mnistkit")
+    for stem in ["index", *(page.stem for page in [*pages, *others])]:
+        check_own(folder / f"{stem}.html", "mnistkit")
 
     def write(kind: str, page: Page | None, **neighbours: Page | None) -> Path:
         stem, title = (page.stem, page.title) if page else ("index", "mnistkit")

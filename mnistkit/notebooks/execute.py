@@ -121,8 +121,8 @@ def check_targets(notebooks: Sequence[Path], output_dir: Path) -> None:
         try:
             there = nbformat.read(path, as_version=4)
             stamp = there.metadata.get("mnistkit", {}).get("sources")
-            own = _sources_digest(there) in (
-                stamp, _sources_digest(nbformat.read(notebook, as_version=4))
+            own = sources_digest(there) in (
+                stamp, sources_digest(nbformat.read(notebook, as_version=4))
             )  # fmt: skip
         except (ValueError, AttributeError, nbformat.ValidationError):
             own = False
@@ -220,7 +220,7 @@ def code_digest(notebook: nbformat.NotebookNode) -> str:
     return hashlib.sha256(code.encode()).hexdigest()[:12]
 
 
-def _sources_digest(notebook: nbformat.NotebookNode) -> str:
+def sources_digest(notebook: nbformat.NotebookNode) -> str:
     """Changes with whatever anybody writes into a cell, or with a cell more."""
     sources = [cell.source for cell in notebook.cells
                if "injected-parameters" not in cell.metadata.get("tags", [])]  # fmt: skip
@@ -229,7 +229,7 @@ def _sources_digest(notebook: nbformat.NotebookNode) -> str:
 
 def _stamp(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    digests = {"executed": code_digest(notebook), "sources": _sources_digest(notebook)}
+    digests = {"executed": code_digest(notebook), "sources": sources_digest(notebook)}
     notebook.metadata["mnistkit"] = digests
     nbformat.write(notebook, path)
 

@@ -11,7 +11,7 @@ with needs_package("normalising notebooks", "lab"):
     import nbformat
     from nbformat import NotebookNode
 
-from mnistkit.notebooks.execute import KERNEL
+from mnistkit.notebooks.execute import KERNEL, sources_digest
 from mnistkit.utils.storage import write_text
 
 _SLIDE_MARKS = ("slide_type", "answer", "text", "show")  # see mnistkit.notebooks.slides
@@ -75,12 +75,22 @@ def read_notebook(path: Path) -> NotebookNode:
     return notebook
 
 
-def normalize_file(path: Path, into: Path | None = None) -> bool:
-    """Normalise a notebook file, in place or into a folder; returns whether that changed it."""
+def normalize_file(path: Path, into: Path | None = None, *, replace: bool = False) -> bool:
+    """Normalise a notebook file, in place or into a folder; returns whether that changed it.
+
+    Raises NotebookError where another notebook of that name, with other text or code, is there
+    already; `replace` replaces it.
+    """
     target = into / path.name if into else path
     before = target.read_bytes() if target.exists() else b""
     notebook = read_notebook(path)
     check_finished(notebook, path)
+    if before and not replace and sources_digest(read_notebook(target)) != sources_digest(notebook):
+        raise NotebookError(
+            f"another {path.name} is there already, with other cells",
+            where=target.parent,
+            do="name another folder, or say --replace",
+        )
     after = nbformat.writes(normalize(notebook), version=4) + "\n"
     if after.encode() == before:  # bytes: other line ends are a change, too
         return False

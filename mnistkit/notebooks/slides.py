@@ -109,7 +109,8 @@ def write_slides(
     decks = [read_deck(path) for path in notebooks or find_notebooks()]
     player = load_reveal(reveal)
     folder = output_folder(folder)
-    check_own(folder / "index.html", "mnistkit")
+    for stem in ["index", *(deck.stem for deck in decks)]:
+        check_own(folder / f"{stem}.html", "mnistkit")
     for deck in decks:
         write_text(folder / f"{deck.stem}.html", _render(deck.title, decks, player, deck))
     write_text(folder / "index.html", _render("mnistkit", decks))

@@ -14,8 +14,10 @@ from matplotlib.transforms import Bbox
 
 from mnistkit.metrics import Interval, interval_of_mean
 from mnistkit.utils.figures import describe, new_axes
+from mnistkit.utils.validation import check_columns
 
 BEST, OTHER = "#0072B2", "#666666"
+_FEWEST = 0.01  # errors in percent, below which all are drawn at one height
 # Where a name may stand, in points of print from its mark: the first that is free is taken.
 # That is above the line for the models on it, and below it for the others.
 _PLACES = [
@@ -33,12 +35,18 @@ def plot_tradeoff(
 
     table: indexed by model, with columns mean, low, high (fractions) and `x`. The vertical
     scale is of errors, so that 99 % is as far from 98 % as 98 % from 96 %. Filled marks on a
-    line are the models of `frontier`; all others are open and grey.
+    line are the models of `frontier`; all others are open and grey. Models without a mean, as
+    one that diverged, are left out.
     """
+    check_columns(table, ["mean", "low", "high", x])
+    table = table[table["mean"].notna()].sort_values(x)
+    if table.empty:
+        raise ValueError("no model of the table has a mean")
+    table.index = table.index.map(str)
     ax = new_axes(ax, (6.5, 4.8))
-    table = table.sort_values(x)
     best = frontier(table, x)
-    costs, errors = table[x].astype(float), 100 * (1 - table["mean"].astype(float))
+    costs = table[x].astype(float)
+    errors = (100 * (1 - table["mean"].astype(float))).clip(lower=_FEWEST)  # on a log scale
     _scale_errors(ax, costs, errors)
     ax.step([*costs[best], ax.get_xlim()[1]], [*errors[best], errors[best].min()], where="post",
             color=BEST, linewidth=1.5)  # fmt: skip

@@ -41,7 +41,7 @@ def corrupt(images: Tensor, kind: str, strength: float, *, seed: int = 0) -> Ten
     kind: in `CORRUPTIONS`, or in `HELD_BACK`.
 
     images: float32, N x 1 x H x W, in [0, 1] with paper 0. strength: in the corruption's
-    unit. Returns the same shape, in [0, 1]. Raises UnknownNameError (a ValueError), and
+    unit. Returns the same shape and type, in [0, 1]. Raises UnknownNameError (a ValueError), and
     ValueError for a strength below 0 or images that are no floats.
     """
     known = CORRUPTIONS | HELD_BACK
@@ -56,7 +56,7 @@ def corrupt(images: Tensor, kind: str, strength: float, *, seed: int = 0) -> Ten
     generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
     if not len(images):
         return images.clone()
-    return corruption.change(images, strength, generator).clamp(0, 1)
+    return corruption.change(images.float(), strength, generator).clamp(0, 1).to(images.dtype)
 
 
 def _shift(images: Tensor, pixels: float, generator: Generator) -> Tensor:

@@ -59,20 +59,20 @@ def plot_corruption(
     table: indexed by strength, a column of fractions a model. named: the models with a colour
     and their name at the line's end, four at most; the first four if None. All others are grey.
     """
-    named = _check_named(named, table)
+    looks = _check_named(named, table)
     if not table.notna().all(axis=None):
         raise ValueError("the table has holes (nan): each model needs an accuracy at each strength")
     ax = new_axes(ax)
-    for name in table.columns.difference(named, sort=False):
+    for name in table.columns.difference(list(looks), sort=False):
         ax.plot(table.index, 100 * table[name], color=OTHERS, linewidth=1, zorder=1)
-    for name, (color, mark) in zip(named, NAMED, strict=False):
+    for name, (color, mark) in looks.items():
         ax.plot(table.index, 100 * table[name], marker=mark, color=color, markersize=4,
                 linewidth=1.8, clip_on=False)  # fmt: skip
     ax.set(xlabel=xlabel, ylabel="right in %", title=title, ylim=(0, 100))
     ax.margins(x=0.02)
     if table.index[0] > table.index[-1]:
         ax.invert_xaxis()  # from none at the left to strong at the right
-    _name_ends(ax, 100 * table[named].iloc[-1])
+    _name_ends(ax, 100 * table[list(looks)].iloc[-1], {n: color for n, (color, _) in looks.items()})
     last = 100 * table.iloc[-1]
     return describe(
         ax,
@@ -96,6 +96,8 @@ def plot_corruptions(
     tables: as in `plot_corruption`, by name of the corruption. units: of its strength. named:
     as in `plot_corruption`. note: what else is to be known, below the panels and in the words.
     """
+    if named is None:  # the same in all panels
+        named = list(next(iter(tables.values())).columns[: len(NAMED)])
     ax = new_axes(ax, (6.2, 2.2 * -(-len(tables) // columns)))
     panels = _panels(ax, list(tables), columns, width=0.54)
     for (name, table), panel in zip(tables.items(), panels, strict=True):
@@ -147,17 +149,16 @@ def _label_outer(panels: Sequence[Axes], columns: int, xlabel: str | None, ylabe
         panel.tick_params(labelsize=10, labelleft=place % columns == 0)
 
 
-def _check_named(named: Sequence[str] | None, table: pd.DataFrame) -> list[str]:
-    """Raise ValueError for more names than there are colours; leave out whom the table lacks."""
+def _check_named(named: Sequence[str] | None, table: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Colour and mark of each that the table has; ValueError for more names than colours."""
     named = list(table.columns[: len(NAMED)]) if named is None else list(named)
     if len(named) > len(NAMED):
         raise ValueError(f"{len(named)} models are named, and colours tell {len(NAMED)} apart")
-    return [name for name in named if name in table.columns]
+    return {n: look for n, look in zip(named, NAMED, strict=False) if n in table.columns}
 
 
-def _name_ends(ax: Axes, ends: pd.Series) -> None:
+def _name_ends(ax: Axes, ends: pd.Series, colors: Mapping[str, str]) -> None:
     """Write each name beside the end of its line, the upper first, none on another."""
-    colors = {name: color for name, (color, _) in zip(ends.index, NAMED, strict=False)}
     ordered = ends.sort_values(kind="stable")
     for (name, end), height in zip(ordered.items(), _apart(list(ordered), 14), strict=True):
         ax.annotate(name, (ax.get_xlim()[1], end), (1.06, height), color=colors[name], fontsize=10,

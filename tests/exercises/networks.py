@@ -510,7 +510,7 @@ RESIDUAL = [
     (blocks(line), "its blocks hold no activation"),
     (blocks(count=3), "3 layers lead from 64 units to 64"),
     (blocks(count=19), "19 layers lead from 64 units to 64"),
-    (blocks(count=0), "no layer with as many outputs as inputs"),
+    (blocks(count=0), "no `nn.Linear` with as many outputs as inputs"),
     (blocks(width=32, last=32), r"have \[32\] units; 64"),
     (blocks(width=784, last=784, first=False), r"have \[784\] units; 64"),
     (blocks(join=lambda x, y: torch.cat([x, y], 1), count=1, last=128), "1 layers lead"),
@@ -519,7 +519,7 @@ RESIDUAL = [
      "the same layer works 20 times"),
     (lambda: Loop(keep=list), "in a Python list"),
     (blocks(last=32), "takes 32 numbers and is given 64"),
-    (build_model("A baseline"), "no layer with as many"),
+    (build_model("A baseline"), "no `nn.Linear` with as many"),
     *spoilt(blocks),
     *with_logits_spoilt(blocks),
 ]  # fmt: skip
@@ -770,7 +770,7 @@ class HeadByHand(nn.Module):
         return self.last(self.drop(self.hidden(features).relu(), self.training))
 
 
-LINEAR = "it has 1 linear layer, and so no hidden one"
+LINEAR = "1 `nn.Linear` at work, and so no hidden layer"
 HEAD = [
     (head(), "right"),
     (head, "right"),

@@ -266,7 +266,7 @@ BAD_CALLS = {
     "half a seed": (lambda b: b.grid(seeds=[0.5]), "a seed is 0.5"),
     "recipes without names": (lambda b: b.grid([kit.Recipe("V0")]), "recipes is a list, expected"),
     "a name for a recipe": (lambda b: b.grid({"a": "V0"}), "'a' is 'V0', expected a Recipe"),
-    "no processes": (lambda b: b.grid(jobs=0), "jobs is 0, expected a whole number of 1 or more"),
+    "no processes": (lambda b: b.grid(jobs=0), "jobs is 0, expected 1 or more, or -1"),
     "a typing error in the last recipe": (
         lambda b: b.grid({"a": kit.Recipe("V0"), "b": kit.Recipe("V0", optimizer="adm")}),
         "b: unknown optimizer 'adm'; did you mean 'adam'",

@@ -415,7 +415,7 @@ STATEMENTS = [
         "the same head as it was before, the same batches in the same order",
         lambda out: (
             0
-            < out.cell(SLOW).source.index("untrained = copy.deepcopy(network.classifier)")
+            < out.cell(SLOW).source.index("head_before = copy.deepcopy(network.classifier)")
             < out.cell(SLOW).source.index("one_epoch(")
             and does(LOOP, "for batch in batches:")(out)
             and out.text(QUICK).count("\n") == 2 + len(losses(out))
