@@ -726,9 +726,8 @@ def _seeded(loader: Loader, seed: int, device: torch.device) -> Iterator[None]:
 
 def _generators(loader: object) -> list[torch.Generator]:
     """Those that a loader draws the order of its batches from, its samplers' too."""
-    places = [loader]
-    for name in ("sampler", "batch_sampler"):
-        places += [found for place in list(places) if (found := getattr(place, name, None))]
+    places = [loader, getattr(loader, "batch_sampler", None)]
+    places += [getattr(place, "sampler", None) for place in places]
     found = (getattr(place, "generator", None) for place in places)
     return list(dict.fromkeys(each for each in found if isinstance(each, torch.Generator)))
 

@@ -351,3 +351,9 @@ def test_non_digits_have_the_size_of_the_digits(shape):
 @pytest.mark.parametrize("change", [augmentation.random_affine, augmentation.random_photo])
 def test_no_images_stay_none(change):
     assert change(torch.zeros(0, 1, 28, 28)).shape == (0, 1, 28, 28)
+
+
+def test_small_pictures_are_blurred_as_far_as_they_reach():
+    torch.manual_seed(0)
+    for _ in range(20):
+        assert random_photo(torch.rand(50, 1, 8, 8)).shape == (50, 1, 8, 8)

@@ -302,3 +302,19 @@ def test_a_pickle_is_refused_without_advice_to_run_it(tmp_path, protocol, recwar
         load_state(build_model("V0"), path)
     assert "weights_only" not in str(caught.value)
     assert not recwarn.list
+
+
+def test_running_averages_that_are_no_numbers_are_not_saved(tmp_path):
+    model = build_model("FastCNN", seed=0)
+    model.features[1].running_mean[0] = torch.nan
+    with pytest.raises(ValueError, match=r"features.1.running_mean hold values that are no num"):
+        save_state(model, tmp_path / "diverged.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_checkpoint_comes_back_in_as_many_bits(tmp_path, dtype):
+    model = build_model("V0", seed=0).to(dtype)
+    save_checkpoint(model, tmp_path / "v0.pth", architecture="V0", test_accuracy=0.9)
+    loaded, _ = load_checkpoint(tmp_path / "v0.pth")
+    assert {p.dtype for p in loaded.parameters()} == {dtype}
+    assert all(map(torch.equal, model.parameters(), loaded.parameters()))

@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 from torchvision import transforms
 
 from mnistkit import data
@@ -354,3 +354,11 @@ def test_an_index_may_be_a_tensor_of_one_number(sample):
     assert torch.equal(sample.test[torch.tensor(3)].images, sample.test[3].images)
     with pytest.raises(IndexError):
         sample.test[torch.tensor(len(sample.test))]
+
+
+@pytest.mark.parametrize("count", [65, 64, 1])
+def test_a_subset_by_an_array_gives_batches_of_any_size(easy_digits, count):
+    places = np.arange(count)[::-1].copy()
+    loader = make_loader(Subset(easy_digits.train.dataset(), places), 64)
+    labels = torch.cat([labels for images, labels in loader if images.shape[1:] == (1, 28, 28)])
+    assert torch.equal(labels, easy_digits.train.labels[:count].flip(0))

@@ -178,3 +178,18 @@ def test_mirrored_arrays_are_samples():
     model = build_model("V0", seed=0)
     expected = make_predictions(model, torch.from_numpy(arrays[:, :, ::-1].copy()))
     assert torch.equal(make_predictions(model, arrays[:, :, ::-1]), expected)
+
+
+def test_probabilities_that_are_none_are_named():
+    class Sigmoid(nn.Module):
+        outputs = "probabilities"
+
+        def __init__(self):
+            super().__init__()
+            self.last = nn.Linear(784, 10)
+
+        def forward(self, images):
+            return self.last(images.flatten(1)).sigmoid()
+
+    with pytest.raises(ValueError, match="gives probabilities, and these do not sum to 1"):
+        make_predictions(Sigmoid(), torch.rand(2, 1, 28, 28))

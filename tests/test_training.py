@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
+import random
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -13,7 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    TensorDataset,
+)
 
 from mnistkit.data import make_loader
 from mnistkit.errors import TrainingError
@@ -765,3 +773,114 @@ def test_a_label_below_zero_is_named_in_whichever_batch(easy_digits):
                 lambda: fit(build_model("V0"), loader, epochs=1)):  # fmt: skip
         with pytest.raises(ValueError, match="labels begin at -100, expected classes from 0"):
             use()
+
+
+class SetByTheFirstBatch(nn.Module):
+    """A scale that the first batch decides, as in ActNorm, before a convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last, self.seen = nn.Conv2d(1, 2, 3), nn.Linear(2, 10), None
+
+    def forward(self, images):
+        if self.seen is None:
+            self.seen = len(images)
+        return self.last(self.conv(images).mean(dim=(2, 3)))
+
+
+def test_a_model_is_not_tried_before_its_first_batch(easy_digits):
+    model, calls = SetByTheFirstBatch(), []
+    model.register_forward_hook(lambda *_: calls.append(1))
+    fit(model, easy_digits.train[:100].loader(20), epochs=1, device="cpu")
+    assert model.seen == 20
+    assert len(calls) == 5
+
+
+def test_looking_at_a_dataset_draws_no_number_from_it(easy_digits):
+    class Drawn(Dataset):
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, index):
+            image = easy_digits.train.inputs()[index] * np.random.random()
+            return image * random.random(), easy_digits.train.labels[index]
+
+    def first_batch():
+        np.random.seed(0)
+        random.seed(0)
+        seen = []
+        fit(build_model("V2", seed=0), DataLoader(Drawn(), 20), epochs=1, device="cpu",
+            augment=lambda images: seen.append(images.clone()) or images)  # fmt: skip
+        return seen[0]
+
+    np.random.seed(0)
+    random.seed(0)
+    plain, _ = next(iter(DataLoader(Drawn(), 20)))
+    assert torch.equal(first_batch(), plain)
+
+
+def test_a_samplers_own_generator_is_seeded_too_and_comes_back(easy_digits):
+    dataset = TensorDataset(easy_digits.train.inputs()[:200], easy_digits.train.labels[:200])
+    generator = torch.Generator().manual_seed(1)
+    loaders = [
+        DataLoader(dataset, 20, sampler=RandomSampler(dataset, generator=generator)),
+        DataLoader(dataset, batch_sampler=BatchSampler(
+            RandomSampler(dataset, generator=generator), 20, drop_last=False)),
+    ]  # fmt: skip
+    for loader in loaders:
+        before = generator.get_state()
+        runs = [fit(build_model("V0", seed=0), loader, epochs=1, seed=7, device="cpu").last
+                for _ in range(2)]  # fmt: skip
+        assert runs[0]["train_loss"] == runs[1]["train_loss"]
+        assert torch.equal(generator.get_state(), before)
+
+
+def test_a_model_that_keeps_a_tensor_can_be_measured_and_then_trained(easy_digits):
+    class Keeps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last, self.scale, self.kept = (
+                nn.Linear(784, 10),
+                nn.Parameter(torch.ones(784)),
+                None,
+            )
+
+        def forward(self, images):
+            if self.kept is None:
+                self.kept = torch.linspace(0.5, 1.5, 784)
+            return self.last(images.flatten(1) * (self.kept * self.scale))
+
+    for look in (lambda m: evaluate(m, easy_digits.test.loader(50)),
+                 lambda m: make_predictions(m, easy_digits.test.inputs()[:3])):  # fmt: skip
+        model = Keeps()
+        look(model)
+        assert fit(model, easy_digits.train.loader(50), epochs=1, device="cpu").rows
+
+
+def test_modes_that_after_epoch_changes_come_back(easy_digits):
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Linear(784, 10))
+    model[1].eval()  # frozen
+    before = model[1].running_mean.clone()
+    fit(model, easy_digits.train.loader(50), epochs=2, device="cpu",
+        after_epoch=lambda m: m.eval() and {})  # fmt: skip
+    assert torch.equal(model[1].running_mean, before)
+
+
+def test_stopped_after_an_epoch_it_has_seen_no_part_of_the_next(easy_digits, capsys):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    fit(build_model("V0"), easy_digits.train.loader(50), epochs=3, device="cpu", after_epoch=stop)
+    assert capsys.readouterr().out.strip().endswith("1 of 3 epochs are in the history")
+
+
+def test_weights_are_averaged_whatever_ends_the_training(easy_digits):
+    def end(_):
+        raise StopIteration
+
+    models = [build_model("V0", seed=0) for _ in range(2)]
+    for model, after in zip(models, (None, end), strict=True):
+        with suppress(StopIteration):
+            fit(model, easy_digits.train.loader(50), epochs=1, device="cpu", averaging=0.9,
+                after_epoch=after)  # fmt: skip
+    assert all(map(torch.equal, models[0].parameters(), models[1].parameters()))

@@ -181,6 +181,9 @@ ANSWERS = {
         ({"gap": gap(0.01), "batch 256": "not told apart"}, "one side of zero: better"),
         ({"gap": 0.01, "batch 256": "better"}, "`mk.paired_difference` gives one"),
         ({"gap": gap(-0.01), "batch 256": "behind"}, "is none of"),
+        ({"gap": gap(-0.42), "batch 256": "worse"}, "not times 100"),
+        ({"gap": gap(0.25, 0.9), "batch 256": "not told apart"}, "not times 100"),
+        ({"gap": gap(0.01, n=1), "batch 256": "better"}, "1 seed shows little"),
     ],
     "3.5": [
         (lambda d, s: int(np.ceil((1.96 * s / d) ** 2)), "right"),

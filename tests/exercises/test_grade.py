@@ -440,3 +440,15 @@ def test_answers_are_judged_as_they_were_when_they_were_checked(capsys):
     ]  # fmt: skip
     inside = "def solve():\n    exercises.check('1.4', 3)\n"
     assert list(grade._judged(Room(), inside)) == [("1.4", ("error", grade._IN_A_FUNCTION))]
+
+
+def test_an_untouched_template_below_an_answer_does_not_count(tmp_path):
+    path = hand_in(tmp_path, RIGHT, 'answer = ...\nexercises.check("2.1", answer)')
+    assert graded(path)["2.1"][0] == "right"
+    path = hand_in(tmp_path, RIGHT, 'answer = 3\nexercises.check("2.1", answer)')
+    assert graded(path)["2.1"][0] == "not yet"
+
+
+@pytest.mark.parametrize("name", ["01_data-Copy1.ipynb", "01_data-Copy12.ipynb", "01_data.ipynb"])
+def test_a_duplicate_of_jupyterlabs_belongs_to_its_folder(tmp_path, name):
+    assert grade.learner_of(tmp_path / "carl" / name) == "carl"

@@ -93,3 +93,13 @@ def test_a_level_of_none_is_a_line_too():
     assert "None best at a with 50.00 %" in words
     table.loc[table["line"].isna(), "mean"] = np.nan
     assert "None diverged" in alt_text(plots.plot_sweep(table, xlabel="A"))
+
+
+def test_words_keep_their_order_along_the_axis():
+    table = pd.DataFrame({"x": ["small", "medium", "large"], "mean": [0.1, 0.2, 0.3],
+                          "low": [0.1, 0.2, 0.3], "high": [0.1, 0.2, 0.3]})  # fmt: skip
+    ax = plots.plot_sweep(table, xlabel="size")
+    ax.figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["small", "medium", "large"]
+    with pytest.raises(ValueError, match="log needs numbers for x"):
+        plots.plot_sweep(table, xlabel="size", log=True)

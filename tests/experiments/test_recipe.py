@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from functools import partial
 
 import pytest
+import torch
 from torch.optim.lr_scheduler import ExponentialLR, StepLR
 
 from mnistkit.augmentation import random_affine, random_non_digits
@@ -106,3 +107,47 @@ def test_a_number_that_ones_own_function_reads_is_part_of_the_recipe(monkeypatch
     assert Recipe("V0", augment=paler).digest == before
     monkeypatch.setitem(globals(), "STRENGTH", 0.25)
     assert Recipe("V0", augment=paler).digest != before
+
+
+GAIN, SETTINGS, WIDTHS, LOG = 1.0, {"gain": 1.0}, [1, 2], []
+
+
+def helper(images):
+    return images * GAIN
+
+
+def in_a_comprehension(images):
+    return torch.stack([image * GAIN for image in images])
+
+
+def from_a_dict(images):
+    return images * SETTINGS["gain"]
+
+
+def from_a_list(images):
+    return images * WIDTHS[0]
+
+
+def by_a_helper(images):
+    return helper(images)
+
+
+def with_a_log(images):
+    LOG.append(len(images))
+    return images
+
+
+@pytest.mark.parametrize("function", [in_a_comprehension, from_a_dict, from_a_list, by_a_helper])
+def test_what_an_own_function_reads_is_part_of_its_recipe(monkeypatch, function):
+    before = Recipe("V0", augment=function).digest
+    assert Recipe("V0", augment=function).digest == before
+    for name, value in (("GAIN", 0.0), ("SETTINGS", {"gain": 0.0}), ("WIDTHS", [0, 2])):
+        monkeypatch.setattr(sys.modules[__name__], name, value)
+    assert Recipe("V0", augment=function).digest != before
+
+
+def test_what_an_own_function_writes_is_not():
+    before = Recipe("V0", augment=with_a_log).digest
+    with_a_log(torch.zeros(3, 1))
+    assert LOG
+    assert Recipe("V0", augment=with_a_log).digest == before

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -330,3 +332,59 @@ def test_a_stack_in_parts_that_is_interrupted_keeps_what_all_have(easy_digits):
     assert all(history.interrupted and not history.rows for history in histories)
     for model, weight in zip(models, before, strict=True):
         assert not torch.equal(model.layers[1].weight, weight)
+
+
+class WithFunction(nn.Module):
+    def __init__(self, act=torch.relu, scale=None, config=None):
+        super().__init__()
+        self.act, self.scale, self.config = act, scale, config
+        self.first, self.last = nn.Linear(784, 4), nn.Linear(4, 10)
+
+    def forward(self, images):
+        return self.last(self.act(self.first(images.flatten(1))))
+
+
+class Config:
+    def __init__(self, width):
+        self.width = width
+
+
+@pytest.mark.parametrize("pair", [
+    {"act": (torch.relu, torch.tanh)},
+    {"act": (partial(nn.functional.leaky_relu, negative_slope=0.1),
+             partial(nn.functional.leaky_relu, negative_slope=0.2))},
+    {"act": (lambda x: x.relu(), lambda x: x.tanh())},
+    {"scale": (torch.tensor(1.0), torch.tensor(3.0))},
+    {"scale": (np.ones(3), np.zeros(3))},
+    {"config": ([1, 2], [1, 3])},
+    {"config": ({"a": 1}, {"a": 2})},
+    {"config": (Config(1), Config(2))},
+])  # fmt: skip
+def test_what_models_do_beside_their_layers_has_to_be_alike(easy_digits, pair):
+    ((name, values),) = pair.items()
+    models = [WithFunction(**{name: value}) for value in values]
+    with pytest.raises(ValueError, match="must have the same settings"):
+        fit_stack(models, easy_digits.train.loader(50, shuffle=True), epochs=1)
+
+
+def test_models_that_are_built_alike_are_alike(easy_digits):
+    def build():
+        slope = 0.1
+        act = lambda x: nn.functional.leaky_relu(x, slope)  # noqa: E731
+        return WithFunction(act, torch.ones(2), {"a": Config(3), "b": np.ones(2)})
+
+    histories = fit_stack([build(), build()], easy_digits.train.loader(50, shuffle=True), epochs=1)
+    assert len(histories) == 2
+
+
+@pytest.mark.parametrize("forward", [
+    lambda self, x: nn.functional.dropout(self.last(x.flatten(1)), 0.5, self.training),
+    lambda self, x: self.last(x.flatten(1)) if x.max() > 0 else x.flatten(1)[:, :10],
+])  # fmt: skip
+def test_a_forward_that_differs_from_member_to_member_is_named(easy_digits, forward):
+    kind = type("Odd", (nn.Module,), {"forward": forward})
+    models = [kind(), kind()]
+    for model in models:
+        model.last = nn.Linear(784, 10)
+    with pytest.raises(ValueError, match=r"cannot be stacked, .* from member to member"):
+        fit_stack(models, easy_digits.train.loader(50, shuffle=True), epochs=1)

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
+from mnistkit.errors import NotebookError
 from mnistkit.notebooks.normalize import normalize, normalize_file
 from tests.notebooks.series import executed_notebook
 
@@ -53,3 +54,17 @@ def test_what_others_wrote_into_the_metadata_is_left_out(own):
     assert "mnistkit" not in normalize(notebook).metadata
     notebook.metadata["mnistkit"] = {"executed": "0" * 12, "sources": "1" * 12}
     assert normalize(notebook).metadata["mnistkit"] == {"executed": "0" * 12}
+
+
+def test_another_notebook_of_that_name_is_not_replaced(tmp_path):
+    path, folder = tmp_path / "02_ada.ipynb", tmp_path / "there"
+    nbformat.write(executed_notebook(), path)
+    assert normalize_file(path, folder)
+    assert not normalize_file(path, folder), "the same again"
+    there = nbformat.read(folder / path.name, 4)
+    there.cells.append(new_markdown_cell("MY ANSWERS"))
+    nbformat.write(there, folder / path.name)
+    with pytest.raises(NotebookError, match=r"another 02_ada\.ipynb is there already"):
+        normalize_file(path, folder)
+    assert "MY ANSWERS" in (folder / path.name).read_text()
+    assert normalize_file(path, folder, replace=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -108,3 +111,15 @@ def test_each_row_shows_runs_intervals_and_the_published_number():
     assert line.get_xdata()[0] == pytest.approx(95.0)
     low, high = figure.axes[1].get_xlim()
     assert low < 93.6 < 95.0 < high
+
+
+def test_a_model_that_diverged_beats_none_and_names_may_be_numbers():
+    table = pd.DataFrame({
+        "mean": [np.nan, 0.95, 0.97, 1.0], "low": [0.89, 0.94, 0.96, 0.99],
+        "high": [0.91, 0.96, 0.98, 1.0], "cost": [10, 100, 1000, 5000],
+    }, index=[1, 2, 3, 4])  # fmt: skip
+    with warnings.catch_warnings(action="error"):
+        words = alt_text(plots.plot_tradeoff(table, "cost", xlabel="cost"))
+    assert "these 3 of 3 models" in words
+    assert "nan" not in words
+    assert words.endswith("On the line: 2, 3, 4.")

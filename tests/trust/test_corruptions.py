@@ -149,3 +149,12 @@ def test_any_strength_gives_a_picture(images, kind, strength):
     changed = corrupt(images[:2], kind, strength)
     assert changed.shape == images[:2].shape
     assert ((changed >= 0) & (changed <= 1)).all()
+
+
+@pytest.mark.parametrize("kind", [*CORRUPTIONS, *HELD_BACK])
+def test_images_keep_their_type(kind):
+    images = torch.rand(2, 1, 28, 28)
+    strength = (CORRUPTIONS | HELD_BACK)[kind].strengths[3]
+    for dtype in (torch.float64, torch.float16):
+        changed = corrupt(images.to(dtype), kind, strength)
+        assert changed.dtype == dtype

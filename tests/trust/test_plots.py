@@ -120,3 +120,15 @@ def test_the_title_says_who_withstands_most_and_fails_where():
 def test_a_model_that_was_not_measured_everywhere_is_not_drawn(holes):
     with pytest.raises(ValueError, match="the table has holes"):
         plots.plot_corruption(holes, xlabel="pixels")
+
+
+def test_a_model_has_one_colour_in_all_panels():
+    shift = pd.DataFrame({"V2": [0.9, 0.5], "MLP": [0.95, 0.3]}, index=[0, 2])
+    noise = pd.DataFrame({"MLP": [0.95, 0.6], "V0": [0.9, 0.2]}, index=[0, 0.5])
+    ax = plots.plot_corruptions(
+        {"shift": shift, "noise": noise}, {"shift": "px", "noise": "dev"}, named=["V2", "MLP"]
+    )
+    colors = {
+        (text.get_text(), text.get_color()) for panel in ax.child_axes for text in panel.texts
+    }
+    assert len({color for name, color in colors if name == "MLP"}) == 1
