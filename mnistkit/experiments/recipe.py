@@ -235,8 +235,12 @@ def _name_of(call: Callable) -> str:
     return f"{name}, {digest_of([source, read] if read else source)[:8]}"
 
 
-def _plain_globals(call: Callable, seen: tuple = ()) -> dict[str, str]:
-    """What a function reads from outside of itself, by name: values, and functions of one's own."""
+def _plain_globals(call: Callable, seen: set | None = None) -> dict[str, str]:
+    """What a function reads from outside of itself, by name: values, and helpers beside it.
+
+    seen: functions that have been looked at, each once. Helpers of other packages are not read.
+    """
+    seen = {call} if seen is None else seen
     place, found = getattr(call, "__globals__", {}), {}
     code = getattr(call, "__code__", None)
     fixed = (bool, int, float, str, tuple)
@@ -246,11 +250,16 @@ def _plain_globals(call: Callable, seen: tuple = ()) -> dict[str, str]:
         value = place.get(name)
         if isinstance(value, fixed):
             found[name] = repr(value)
-        elif inspect.isfunction(value) and value not in (call, *seen) and not _is_offered(value):
+        elif inspect.isfunction(value) and value not in seen and _package(value) == _package(call):
+            seen.add(value)
             with suppress(OSError, TypeError):
                 source = inspect.getsource(value)
-                found[name] = digest_of([source, _plain_globals(value, (call, *seen))])[:8]
+                found[name] = digest_of([source, _plain_globals(value, seen)])[:8]
     return {name: value for name, value in found.items() if " at 0x" not in value}
+
+
+def _package(call: Callable) -> str:
+    return str(call.__module__).partition(".")[0]
 
 
 def _names_in(code: CodeType | None) -> dict[str, None]:
@@ -269,4 +278,4 @@ def _changes_something(code: CodeType) -> bool:
 
 
 def _is_offered(call: Callable) -> bool:
-    return call.__module__.partition(".")[0] in ("mnistkit", "torch", "torchvision")
+    return _package(call) in ("mnistkit", "torch", "torchvision")
