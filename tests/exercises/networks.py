@@ -930,6 +930,7 @@ THAWED = [
     (by_hand(borrowed()), "right"),
     (lambda m: freeze(m).features[-1].requires_grad_(True) and
      m.classifier.requires_grad_(True) and m, "right"),
+    (lambda m: by_hand(copy.deepcopy(m)), "a copy comes back: set the switches of the network"),
     (lambda m: m, "158 of 158 tensors have `requires_grad`, and 5 should; `features.0.0.weight`"),
     (freeze, "0 of 158 tensors .* is frozen"),
     (only_off, "for a network whose switches were all off, 0 of 158 .* is frozen"),

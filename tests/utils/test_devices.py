@@ -181,10 +181,11 @@ def clock(float32: list[float], bfloat16: list[float]):
             yield now
 
 
-def test_bfloat16_can_be_switched_off(monkeypatch):
+@pytest.mark.parametrize("off", ["0", "no", "off", "False"])
+def test_bfloat16_can_be_switched_off(monkeypatch, off):
     has_bfloat16(monkeypatch, gain=2.2)
     assert supports_bfloat16(torch.device("cpu"))
-    monkeypatch.setenv("MNISTKIT_BFLOAT16", "0")
+    monkeypatch.setenv("MNISTKIT_BFLOAT16", off)
     assert not supports_bfloat16(torch.device("cpu"))
 
 
