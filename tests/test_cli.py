@@ -128,6 +128,22 @@ def test_what_somebody_else_wrote_is_not_replaced(tmp_path, plan):
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
+def test_no_page_of_somebody_elses_is_replaced(tmp_path):
+    executed = one_notebook(tmp_path / "executed")
+    reveal = stub_reveal(tmp_path / "reveal")
+    for command, names in (("book", ["01_data", "draw", "glossary"]), ("slides", ["01_data"])):
+        for name in names:
+            folder = tmp_path / command / name
+            folder.mkdir(parents=True)
+            (folder / f"{name}.html").write_text("mine")
+            result = CliRunner(env={"MNISTKIT_REVEAL": str(reveal)}).invoke(
+                main, [command, "--from", str(executed), "--output-dir", str(folder)]
+            )
+            assert result.exit_code == 2, result.output
+            assert f"{name}.html is there already, and was not written by this" in result.output
+            assert [path.name for path in folder.iterdir()] == [f"{name}.html"], "nothing begun"
+
+
 def test_normalize_refuses_folders_and_names_that_would_meet(series, tmp_path):
     result = run_cli("normalize", series / "notebooks")
     assert result.exit_code == 2
