@@ -267,6 +267,9 @@ class Batches:
                              "TensorDataset(inputs, labels)")  # fmt: skip
         if len(dataset) == 0:
             raise ValueError("the dataset is empty: there is nothing to make batches of")
+        if isinstance(dataset, Subset) and isinstance(dataset.indices, np.ndarray):
+            # An array asked for one place gives a number, and the batch would lose its axis.
+            self.dataset = Subset(dataset.dataset, torch.as_tensor(dataset.indices))
         self.batch_size = min(check_whole("batch_size", batch_size), len(dataset))
         self.generator = torch.Generator().manual_seed(check_whole("seed", seed, least=0))
         self.device = torch.device("cpu")
@@ -283,11 +286,7 @@ class Batches:
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Samples at these places; raise ValueError where the dataset gives one at a time."""
         try:
-            dataset = self.dataset
-            if isinstance(dataset, Subset) and isinstance(dataset.indices, np.ndarray):
-                index = dataset.indices[index.cpu().numpy()].reshape(-1)  # also for a single place
-                return dataset.dataset[torch.from_numpy(index)]
-            return dataset[index]
+            return self.dataset[index]
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"{type(self.dataset).__name__} gives no samples for a tensor of places, as "

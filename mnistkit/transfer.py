@@ -119,6 +119,7 @@ def extract_features(
     """
     if not hasattr(model, "features"):
         raise ValueError(f"{type(model).__name__} has no features; give what load_mobilenet gives")
+    _check_width(model)
     check_tensor("images are", images)
     check_whole("batch_size", batch_size)
     bfloat16 = _choose_bfloat16(bfloat16)
@@ -126,7 +127,6 @@ def extract_features(
     if path and (kept := _read_features(path, len(images))) is not None:
         return kept
     extractor = build_extractor(model.features, bfloat16)
-    _check_width(model)
     features = _compute_features(extractor, images, batch_size, progress)
     if path:
         _keep_features(features, path)
@@ -135,8 +135,8 @@ def extract_features(
 
 def _check_width(model: nn.Module) -> None:
     """Raise ValueError for a network whose features are not as many as MobileNetV2's."""
-    last = [layer for layer in model.features.modules() if isinstance(layer, nn.Conv2d)]
-    if not last or last[-1].out_channels != FEATURES or last[0].in_channels != 3:
+    maps = [layer for layer in model.features.modules() if isinstance(layer, nn.Conv2d)]
+    if not maps or maps[-1].out_channels != FEATURES or maps[0].in_channels != 3:
         raise ValueError(f"{type(model).__name__} does not give {FEATURES} features of colour "
                          "pictures, as what load_mobilenet gives does")  # fmt: skip
 

@@ -144,6 +144,17 @@ def test_no_page_of_somebody_elses_is_replaced(tmp_path):
             assert [path.name for path in folder.iterdir()] == [f"{name}.html"], "nothing begun"
 
 
+def test_own_pages_are_replaced_by_those_of_a_later_run(tmp_path):
+    """All of the series: one that does not speak of the library has to be known as well."""
+    reveal = stub_reveal(tmp_path / "reveal")
+    for command in ("book", "slides"):
+        for _ in range(2):
+            result = CliRunner(env={"MNISTKIT_REVEAL": str(reveal)}).invoke(
+                main, [command, "--output-dir", str(tmp_path / command)]
+            )
+            assert result.exit_code == 0, result.output
+
+
 def test_normalize_refuses_folders_and_names_that_would_meet(series, tmp_path):
     result = run_cli("normalize", series / "notebooks")
     assert result.exit_code == 2

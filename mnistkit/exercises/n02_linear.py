@@ -36,8 +36,7 @@ from mnistkit.exercises.networks import (
     "2.1",
     wants="a V1 of your own, 784-10-10, that cannot lose a class",
     hint="Copy the class `V1` from above. Whatever is applied to its logits has to go, or to let "
-    "negative "
-    "numbers through with a slope. Between the two linear layers any activation will do: "
+    "negative numbers through with a slope. Between the two linear layers any activation will do: "
     "`nn.ReLU()`, `nn.Tanh()`, `nn.LeakyReLU()`.",
     solution="""
 class MyV1(nn.Module):
@@ -81,8 +80,7 @@ def _check_v1(model: nn.Module, hidden: int) -> None:
     wrong_if(
         not comes_back(model, images),
         "a class whose logit is far below 0 gets no gradient: what is applied to the logits "
-        "is flat "
-        "there",
+        "is flat there",
     )
 
 

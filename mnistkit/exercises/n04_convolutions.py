@@ -152,8 +152,7 @@ def residual_block(answer: object) -> str:
         _check_block(model, channels)
     return (
         "with f's last weights zero it passes on what it gets: a block that starts like this "
-        "can only "
-        "help. Put two of them into a CNN, and see what they gain."
+        "can only help. Put two of them into a CNN, and see what they gain."
     )
 
 

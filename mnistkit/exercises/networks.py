@@ -485,8 +485,7 @@ def check_grows(model: nn.Module, inputs: Tensor) -> None:
     wrong_if(
         _cannot_grow(shaken(model).eval(), inputs),
         "its outputs cannot grow: a tanh, a softmax or the like is applied to the logits; "
-        "return what "
-        "the last layer gives",
+        "return what the last layer gives",
     )
 
 

@@ -27,13 +27,13 @@ def plot_sweep(
 
     table: columns x, mean, low, high, and optionally line: one line for each of its values.
     """
-    if log and not pd.api.types.is_numeric_dtype(table["x"]):
+    numbers = pd.api.types.is_numeric_dtype(table["x"])
+    if log and not numbers:
         raise ValueError("log needs numbers for x, and the table has words")
     ax, words = new_axes(ax), []
     lines = _by_line(table) if "line" in table else [("", table)]
     for place, (name, rows) in enumerate(lines):
-        words_for_x = not pd.api.types.is_numeric_dtype(table["x"])
-        rows = rows if words_for_x else rows.sort_values("x")  # words keep their order
+        rows = rows.sort_values("x") if numbers else rows  # words keep their order
         mean, reach = _percent(rows)
         ax.errorbar(
             rows["x"],

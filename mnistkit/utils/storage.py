@@ -93,13 +93,11 @@ def output_folder(path: str | os.PathLike) -> Path:
 
 
 def _at_home(path: str | os.PathLike) -> Path:
-    """With `~` written out."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise StorageError(
-            f"{path} begins with no user of this machine", do="write the folder out"
-        ) from error
+    """A folder with `~` written out; raises StorageError for a home of nobody."""
+    found = at_home(path)
+    if str(found).startswith("~"):
+        raise StorageError(f"{path} begins with no user of this machine", do="write the folder out")
+    return found
 
 
 def at_home(path: str | os.PathLike) -> Path:
