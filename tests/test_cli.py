@@ -145,12 +145,13 @@ def test_no_page_of_somebody_elses_is_replaced(tmp_path):
 
 
 def test_own_pages_are_replaced_by_those_of_a_later_run(tmp_path):
-    """All of the series: one that does not speak of the library has to be known as well."""
+    """All slides of the series, of which some do not speak of the library; pages of the book do."""
     reveal = stub_reveal(tmp_path / "reveal")
-    for command in ("book", "slides"):
+    small = one_notebook(tmp_path / "executed")
+    for command, source in (("slides", []), ("book", ["--from", str(small)])):
         for _ in range(2):
             result = CliRunner(env={"MNISTKIT_REVEAL": str(reveal)}).invoke(
-                main, [command, "--output-dir", str(tmp_path / command)]
+                main, [command, *source, "--output-dir", str(tmp_path / command)]
             )
             assert result.exit_code == 0, result.output
 
