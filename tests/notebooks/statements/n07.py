@@ -796,10 +796,9 @@ STATEMENTS = [
         lambda out: "ImageNet weights" in out.text("load_mobilenet()"),
     ),
     Statement(
-        "It is worst under blur and stripes, too.",
-        lambda out: all(
-            out.table(MEANS)[kind].idxmin() == "MobileNetV2" for kind in ("blur", "stripes")
-        ),
+        "Under blur it is far behind all others, too.",
+        lambda out: out.table(MEANS)["blur"].drop("MobileNetV2").min()
+        > out.table(MEANS)["blur"]["MobileNetV2"] + 15,
     ),
     Statement("digits enlarged to 224 x 224 turn", lambda out: IMAGE_SIZE == 224),
     Statement(
