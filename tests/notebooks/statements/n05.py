@@ -648,7 +648,7 @@ STATEMENTS = [
     ),
     Statement("README E runs the whole network in every epoch", source="README E."),
     Statement(
-        "without its softmax, trained here on all training digits for a single epoch",
+        "without its softmax, trained here once, on all training digits, for a single epoch",
         lambda out: (
             does(TABLE, '"E CNN corrected", epochs=cnn_epochs)', "digits, test=True")(out)
             and does("cnn_epochs = 1 ", "seeds = 3 ")(out)

@@ -684,9 +684,9 @@ STATEMENTS = [
         only_this_one_is_augmented,
     ),
     Statement(
-        "(MobileNetV2 is slow, so it reads 250 of these digits, and the others 2,000.)",
+        "(MobileNetV2 is slow, so it reads 250 of these digits, and the others 1,000.)",
         lambda out: (
-            parameter(out, "mobilenet_digits") == 250 and parameter(out, "corrupted") == 2000
+            parameter(out, "mobilenet_digits") == 250 and parameter(out, "corrupted") == 1000
         ),
     ),
     Statement(
