@@ -34,7 +34,12 @@ def plot_class_distribution(
     title: str = "Digits per class",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw bars of each class's share, one group of bars a split."""
+    """Draw bars of each class's share, one group of bars a split.
+
+    labels: by name, int, N, or a split of digits, whose labels are taken.
+    """
+    if isinstance(labels, Mapping):
+        labels = {name: getattr(each, "labels", each) for name, each in labels.items()}
     _check_filled("labels", labels)
     ax = new_axes(ax)
     width, words = 0.8 / len(labels), []
@@ -123,6 +128,9 @@ def plot_comparison(
     """
     if not isinstance(scores, pd.DataFrame) or scores.empty or "mean" not in scores:
         raise ValueError("there are no scores to compare: expected rows with a column mean")
+    if runs is not None and not isinstance(runs, Mapping):
+        raise ValueError(f"runs is {in_short(runs)}, expected the scores of each by name: "
+                         '{"V2": [0.98, 0.97]}')  # fmt: skip
     scale, unit = (100, " %") if percent else (1, "")
     if scores.index.has_duplicates:
         twice = scores.index[scores.index.duplicated()][0]

@@ -23,6 +23,7 @@ from mnistkit.models import INPUT_SHAPE, MODELS, build_model, eval_mode
 from mnistkit.utils.storage import at_home, write_atomically
 from mnistkit.utils.validation import check_choice, check_module, check_number, place_of
 
+_WRAPPERS = ("_orig_mod.", "module.")  # of torch.compile, and of DataParallel
 _KEYS = ("model_state_dict", "model_architecture", "test_accuracy")
 
 
@@ -54,7 +55,9 @@ def load_model(path: str | os.PathLike, *, trust: bool = False) -> nn.Module:
         )
     model = _load(path, weights_only=False)
     if not isinstance(model, nn.Module):
-        raise _unfit(path, f"it holds a {type(model).__name__}, expected a whole model")
+        hint = "; `load_state` reads weights, `load_checkpoint` a checkpoint"
+        hint = hint if isinstance(model, dict) else ""
+        raise _unfit(path, f"it holds a {type(model).__name__}, expected a whole model{hint}")
     return model.eval()
 
 
@@ -200,7 +203,11 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[nn.Module, dict]:
         options = checkpoint.get("options", {})
         model = build_model(checkpoint["model_architecture"], seed=0, **options)
     except (ValueError, TypeError) as error:
-        raise _unfit(path, f"its architecture cannot be built: {error}") from error
+        raise _unfit(
+            path,
+            f"its architecture cannot be built: {error} (one of your own has to be in "
+            "mnistkit.models.MODELS first)",
+        ) from error
     state = checkpoint["model_state_dict"]
     kinds = {t.dtype for t in state.values() if isinstance(t, Tensor) and t.is_floating_point()}
     if len(kinds) == 1:  # a model in 16 or 64 bits comes back as one
@@ -240,6 +247,8 @@ def _load(path: str | os.PathLike, *, weights_only: bool = True):
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         if weights_only and isinstance(error, pickle.UnpicklingError):  # advises against safety
             reason = "it is damaged, or holds other things than tensors, numbers and text"
+        if "Can't get attribute" in reason:
+            reason += "; define or import its class first"
         what = "safely as weights" if weights_only else "as a model"
         raise _unfit(path, f"it cannot be read {what}: {reason}") from error
 
@@ -254,7 +263,11 @@ def _check_sums(path: Path) -> None:
 
 def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module:
     if not isinstance(state, dict):
-        raise _unfit(path, f"it holds a {type(state).__name__}, expected a state dict")
+        hint = "; `load_model` reads a whole model" if isinstance(state, nn.Module) else ""
+        raise _unfit(path, f"it holds a {type(state).__name__}, expected a state dict{hint}")
+    if set(_KEYS) <= set(state):
+        raise _unfit(path, "it is a checkpoint, which `load_checkpoint` reads")
+    state = _unwrapped(state)
     if wrong := _misfit(state, model):
         raise _unfit(path, f"its weights do not fit {type(model).__name__}: {wrong}")
     learned = dict(model.named_parameters())
@@ -267,6 +280,14 @@ def _fill(model: nn.Module, state: object, path: str | os.PathLike) -> nn.Module
             raise _unfit(path, f"its weights {name} hold values that are no numbers")
     model.load_state_dict(state)
     return model.eval()
+
+
+def _unwrapped(state: dict) -> dict:
+    """Weights by the names that they have in the model itself, and not in what is around it."""
+    for wrapper in _WRAPPERS:
+        if state and all(str(name).startswith(wrapper) for name in state):
+            return _unwrapped({name.removeprefix(wrapper): w for name, w in state.items()})
+    return state
 
 
 def _shape(shape) -> str:

@@ -27,6 +27,7 @@ from mnistkit.utils.validation import (
     check_number,
     check_tensor,
     check_whole,
+    describe,
     in_short,
 )
 
@@ -48,6 +49,7 @@ class Split:
     """One of train, validation and test, with what is known of each digit.
 
     images: uint8, N x 28 x 28, 0 (paper) to 255 (ink).
+        With an axis of channels, N x 1 x 28 x 28, they lose it.
     labels: int64, N, 0 to 9.
     writers, series: int64, N, or None where unknown. A writer is a number of NIST's;
     a series is 4 for high-school students, 0 to 3 for census employees.
@@ -63,6 +65,11 @@ class Split:
         for name, part in zip(("images", "labels", "writers", "series"), self._parts, strict=True):
             if part is not None:
                 check_tensor(f"{name} are", part)
+        if self.images.dtype == torch.uint8 and self.images.ndim == 4:
+            if self.images.shape[1] != 1:
+                raise ValueError(f"images are {describe(self.images)}, expected grey ones, "
+                                 "N x 28 x 28")  # fmt: skip
+            object.__setattr__(self, "images", self.images.squeeze(1))
         sizes = {len(part) for part in self._parts if part is not None}
         if len(sizes) > 1:
             raise ValueError(
@@ -191,8 +198,10 @@ class Digits:
     def _repr_html_(self) -> str:
         """A row a split: its digits, and how many of each class."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        counts = {n: torch.bincount(p.labels, minlength=10).tolist() for n, p in parts.items()}
-        frame = pd.DataFrame(counts, index=list(self.class_names)).T
+        classes = 1 + max((p.labels.max().item() for p in parts.values() if len(p)), default=0)
+        names = [*self.class_names, *map(str, range(10, classes))]
+        counts = {n: torch.bincount(p.labels, minlength=len(names)) for n, p in parts.items()}
+        frame = pd.DataFrame({n: c.tolist() for n, c in counts.items()}, index=names).T
         frame.insert(0, "digits", [len(part) for part in parts.values()])
         return f"{frame.to_html(border=0)}{escape(str(self))}"
 
@@ -266,7 +275,10 @@ class Batches:
             raise ValueError(f"dataset is {in_short(dataset)}, expected inputs with labels, as in "
                              "TensorDataset(inputs, labels)")  # fmt: skip
         if len(dataset) == 0:
-            raise ValueError("the dataset is empty: there is nothing to make batches of")
+            raise ValueError(
+                "the dataset is empty: there is nothing to make batches of (the source 'uci' has "
+                "test digits alone)"
+            )
         if isinstance(dataset, Subset) and isinstance(dataset.indices, np.ndarray):
             # An array asked for one place gives a number, and the batch would lose its axis.
             self.dataset = Subset(dataset.dataset, torch.as_tensor(dataset.indices))
@@ -346,6 +358,8 @@ def load_digits(
     Args:
         source: "mnist", "qmnist", "sample", or "auto": what `MNISTKIT_SOURCE` says, else
             the first of `order` that can be had. Falling back prints a line that says so.
+            "sample" are 5,000 of MNIST's training digits, which the networks that come with
+            the library have seen.
             "uci" are 1,797 digits of other people in MNIST's form, all of them test; "usps"
             9,298 of envelopes; "fashion_mnist" and "kmnist" clothes and Japanese letters.
         root: folder that holds `MNIST/raw` and `QMNIST/raw`; see `storage.data_root`.

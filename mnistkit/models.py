@@ -469,7 +469,7 @@ def layer_table(model: nn.Module, input_shape: Sequence[int] = INPUT_SHAPE) -> p
 
 
 def outputs_of(model: nn.Module) -> str:
-    """What a model gives: "logits" unless its attribute `outputs` says otherwise.
+    """What a model says that it gives: "logits" unless its attribute `outputs` says otherwise.
 
     Raises UnknownNameError for an attribute of no known kind. A layer of that name is none.
     """

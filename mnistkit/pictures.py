@@ -30,6 +30,8 @@ def plot_image(image, title: str = "", *, color: str = "black", ax: Axes | None 
     """
     if isinstance(image, str | PathLike):
         raise ValueError(f"image is {image!r}, expected an image; a photo is read by find_digit")
+    if hasattr(image, "labels"):
+        raise ValueError("image is digits with labels: give one of digits.test.images")
     pixels = _scaled([image])
     return _draw(pixels[0], _limits(pixels), _words(title), color, new_axes(ax, (2.2, 2.4)))
 
@@ -53,6 +55,8 @@ def _draw(pixels: np.ndarray, reach: tuple[float, float], title: str, color: str
 
 def _scaled(images) -> list[np.ndarray]:
     """As floats; whole numbers as parts of 255, or where none is above 1, as they are: a mask."""
+    if any(isinstance(image, tuple) for image in images):
+        raise ValueError("images are pairs (image, label): give the images alone")
     given = [np.asarray(image) for image in images]
     whole = [pixels for pixels in given if pixels.dtype.kind in "iu" and pixels.size]
     top = 255 if any(pixels.max() > 1 for pixels in whole) else 1

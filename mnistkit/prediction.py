@@ -21,6 +21,7 @@ from mnistkit.utils.validation import (
 )
 
 _ROUNDING = 0.02  # that sums of ten probabilities may have in 16 bits
+_EXACT = 1e-4  # the same, of probabilities that are not announced as such
 _BATCH = 256  # a CNN's activations stay small: quicker than 1,024 at once, with less memory
 
 
@@ -28,8 +29,9 @@ def make_predictions(model: nn.Module, data: Tensor | Sequence[Tensor]) -> Tenso
     """Return the probability of each class for each sample.
 
     Args:
-        model: returns logits, or what its attribute `outputs` says. It is put in eval
-            mode for the pass, then back in the mode it was in.
+        model: returns logits, or what its attribute `outputs` says. Without that attribute,
+            outputs that are probabilities (none below 0, each row sums to 1) are taken for
+            them. It is put in eval mode for the pass, then back in the mode it was in.
         data: a list of samples, each 1 x 28 x 28 or 28 x 28, as float tensors or arrays; or
             a tensor of them, N x 1 x 28 x 28; or a single one. For a model of other inputs,
             their shape.
@@ -110,9 +112,14 @@ def _rows(outputs: object, batch: Tensor) -> Tensor:
 
 def _to_probabilities(outputs: Tensor, kind: str) -> Tensor:
     if kind == "logits":
-        return outputs.softmax(dim=1)
+        return outputs if _are_probabilities(outputs) else outputs.softmax(dim=1)
     found = outputs.exp() if kind == "log_probabilities" else outputs
     if ((found.sum(dim=1) - 1).abs() > _ROUNDING).any():
         raise ValueError(f"the model says that it gives {kind}, and these do not sum to 1 in each "
                          f"row: its attribute `outputs` should be another")  # fmt: skip
     return found
+
+
+def _are_probabilities(outputs: Tensor) -> bool:
+    """Whether these are no logits: those of ten classes never add up to 1 by chance."""
+    return bool((outputs >= 0).all() and ((outputs.sum(dim=1) - 1).abs() < _EXACT).all())

@@ -34,7 +34,7 @@ from mnistkit.utils.devices import (
     has_convolutions,
     thread_count,
 )
-from mnistkit.utils.page import stop_here
+from mnistkit.utils.page import somebody_types, stop_here
 from mnistkit.utils.progress import progress_bar
 from mnistkit.utils.validation import (
     as_classes,
@@ -174,8 +174,8 @@ def fit(
             `lr` and `weight_decay`.
         learning_rate: the optimizer's step size; `weight_decay` its L2 penalty.
         loss: a name in `LOSSES`, or a callable of (outputs, labels).
-        scheduler: takes the optimizer, returns a PyTorch scheduler. A `OneCycleLR` without
-            `total_steps` is stretched over the whole training.
+        scheduler: takes the optimizer, returns a PyTorch scheduler. One given as
+            `partial(OneCycleLR, max_lr=0.01)` is stretched over the whole training.
         scheduler_step: when it moves on: after each "epoch", or after each "batch".
         augment: changes each batch of training inputs before the model sees it, such as
             `augmentation.random_affine`; training accuracy is then of changed inputs.
@@ -200,7 +200,8 @@ def fit(
             epoch's row. Its time does not count.
         progress: show a bar (the environment variable TQDM_DISABLE=1 hides it anywhere).
 
-    Returns the history. Interrupting (Ctrl-C, or the stop button) returns it so far.
+    Returns the history. Interrupting (the stop button, or Ctrl-C at a prompt) returns it so
+    far; in a script KeyboardInterrupt goes on, and the model keeps what it has learned.
 
     Raises:
         TrainingError: the loss is no longer a number; names epoch and batch.
@@ -558,7 +559,10 @@ def make_schedule(
     try:
         schedule = scheduler(optimizer)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the scheduler cannot be built: {error}") from error
+        hint = ""
+        if "total_steps" in str(error):
+            hint = "; functools.partial(OneCycleLR, max_lr=...) is told how many steps there are"
+        raise ValueError(f"the scheduler cannot be built: {error}{hint}") from error
     if isinstance(schedule, ReduceLROnPlateau):
         raise ValueError(_NO_PLATEAU)
     if not isinstance(schedule, LRScheduler):
@@ -621,9 +625,10 @@ def accept_interrupt(histories: Sequence[History], epochs: int, *, inside: bool 
 
     inside: whether a part of an epoch was trained that is not in them.
 
-    Raises KeyboardInterrupt again within `raising_interrupts`.
+    Raises KeyboardInterrupt again within `raising_interrupts`, and in a script, which would go
+    on as if the training had come to its end.
     """
-    if _RAISING.get():
+    if _RAISING.get() or not somebody_types():
         raise KeyboardInterrupt
     for history in histories:
         history.interrupted = True

@@ -118,7 +118,8 @@ def extract_features(
     Returns float16, N x 1280, after global average pooling.
     """
     if not hasattr(model, "features"):
-        raise ValueError(f"{type(model).__name__} has no features; give what load_mobilenet gives")
+        raise ValueError(f"{type(model).__name__} has no features; give the network, the first of "
+                         "the two that load_mobilenet gives")  # fmt: skip
     _check_width(model)
     check_tensor("images are", images)
     check_whole("batch_size", batch_size)

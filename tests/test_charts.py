@@ -283,3 +283,14 @@ def test_a_class_that_did_not_occur_is_drawn_without_a_word():
         ax = charts.plot_confusion_matrix(counts)
         assert "2 of 2 right (100.00 %)" in alt_text(ax)
         charts.plot_confusion_matrix(0 * counts)
+
+
+def test_splits_may_stand_where_their_labels_do(easy_digits):
+    drawn = alt_text(charts.plot_class_distribution({"test": easy_digits.test}))
+    assert drawn == alt_text(charts.plot_class_distribution({"test": easy_digits.test.labels}))
+
+
+def test_runs_in_a_table_are_asked_for_by_name():
+    scores = pd.DataFrame({"mean": [0.9]}, index=["V0"])
+    with pytest.raises(ValueError, match="runs is a DataFrame of 2, expected the scores of each"):
+        charts.plot_comparison(scores, runs=pd.DataFrame({"name": ["V0"] * 2, "s" * 90: [0, 1]}))

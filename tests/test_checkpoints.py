@@ -318,3 +318,22 @@ def test_a_checkpoint_comes_back_in_as_many_bits(tmp_path, dtype):
     loaded, _ = load_checkpoint(tmp_path / "v0.pth")
     assert {p.dtype for p in loaded.parameters()} == {dtype}
     assert all(map(torch.equal, model.parameters(), loaded.parameters()))
+
+
+def test_the_wrong_way_to_load_a_file_is_told_the_right_one(tmp_path):
+    model = build_model("V0", seed=0)
+    whole, state, checkpoint = (tmp_path / name for name in ("whole", "state", "checkpoint"))
+    save_model(model, whole)
+    save_state(model, state)
+    save_checkpoint(model, checkpoint, architecture="V0", test_accuracy=0.9)
+    with pytest.raises(CheckpointError, match="it is a checkpoint, which `load_checkpoint` reads"):
+        load_state(model, checkpoint)
+    with pytest.raises(CheckpointError, match="`load_state` reads weights"):
+        load_model(state, trust=True)
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "module.", "module._orig_mod."])
+def test_weights_saved_around_a_model_fit_the_model(tmp_path, wrapper):
+    model, twin = build_model("V0", seed=0), build_model("V0", seed=1)
+    torch.save({wrapper + name: w for name, w in model.state_dict().items()}, tmp_path / "w.pth")
+    assert same(load_state(twin, tmp_path / "w.pth"), model)

@@ -362,3 +362,19 @@ def test_a_subset_by_an_array_gives_batches_of_any_size(easy_digits, count):
     loader = make_loader(Subset(easy_digits.train.dataset(), places), 64)
     labels = torch.cat([labels for images, labels in loader if images.shape[1:] == (1, 28, 28)])
     assert torch.equal(labels, easy_digits.train.labels[:count].flip(0))
+
+
+def test_an_axis_of_channels_is_taken_away_and_colour_refused(sample):
+    images, labels = sample.test.images[:4], sample.test.labels[:4]
+    split = Split(images.unsqueeze(1), labels)
+    assert torch.equal(split.images, images)
+    assert next(iter(split.loader(2)))[0].shape == (2, 1, 28, 28)
+    with pytest.raises(ValueError, match="images are uint8 4 x 3 x 28 x 28, expected grey ones"):
+        Split(images.unsqueeze(1).expand(-1, 3, -1, -1), labels)
+
+
+def test_other_classes_than_ten_are_shown_in_a_page(sample):
+    letters = Split(sample.test.images[:26], torch.arange(26))
+    shown = Digits(letters, letters[:0], letters, "letters")._repr_html_()
+    assert "<th>25</th>" in shown
+    assert "<th>letters</th>" not in shown

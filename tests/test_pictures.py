@@ -204,3 +204,10 @@ def test_three_digits_are_no_picture_in_colour():
 def test_what_would_be_drawn_as_something_else_is_refused(labels, said, probabilities, complaint):
     with pytest.raises(ValueError, match=complaint):
         pictures.plot_predictions(IMAGES[:2], labels, said, probabilities=probabilities)
+
+
+def test_digits_and_pairs_are_no_images(easy_digits):
+    with pytest.raises(ValueError, match="image is digits with labels"):
+        pictures.plot_image(easy_digits.test[0])
+    with pytest.raises(ValueError, match=r"images are pairs \(image, label\)"):
+        pictures.plot_images([easy_digits.test.dataset()[place] for place in range(3)])

@@ -193,3 +193,32 @@ def test_probabilities_that_are_none_are_named():
 
     with pytest.raises(ValueError, match="gives probabilities, and these do not sum to 1"):
         make_predictions(Sigmoid(), torch.rand(2, 1, 28, 28))
+
+
+def test_a_model_that_gives_probabilities_unannounced_is_believed():
+    class Ensemble(nn.Module):
+        def __init__(self, *members):
+            super().__init__()
+            self.members = nn.ModuleList(members)
+
+        def forward(self, images):
+            return torch.stack([m(images).softmax(dim=1) for m in self.members]).mean(dim=0)
+
+    images = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    members = [build_model("A baseline", seed=seed) for seed in range(2)]
+    mean = torch.stack([make_predictions(member, images) for member in members]).mean(dim=0)
+    torch.testing.assert_close(make_predictions(Ensemble(*members), images), mean)
+    wrapped = nn.Sequential(build_model("E CNN", seed=0))
+    torch.testing.assert_close(
+        make_predictions(wrapped, images), make_predictions(wrapped[0], images)
+    )
+
+
+@pytest.mark.parametrize("row", [[0.2, 0.3, 0.4], [0.5, 0.7, -0.2], [0.0, 0.0, 0.0]])
+def test_logits_that_are_no_probabilities_get_a_softmax(row):
+    class Constant(nn.Module):
+        def forward(self, images):
+            return torch.tensor([row, [0.2, 0.3, 0.5]]).expand(len(images) // 2, 2, 3).flatten(0, 1)
+
+    said = make_predictions(Constant(), torch.zeros(4, 1, 28, 28))
+    torch.testing.assert_close(said[1], torch.tensor([0.2, 0.3, 0.5]).softmax(dim=0))

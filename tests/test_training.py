@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import random
+import sys
 from contextlib import suppress
 from functools import partial
 
@@ -162,7 +163,10 @@ def test_nan_after_many_batches_is_counted_from_the_first(easy_digits):
         fit(build_model("V0"), loader, epochs=1)
 
 
-def test_interrupting_returns_the_history_so_far(easy_digits, capsys):
+def test_interrupting_returns_the_history_so_far_to_somebody_at_a_prompt(
+    easy_digits, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     batches = []
 
     def stop_in_the_third_epoch(images):  # 600 digits in batches of 32 are 19 batches
@@ -177,7 +181,24 @@ def test_interrupting_returns_the_history_so_far(easy_digits, capsys):
     assert "2 of 5 epochs are in the history" in capsys.readouterr().out
 
 
-def test_interrupting_before_the_first_batch_returns_an_empty_history(easy_digits, capsys):
+def test_interrupting_ends_a_script_that_would_save_half_a_model(easy_digits, monkeypatch):
+    monkeypatch.delattr(sys, "ps1", raising=False)
+    model = build_model("V0", seed=0)
+    before = model.layers[1].weight.detach().clone()
+
+    def stop(outputs):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, easy_digits.train.loader(32), epochs=2, after_epoch=stop)
+    assert not torch.equal(model.layers[1].weight, before), "an epoch was trained"
+
+
+def test_interrupting_before_the_first_batch_returns_an_empty_history(
+    easy_digits, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+
     def stop(*_, **__):  # making an optimiser imports more of PyTorch, which takes seconds
         raise KeyboardInterrupt
 
@@ -403,7 +424,8 @@ def test_averaging_ends_with_the_mean_of_the_weights(easy_digits):
     assert history.last["validation_loss"] == pytest.approx(shown)
 
 
-def test_an_interrupted_average_is_kept(easy_digits):
+def test_an_interrupted_average_is_kept(easy_digits, monkeypatch):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     seen = []
 
     def stop_at_the_end(model):
@@ -866,7 +888,9 @@ def test_modes_that_after_epoch_changes_come_back(easy_digits):
     assert torch.equal(model[1].running_mean, before)
 
 
-def test_stopped_after_an_epoch_it_has_seen_no_part_of_the_next(easy_digits, capsys):
+def test_stopped_after_an_epoch_it_has_seen_no_part_of_the_next(easy_digits, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+
     def stop(_):
         raise KeyboardInterrupt
 
@@ -884,3 +908,14 @@ def test_weights_are_averaged_whatever_ends_the_training(easy_digits):
             fit(model, easy_digits.train.loader(50), epochs=1, device="cpu", averaging=0.9,
                 after_epoch=after)  # fmt: skip
     assert all(map(torch.equal, models[0].parameters(), models[1].parameters()))
+
+
+def test_a_schedule_that_cannot_know_its_steps_is_told_how(easy_digits):
+    with pytest.raises(ValueError, match=r"partial\(OneCycleLR, max_lr=...\) is told how many"):
+        fit(build_model("V0"), easy_digits.train.loader(50), epochs=1, scheduler_step="batch",
+            scheduler=lambda optimizer: OneCycleLR(optimizer, max_lr=0.1))  # fmt: skip
+
+
+def test_samples_in_the_place_of_batches_are_named(easy_digits):
+    with pytest.raises(ValueError, match="this is one sample of a dataset: give a loader"):
+        evaluate(build_model("V0"), easy_digits.test.dataset())

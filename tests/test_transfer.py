@@ -214,3 +214,8 @@ def test_random_features_are_not_next_to_nothing():
     assert features.std() > 0.01
     assert (features != 0).float().mean() > 0.3
     assert one.training
+
+
+def test_a_network_with_its_name_is_taken_apart_first(easy_digits):
+    with pytest.raises(ValueError, match="give the network, the first of the two"):
+        extract_features(load_mobilenet("random"), easy_digits.test.images[:2])

@@ -272,7 +272,7 @@ def one_run_again(answer: object) -> str:
         place != round(place) or not 0 <= place < 10_000,
         f"place is {place:g}, and test has at most 10,000 digits, counted from 0",
     )
-    wrong_if(count < 8, f"{count:.0f} of each is one run again; ask eight or more")
+    wrong_if(count < 8, f"{count:.0f} of each model are few; ask eight or more")
     wrong_if(count > 10_000 or count != round(count), f"n is {count:g}: how many of each model?")
     first, second = (share(given[name], name) for name in ("V0", "V1 corrected"))
     for value in (first, second):

@@ -41,6 +41,9 @@ from mnistkit.exercises.networks import (
 )
 from mnistkit.experiments.recipe import Recipe
 
+# What exercise 3.6 puts together; a model stands for its width.
+_KINDS = ("model", "batch_size", "activation", "dropout", "hidden")
+
 
 @exercise(
     "3.1",
@@ -210,7 +213,7 @@ def residual(answer: object) -> str:
     )
     _check_blocks(model, images)
     return (
-        "with all f zero each block is the identity, and the network as shallow as can be. Train "
+        "with all f zero each block hands on its x, and the network is as shallow as can be. Train "
         "it for one epoch, and again without the `x +`. Which of the two reads digits?"
     )
 
@@ -255,6 +258,10 @@ def _check_blocks(model: nn.Module, images: Tensor) -> None:
     ]
     missing = {depth: _adds_to_another(trial, images, layers, depth) for depth in depths}
     depth = next((depth for depth, name in missing.items() if not name), 0)
+    wrong_if(
+        depth and len(layers) != 20 * depth,
+        f"it has {len(layers) // max(depth, 1)} blocks, and twenty are asked for",
+    )
     wrong_if(
         not depth,
         f"without `{missing[depths[0]]}` what came before it is lost: each of the twenty adds to "
@@ -316,6 +323,8 @@ def after_one_seed(answer: object, runs: pd.DataFrame) -> str:
         )
         wrong_if(True, f"with seed 0 {int((first > first[answer]).sum())} recipes are better")
     place = int((means > means[answer]).sum()) + 1
+    if runs["seed"].nunique() == 1:
+        return "but `runs` has one seed only, so you cannot see how much that choice is worth."
     if place == 1:
         return (
             "over all seeds it is the best, too. This time one seed would have done, but you could "
@@ -346,7 +355,13 @@ answer = {"gap": gap, "batch 256": verdict}
 def is_it_behind(answer: object) -> str:
     """A paired difference, and a word that its interval bears out."""
     given = parts(answer, ["gap", "batch 256"])
-    return told_apart(given["gap"], given["batch 256"], least=2) + "."
+    found = told_apart(given["gap"], given["batch 256"], least=2)
+    wrong_if(
+        given["gap"].low > 0.02,
+        f"batch 256 comes out {100 * given['gap'].mean:.1f} points better: is the gap taken the "
+        "other way round? It is batch 256 minus baseline",
+    )
+    return f"batch 256 at a rate of 0.004, minus the baseline: {found}."
 
 
 @exercise(
@@ -401,12 +416,14 @@ def seeds_needed(answer: object) -> str:
 @exercise(
     "3.6",
     wants='{"recipe": ..., "gap": ..., "all together": "better", "worse" or "not told apart"}',
-    hint="Which rows of the table of single changes were better than the baseline? Put all of "
-    "them into one `varied(...)`, and compare it, paired, with the best of them.",
+    hint="Which rows of the table of single changes were better than the baseline? (If none is "
+    "clear of zero, take the highest means.) Put all of them into one `varied(...)`, and compare "
+    "it, paired, with the best of them.",
     solution="""
-together = varied(options={"activation": "tanh", "dropout": 0.2})  # better on full MNIST
+# As printed in this notebook "better" are LeakyReLU, and B's layers with their dropout.
+together = varied("B MLP", options={"activation": "leaky_relu"})
 sum_runs = mk.run_grid({"together": together}, range(seeds), digits)
-gap = mk.paired_difference(pd.concat([runs, sum_runs]), "together", "tanh")
+gap = mk.paired_difference(pd.concat([runs, sum_runs]), "together", "B MLP (256, 128, dropout)")
 verdict = "better" if gap.low > 0 else "worse" if gap.high < 0 else "not told apart"
 answer = {"recipe": together, "gap": gap, "all together": verdict}
 """,
@@ -429,6 +446,12 @@ def all_together(answer: object) -> str:
         and getattr(recipe, each.name) != getattr(base, each.name)
     ]  # fmt: skip
     changed += [name for name, value in recipe.options.items() if usual.get(name) != value]
+    others = [name for name in changed if name not in _KINDS]
+    wrong_if(
+        bool(others),
+        f"it changes {others[0] if others else ''}, too: only activation, dropout, batch and width "
+        "are asked for",
+    )
     wrong_if(
         len(changed) < 2,
         "it differs from the baseline in one thing only; put all the good ones together",

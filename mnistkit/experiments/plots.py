@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from mnistkit.charts import DASHES, MARKS
 from mnistkit.utils.figures import describe, new_axes
+from mnistkit.utils.validation import check_columns
 
 
 def plot_sweep(
@@ -27,6 +28,7 @@ def plot_sweep(
 
     table: columns x, mean, low, high, and optionally line: one line for each of its values.
     """
+    _check_lines(table)
     numbers = pd.api.types.is_numeric_dtype(table["x"])
     if log and not numbers:
         raise ValueError("log needs numbers for x, and the table has words")
@@ -73,6 +75,7 @@ def plot_interaction(
     Lines that run side by side: the factors do not depend on each other. table: columns x,
         line, mean, low, high, as `anova.interaction` gives. line: name of its factor.
     """
+    _check_lines(table, "line")
     ax, words = new_axes(ax), []
     levels = list(dict.fromkeys(table["x"]))
     for place, (name, rows) in enumerate(_by_line(table)):
@@ -132,7 +135,11 @@ def plot_heatmap(
     index or columns have two). The colours reach from its smallest mean to its largest, so
     two charts have each a scale of their own. Raises ValueError if there is nothing to draw.
     """
-    means = 100 * table.to_numpy(float)
+    try:
+        means = 100 * table.to_numpy(float)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError("a heat map needs a table of means: as in runs.pivot_table(value, row, "
+                         "column)") from error  # fmt: skip
     if not np.isfinite(means).any():
         raise ValueError("there are no means to draw: expected a table of shares")
     ax = new_axes(ax, (1.5 * means.shape[1] + 1.5, 0.55 * means.shape[0] + 1.5))
@@ -149,6 +156,14 @@ def plot_heatmap(
     ax.set(xlabel=_factor(table.columns), ylabel=_factor(table.index))
     ax.grid(visible=False)
     return describe(ax, f"{title or 'Means'}, {value} in %: {'; '.join(words)}.")
+
+
+def _check_lines(table: pd.DataFrame, *more: str) -> None:
+    try:
+        check_columns(table, ["x", *more, "mean", "low", "high"])
+    except ValueError as error:
+        raise ValueError(f"{error}; x is the hyper-parameter's value, and mean, low, high are "
+                         "those of `summarize`") from error  # fmt: skip
 
 
 def _by_line(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -86,7 +86,7 @@ def fit_stack(
             every `look_every` batches, counted through all epochs. It must not train them.
 
     Returns one History a model; an epoch's seconds are the stack's, divided by its members.
-    Interrupting returns them so far, as `fit` does.
+    Interrupting returns them so far where `fit` would.
 
     Raises:
         TrainingError: a member's loss is no longer a number; names member, epoch and batch.

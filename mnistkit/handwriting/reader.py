@@ -27,6 +27,9 @@ def load_reader() -> nn.Module:
     probable class has to reach its attribute `least_probability`; otherwise the picture shows
     no digit that it knows: see `predict.ImagePrediction`.
 
+    MNIST's test digits are new to it. The sample's are not: they are from MNIST's training
+    digits, of which it has seen nearly all.
+
     Raises CheckpointError if its weights or its card are damaged.
     """
     card = read_card()

@@ -35,14 +35,10 @@ def plot_reliability(
     words = []
     for (name, table), panel in zip(tables.items(), panels, strict=True):
         _plot_bins(table, panel)
-        side = "less" if gaps[name] > 0 else "more"
-        panel.set_title(
-            f"{name}: {abs(gaps[name]):.1f} points\n{side} sure than right", fontsize=11
-        )
-        words.append(f"{name} is on average {abs(gaps[name]):.2f} points {side} sure than right")
+        panel.set_title(f"{name}: {_how_sure(gaps[name], 1, line=True)}", fontsize=11)
+        words.append(f"{name} is on average {_how_sure(gaps[name], 2)}")
     _label_outer(panels, columns, "probability in %", "right in %")
-    furthest = max(gaps, key=lambda name: abs(gaps[name]))
-    ax.set_title(title or f"{furthest} is the furthest from knowing how sure to be", pad=40)
+    ax.set_title(title or _who_is_furthest(gaps), pad=40)
     return describe(ax, f"{ax.get_title()}: {'; '.join(words)}.")
 
 
@@ -59,6 +55,9 @@ def plot_corruption(
     table: indexed by strength, a column of fractions a model. named: the models with a colour
     and their name at the line's end, four at most; the first four if None. All others are grey.
     """
+    if not isinstance(table, pd.DataFrame) or table.empty:
+        raise ValueError(f"{in_short(table)} is no table, expected a row for each strength and a "
+                         "column for each model")  # fmt: skip
     looks = _check_named(named, table)
     if not table.notna().all(axis=None):
         raise ValueError("the table has holes (nan): each model needs an accuracy at each strength")
@@ -74,11 +73,11 @@ def plot_corruption(
         ax.invert_xaxis()  # from none at the left to strong at the right
     _name_ends(ax, 100 * table[list(looks)].iloc[-1], {n: color for n, (color, _) in looks.items()})
     last = 100 * table.iloc[-1]
-    return describe(
-        ax,
-        f"{title or xlabel} of {table.index[-1]:g}: best {last.idxmax()} with {last.max():.0f} %, "
-        f"worst {last.idxmin()} with {last.min():.0f} %.",
-    )
+    ends = [f"best {last.idxmax()} with {last.max():.0f} %",
+            f"worst {last.idxmin()} with {last.min():.0f} %"]  # fmt: skip
+    if len(last) == 1:
+        ends = [f"{last.index[0]} with {last.max():.0f} %"]
+    return describe(ax, f"{title or xlabel} of {table.index[-1]:g}: {', '.join(ends)}.")
 
 
 def plot_corruptions(
@@ -96,8 +95,13 @@ def plot_corruptions(
     tables: as in `plot_corruption`, by name of the corruption. units: of its strength. named:
     as in `plot_corruption`. note: what else is to be known, below the panels and in the words.
     """
+    if not isinstance(tables, Mapping) or not tables:
+        raise ValueError(f"tables is {in_short(tables)}, expected tables by corruption: "
+                         '{"noise": table}')  # fmt: skip
+    if missing := [name for name in tables if name not in units]:
+        raise ValueError(f"units has nothing for {missing[0]!r}: what is its strength measured in?")
     if named is None:  # the same in all panels
-        named = list(next(iter(tables.values())).columns[: len(NAMED)])
+        named = list(getattr(next(iter(tables.values())), "columns", ())[: len(NAMED)])
     ax = new_axes(ax, (6.2, 2.2 * -(-len(tables) // columns)))
     panels = _panels(ax, list(tables), columns, width=0.54)
     for (name, table), panel in zip(tables.items(), panels, strict=True):
@@ -117,6 +121,22 @@ def _gap(table: pd.DataFrame) -> float:
     """By how many points a model is more often right than it says, on average over digits."""
     points = 100 * (table["accuracy"] - table["confidence"])
     return float(np.average(points, weights=table["count"]))
+
+
+def _how_sure(gap: float, decimals: int, *, line: bool = False) -> str:
+    """Say what `_gap` found, on two lines if asked."""
+    if round(abs(gap), decimals) == 0:
+        return "as sure as right"
+    points = f"{abs(gap):.{decimals}f} points"
+    return f"{points}{chr(10) if line else ' '}{'less' if gap > 0 else 'more'} sure than right"
+
+
+def _who_is_furthest(gaps: Mapping[str, float]) -> str:
+    """A title that names the model with the largest gap, if there are several to compare."""
+    furthest = max(gaps, key=lambda name: abs(gaps[name]))
+    if len(gaps) == 1 or abs(gaps[furthest]) < 0.005:
+        return "How sure, and how often right"
+    return f"{furthest} is the furthest from knowing how sure to be"
 
 
 def _plot_bins(table: pd.DataFrame, ax: Axes) -> None:
@@ -176,9 +196,20 @@ def _apart(heights: Sequence[float], gap: float, top: float = 96) -> list[float]
 
 
 def _who_withstands(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Say who is best under most of the strongest corruptions, and under which it is worst."""
+    """Say who is best under most of the strongest corruptions, and under which it is worst.
+
+    Alone, or beside another that is as good, it is neither.
+    """
     last = pd.DataFrame({name: table.iloc[-1] for name, table in tables.items()})
-    best = last.idxmax().value_counts()
-    worst = [kind for kind, name in last.idxmin().items() if name == best.index[0]]
+    best = _alone(last, last.max()).value_counts()
+    if len(last) == 1 or best.empty or (best == best.iloc[0]).sum() > 1:
+        return "What is right at each strength"
+    worst = [kind for kind, name in _alone(last, last.min()).items() if name == best.index[0]]
     words = f"{best.index[0]} withstands {best.iloc[0]} of {len(tables)} best at full strength"
     return words + (f",\nand {' and '.join(worst)} worst" if worst else "")
+
+
+def _alone(last: pd.DataFrame, extreme: pd.Series) -> pd.Series:
+    """By corruption, the one model that has its extreme; without those that several share."""
+    shared = last.eq(extreme, axis=1)
+    return shared.idxmax()[shared.sum() == 1]

@@ -20,6 +20,11 @@ def in_a_page() -> bool:
     return "cellId" in request.get("metadata", {})
 
 
+def somebody_types() -> bool:
+    """Whether a person sees what a call returns: in a notebook, or at a prompt of Python."""
+    return _shell() is not None or hasattr(sys, "ps1")
+
+
 def stop_here() -> None:
     """In a notebook, let the cells that wait behind this one wait on: somebody pressed Stop.
 

@@ -13,6 +13,7 @@ import bz2
 import gzip
 import hashlib
 import io
+import os
 import socket
 import tempfile
 import threading
@@ -486,6 +487,9 @@ def _downloading(what: str, root: Path) -> Iterator[Path]:
     would leave half a file: here each file is moved in whole.
     """
     print(f"downloading {what} ({DOWNLOAD_SIZE[what]}) ...", flush=True)
+    absent = ""
+    if os.environ.get("MNISTKIT_DATA") and not root.exists():
+        absent = "; is MNISTKIT_DATA right? That folder was not there"
     try:
         root.mkdir(parents=True, exist_ok=True)
         remove_leftovers(root)
@@ -500,10 +504,10 @@ def _downloading(what: str, root: Path) -> Iterator[Path]:
     except (OSError, HTTPException, RuntimeError, EOFError, zlib.error) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
         raise DownloadError(
-            f"{what} could not be downloaded: {reason}",
+            f"{what} could not be downloaded: {reason}{absent}",
             where=root,
             do="connect to the internet and run again, or put the files there yourself, "
-            "or set MNISTKIT_SOURCE=sample",
+            'or take source="sample"',
         ) from error
 
 

@@ -211,7 +211,9 @@ def check_batch(batch: object, model: nn.Module) -> tuple[Tensor, Tensor]:
     parts = list(batch) if isinstance(batch, tuple | list) else [batch]
     if len(parts) != 2 or not all(isinstance(part, Tensor) for part in parts):
         kinds = ", ".join(type(part).__name__ for part in parts)
-        raise ValueError(f"a batch is ({kinds}), expected two tensors, inputs and labels")
+        single = len(parts) == 2 and isinstance(parts[1], int)
+        hint = "; this is one sample of a dataset: give a loader" if single else ""
+        raise ValueError(f"a batch is ({kinds}), expected two tensors, inputs and labels{hint}")
     inputs, labels = batch
     check_inputs(inputs, model)
     if labels.dtype not in (torch.int64, torch.uint8, *_NARROW) or labels.ndim != 1:

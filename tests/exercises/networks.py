@@ -504,7 +504,8 @@ RESIDUAL = [
     (blocks(lambda: nn.Sequential(nn.BatchNorm1d(64), nn.GELU(), line())), "right"),
     (blocks(lambda: nn.Sequential(line(), nn.ReLU(), line())), "right"),
     (blocks(lambda: nn.Sequential(line(), nn.ReLU(), nn.Dropout(0.1))), "right"),
-    (blocks(join=lambda x, y: y + x, count=25), "right"),
+    (blocks(join=lambda x, y: y + x), "right"),
+    (blocks(join=lambda x, y: y + x, count=25), "it has 25 blocks, and twenty are asked for"),
     (blocks(join=lambda x, y: x - y), "right"),
     (blocks(join=lambda x, y: y), NO_SKIP),
     (blocks(join=lambda x, y: x * y), f"{NO_SKIP}|the same of all"),
@@ -941,7 +942,7 @@ LAST, HEAD_ON = "features.18.", "classifier."
 THAWED = [
     (by_hand, "right"),
     (switched(LAST, HEAD_ON), "right"),
-    (in_place, "right"),
+    (in_place, "your function returns nothing"),
     (by_hand(borrowed()), "right"),
     (lambda m: freeze(m).features[-1].requires_grad_(True) and
      m.classifier.requires_grad_(True) and m, "right"),

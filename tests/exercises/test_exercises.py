@@ -52,7 +52,7 @@ BINS = pd.DataFrame({"count": [3, 40, 900]})
 MEDIAN = {"split": "validation", "digits": 5000, "mean": 0.80, "median": 0.75, "better": "mean"}
 DECIDED = {"split": "validation", "digits": 500, "mean": 0.80, "median": 0.79, "better": "mean"}
 READ = {"place": 5, "V0": 0.9, "V1 corrected": 0.2, "n": 20, "models differ": True}
-BOTH = Recipe("A baseline", {"hidden": (256, 64)}, learning_rate=0.003)
+BOTH = Recipe("A baseline", {"hidden": (256, 64), "activation": "tanh"})
 RATES = {
     "falling": [0.987, 0.988, 0.989],
     "constant": [0.97, 0.98, 0.99],
@@ -155,7 +155,7 @@ ANSWERS = {
     ],
     "2.5": [
         (READ, "right: 90% of the V0s"),
-        (READ | {"n": 1, "V1 corrected": 0.0}, "one run again"),
+        (READ | {"n": 1, "V1 corrected": 0.0}, "1 of each model are few"),
         (READ | {"V1 corrected": 0.8}, "the models hardly"),
         (READ | {"models differ": "yes"}, "True or False"),
         (READ | {"V0": 0.0}, "no V0 reads it"),
@@ -170,13 +170,15 @@ ANSWERS = {
     "3.3": [
         (("b", ONE_SEED), "right: over all seeds it is number 2 of 3"),
         (("a", ONE_SEED), "best over all seeds"),
+        (("a", ONE_SEED[ONE_SEED["seed"] == 1].assign(seed=0)), "right: but `runs` has one seed"),
         (("c", ONE_SEED), "2 recipes are better"),
         (("d", ONE_SEED), "no recipe is called 'd'"),
         (("c", ONE_SEED.replace(0.93, float("nan"))), "a run of 'c' has diverged"),
         ((0, ONE_SEED), "a name is asked for"),
     ],
     "3.4": [
-        ({"gap": gap(-0.01), "batch 256": "worse"}, "right"),
+        ({"gap": gap(-0.01), "batch 256": "worse"}, "0.004, minus the baseline: -1.00 points"),
+        ({"gap": gap(0.05), "batch 256": "better"}, "taken the other way round"),
         ({"gap": gap(-0.0001), "batch 256": "worse"}, "do not tell the two apart"),
         ({"gap": gap(0.01), "batch 256": "not told apart"}, "one side of zero: better"),
         ({"gap": 0.01, "batch 256": "better"}, "`mk.paired_difference` gives one"),
@@ -201,10 +203,12 @@ ANSWERS = {
           "gap": gap(0.01), "all together": "better"}, "in one thing"),
         ({"recipe": Recipe("V0", batch_size=128), "gap": gap(0.01), "all together": "better"},
          "V0 is another network"),
-        ({"recipe": Recipe("A baseline", epochs=9, label_smoothing=0.1), "gap": gap(0.01),
+        ({"recipe": Recipe("A baseline", epochs=9, batch_size=128), "gap": gap(0.01),
           "all together": "better"}, "in one thing"),
-        ({"recipe": Recipe("A baseline", label_smoothing=0.1, averaging=0.9), "gap": gap(0.01),
-          "all together": "better"}, "right"),
+        ({"recipe": replace(BOTH, optimizer="sgd"), "gap": gap(-0.05), "all together": "worse"},
+         "it changes optimizer, too"),
+        ({"recipe": replace(BOTH, learning_rate=0.1), "gap": gap(-0.05), "all together": "worse"},
+         "it changes learning_rate, too"),
         ({"recipe": BOTH, "gap": gap(0.0001), "all together": "better"}, "contains zero"),
         ({"recipe": "A wide", "gap": gap(0.01), "all together": "better"}, "a `Recipe`"),
     ],
@@ -337,9 +341,14 @@ ANSWERS = {
         (lambda p, y: 1 / best_temperature(p, y), "\\*divided\\*"),
         (lambda p, y: 1.0, "chosen by NLL"),
         (lambda p, y: 3 * best_temperature(p, y), "of about"),
+        (lambda p, y: best_temperature(p, y, [0.5, 1, 1.5, 2, 2.5]), "in small steps"),
+        (lambda p, y: best_temperature(p, y, [t / 100 for t in range(20, 151, 5)]), "reach as far"),
+        (lambda p, y: best_temperature(p, y, [t / 10 for t in range(2, 51)]), "right"),
     ],
     "7.2": [
         ((900, BINS), "right: 95%"),
+        ((500, BINS.assign(count=[0, 443, 500])),
+         "right: 53% of the digits .* In the ECE the other bins count for the other 47%"),
         ((2, BINS), "which bin"),
         ((943, BINS), "all of them"),
         ((40, BINS), "the counts are"),
@@ -367,11 +376,9 @@ ANSWERS = {
 } | NETWORKS  # fmt: skip
 
 
-def best_temperature(probabilities, labels):
+def best_temperature(probabilities, labels, tried=tuple(t / 20 for t in range(4, 101))):
     scores = probabilities.clamp_min(1e-12).log()
-    losses = {
-        t / 20: nn.functional.cross_entropy(scores / (t / 20), labels).item() for t in range(4, 101)
-    }
+    losses = {t: nn.functional.cross_entropy(scores / t, labels).item() for t in tried}
     return min(losses, key=losses.get)
 
 

@@ -103,3 +103,13 @@ def test_words_keep_their_order_along_the_axis():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["small", "medium", "large"]
     with pytest.raises(ValueError, match="log needs numbers for x"):
         plots.plot_sweep(table, xlabel="size", log=True)
+
+
+@pytest.mark.parametrize(("draw", "complaint"), [
+    (lambda: plots.plot_sweep(SWEEP.drop(columns="x"), xlabel="rate"), "no column 'x', only line"),
+    (lambda: plots.plot_interaction(SWEEP.drop(columns="line"), xlabel="rate"), "no column 'line'"),
+    (lambda: plots.plot_heatmap(pd.DataFrame({"name": ["sgd"]})), "needs a table of means"),
+])  # fmt: skip
+def test_tables_that_are_no_sweeps_are_named(draw, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        draw()

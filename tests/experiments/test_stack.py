@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -249,7 +250,8 @@ def test_other_random_layers_are_refused_too(easy_digits, layer):
         fit_stack(models, easy_digits.train.loader(32, shuffle=True))
 
 
-def test_a_stack_that_is_interrupted_returns_what_it_has(easy_digits, capsys):
+def test_a_stack_that_is_interrupted_returns_what_it_has(easy_digits, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     train, calls = easy_digits.train.loader(64, shuffle=True), []
 
     def stop_in_the_second_epoch(outputs, labels):
@@ -316,7 +318,8 @@ def test_each_core_gets_as_many_members(members, cores, sizes):
     assert (parts[0].start, parts[-1].stop) == (0, members)
 
 
-def test_a_stack_in_parts_that_is_interrupted_keeps_what_all_have(easy_digits):
+def test_a_stack_in_parts_that_is_interrupted_keeps_what_all_have(easy_digits, monkeypatch):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     models = [build_model("V0", seed=seed) for seed in range(16)]
     before = [model.layers[1].weight.clone() for model in models]
 

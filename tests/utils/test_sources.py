@@ -397,9 +397,17 @@ def test_failed_download_leaves_nothing_and_says_what_to_do(server, tmp_path, fa
     server.spoil("t10k-labels-idx1-ubyte.gz", fault)
     with pytest.raises(DownloadError, match="mnist could not be downloaded") as caught:
         load_digits("mnist", root=tmp_path)
-    assert "MNISTKIT_SOURCE=sample" in str(caught.value)
+    assert 'source="sample"' in str(caught.value)
+    assert "MNISTKIT_DATA" not in str(caught.value)
     assert left_behind(tmp_path) == []
     assert socket.getdefaulttimeout() is None
+
+
+def test_a_folder_that_was_not_there_is_asked_about(server, tmp_path, monkeypatch):
+    server.files.clear()
+    monkeypatch.setenv("MNISTKIT_DATA", str(tmp_path / "dta"))
+    with pytest.raises(DownloadError, match="is MNISTKIT_DATA right"):
+        load_digits("mnist")
 
 
 def test_auto_falls_back_aloud(server, tmp_path, capsys):

@@ -64,7 +64,8 @@ def draw_softmax(logits: Sequence[float], label: int) -> Figure:
     """
     values = torch.as_tensor(logits, dtype=torch.float64).detach().flatten()
     if not values.isfinite().all():
-        raise ValueError("logits hold values that are no numbers")
+        raise ValueError("logits hold values that are no numbers: did the training diverge? A "
+                         "smaller learning rate helps")  # fmt: skip
     if not 0 <= check_whole("label", label, least=0) < len(values):
         raise ValueError(f"label is {label}, and there are {len(values)} logits")
     chances = values.softmax(dim=0)
