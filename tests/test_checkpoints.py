@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -337,3 +338,14 @@ def test_weights_saved_around_a_model_fit_the_model(tmp_path, wrapper):
     model, twin = build_model("V0", seed=0), build_model("V0", seed=1)
     torch.save({wrapper + name: w for name, w in model.state_dict().items()}, tmp_path / "w.pth")
     assert same(load_state(twin, tmp_path / "w.pth"), model)
+
+
+def test_a_whole_model_of_a_class_that_is_not_here_asks_for_it(tmp_path, monkeypatch):
+    class Net(nn.Linear):
+        __qualname__ = "Net"
+
+    monkeypatch.setattr(sys.modules[__name__], "Net", Net, raising=False)
+    save_model(Net(2, 2), tmp_path / "net.pth")
+    monkeypatch.delattr(sys.modules[__name__], "Net")
+    with pytest.raises(CheckpointError, match="define or import its class first"):
+        load_model(tmp_path / "net.pth", trust=True)

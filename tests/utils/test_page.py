@@ -10,7 +10,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 from mnistkit.utils import page
-from mnistkit.utils.page import in_a_page, paragraph, say, table_of_words
+from mnistkit.utils.page import in_a_page, paragraph, say, somebody_types, table_of_words
 
 
 def kernel(monkeypatch, request_of_cell: dict) -> None:
@@ -33,6 +33,17 @@ def test_a_plain_python_is_no_page(monkeypatch):
     assert in_a_page() is False
     monkeypatch.delitem(sys.modules, "IPython")
     assert in_a_page() is False
+
+
+def test_somebody_types_in_a_notebook_and_at_a_prompt_and_not_in_a_script(monkeypatch):
+    monkeypatch.delattr(sys, "ps1", raising=False)
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    assert somebody_types() is False
+    with monkeypatch.context() as at_a_prompt:
+        at_a_prompt.setattr(sys, "ps1", ">>> ", raising=False)
+        assert somebody_types() is True
+    kernel(monkeypatch, {})
+    assert somebody_types() is True
 
 
 def test_outside_of_a_notebook_the_text_is_printed(monkeypatch, capsys):

@@ -405,6 +405,10 @@ def test_failed_download_leaves_nothing_and_says_what_to_do(server, tmp_path, fa
 
 def test_a_folder_that_was_not_there_is_asked_about(server, tmp_path, monkeypatch):
     server.files.clear()
+    monkeypatch.delenv("MNISTKIT_DATA", raising=False)
+    with pytest.raises(DownloadError) as caught:
+        load_digits("mnist", root=tmp_path / "new")
+    assert "MNISTKIT_DATA" not in str(caught.value)
     monkeypatch.setenv("MNISTKIT_DATA", str(tmp_path / "dta"))
     with pytest.raises(DownloadError, match="is MNISTKIT_DATA right"):
         load_digits("mnist")
