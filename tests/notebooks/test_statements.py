@@ -236,8 +236,8 @@ def parts_of(output):
     {
         ("04", "alt", "V2 98.40 % [", "V2 98.41 % ["): "says different things",
         ("04", "text/markdown", "V2 98.40 % [", "V2 98.41 % ["): "says different things",
-        ("04", "text/html", "<td>0.9846</td>", "<td>0.9847</td>"): "one of its two forms",
-        ("04", "text/plain", "0.9856", "0.9857"): "one of its two forms",
+        ("04", "text/html", "<td>98.56</td>", "<td>98.57</td>"): "one of its two forms",
+        ("04", "text/plain", "98.56", "98.57"): "one of its two forms",
         ("04", "text/plain", "114,618", "114,619"): "does not show what was recorded",
         ("04", "alt", "9,870 of 10,000 right", "9,871 of 10,000 right"): "not that of the counts",
         ("04", "text", "-0.16 to +0.94", "+0.43 to +0.94"): "without its mean",

@@ -793,7 +793,7 @@ STATEMENTS = [
     Statement(
         "So put the stored runs beside them: here is how far apart those lie, and, paired by "
         "seed, what removing the softmax brings.",
-        does(GAP, 'stored.difference("E CNN corrected", "E CNN")', '"here", summary["mean"]'),
+        does(GAP, 'stored.difference("E CNN corrected", "E CNN")', '"here", 100 * summary["mean"]'),
     ),
     Statement(
         "Look at the interval, not only at the mean: it contains zero, so the four seeds that both "
@@ -1687,12 +1687,13 @@ def gap_is_that_of_the_stored_runs(out):
 
 def runs_beside_are_those_stored(out):
     table = out.table(GAP)
-    own, expected = out.table(SUMMARY)["mean"], {name: accuracies(name) for name in table.index}
+    own = 100 * out.table(SUMMARY)["mean"]
+    expected = {name: 100 * accuracies(name) for name in table.index}
     return [*table.index] == ["V2", PUBLISHED, CORRECTED] and all(
-        abs(table["here"][name] - own[name]) < 0.0001
-        and abs(table["min"][name] - runs.min()) < 0.0001
-        and abs(table["median"][name] - np.median(runs)) < 0.0001
-        and abs(table["max"][name] - runs.max()) < 0.0001
+        abs(table["here"][name] - own[name]) < 0.011
+        and abs(table["min"][name] - runs.min()) < 0.006
+        and abs(table["median"][name] - np.median(runs)) < 0.006
+        and abs(table["max"][name] - runs.max()) < 0.006
         and table["count"][name] == len(runs)
         for name, runs in expected.items()
     )
