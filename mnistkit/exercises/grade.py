@@ -49,6 +49,8 @@ LIMIT = 600  # seconds for a notebook
 # What exercises need beyond a first look: sixteen digits of each class, eight seeds; and fewer
 # pictures for a slow network.
 OWN = {"01": {"limit": 2000}, "02": {"seeds": 8}, "05": {"limit": 50}}
+# As JupyterLab, Windows and Colab call a duplicate.
+_DUPLICATE = r"^(?:Copy of|Kopie von|Copie de|Copia de) | ?- ?(?:Copy|Kopie|Copie|Copia) ?\d*$"
 # Their answers may say what the learner saw on more digits than a first look has.
 MEASURED = {"1.5", "2.2", "2.5", "3.3", "3.4", "3.6", "4.5", "5.5", "7.2", "7.4"}
 _MORE_DIGITS = "; on more digits it may be right: --full"
@@ -136,7 +138,7 @@ def find_submissions(paths: Sequence[Path]) -> list[Submission]:
 def learner_of(path: Path) -> str:
     """Name the learner by the rule of `find_submissions`, for one file."""
     known = "|".join(re.escape(stem) for stem in _stems())
-    stem = re.sub(r"-Copy\d*$", "", path.stem)  # as JupyterLab calls a duplicate
+    stem = re.sub(_DUPLICATE, "", path.stem)
     rest = re.sub(rf"(?<![^\W_])(?:{known}|0?[1-7])(?![^\W_])", "", stem)
     return re.sub(r"^[\W_]+|[\W_]+$", "", rest) or path.resolve().parent.name
 

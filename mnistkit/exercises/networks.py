@@ -408,8 +408,8 @@ def check_bends(model: nn.Module, inputs: Tensor, kind: type) -> None:
     for first, second in pairwise(calls(model, inputs, kind)):
         wrong_if(
             joined_by_a_line(model, inputs, first, second),
-            f"between `{first.name}` and `{second.name}` there is no activation, so the two do "
-            "no more than one layer could",
+            f"between `{first.name}` and `{second.name}` there is no activation, without "
+            "which two layers can do little more than one (pooling is none)",
         )
 
 

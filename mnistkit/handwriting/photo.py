@@ -33,6 +33,11 @@ _MOST_HOLES = 4  # an 8 has two, and a hasty pen leaves one or two more
 _SWAMPED = 0.2  # noise of paper; grainy photos have less than half of it, and only ink has more
 _TOO_MUCH = "there is more ink than paper: show the digit with some space around"
 _ALBUMS = ("TIFF", "GIF", "WEBP", "PNG")  # a phone's JPEG may hold a preview as well
+_SHEET, _RECTANGLE = 0.1, 0.86  # of the picture that a sheet fills, and of a rectangle around it
+_HOLE, _SLENDER = 0.002, 0.45  # of a sheet, what is written; and width by length
+_MARGIN = 0.02  # of its side that is taken off a sheet, where its edge is blurred
+_ALONG = 0.4  # of a side of the picture, along which a digit does not lie
+_ALIKE, _BROKEN = 0.5, 0.08  # heights of two pieces, and the gap between them
 _EIGHT = np.ones((3, 3), dtype=bool)  # neighbours that touch at a corner belong together
 
 
@@ -52,8 +57,11 @@ def find_digit(
     """
     pixels = _read_pixels(source)
     ink, noise = (1 - pixels.mean(axis=2), 0.0) if white_paper else _find_ink(pixels)
-    mask = _strokes(ink, noise)
-    return torch.from_numpy(_as_in_mnist(ink, mask, noise))
+    mask = _mask(ink, noise)
+    if not white_paper:
+        ink, noise, mask = _on_sheet(pixels, mask) or (ink, noise, mask)
+        mask = _without_surroundings(mask)
+    return torch.from_numpy(_as_in_mnist(ink, _one_shape(mask), noise))
 
 
 # --- reading --------------------------------------------------------------------------
@@ -235,19 +243,106 @@ def _otsu(values: np.ndarray) -> float:
     return float(edges[1:-1][np.argmax(between)])
 
 
-def _strokes(ink: np.ndarray, noise: float) -> np.ndarray:
-    """The pixels of the digit: one shape, perhaps in pieces. Raises PictureError if not."""
+def _mask(ink: np.ndarray, noise: float) -> np.ndarray:
+    """The pixels that are ink. Raises PictureError if there is too little, or too much."""
     smooth = ndimage.gaussian_filter(ink, max(0.5, max(ink.shape) / 250))
     threshold = _otsu(smooth)
     mask = smooth > threshold
     contrast = smooth[mask].mean() - smooth[~mask].mean() if 0 < mask.sum() < mask.size else 0.0
     if contrast < max(_FAINTEST, 3 * noise):
-        raise PictureError("nothing is drawn on it: the picture is as good as blank")
+        raise PictureError("nothing is drawn on it: the picture is as good as blank",
+                           do="if a digit is, cut the picture closer around it: it is small, or as "
+                           "faint as the lines of its paper")  # fmt: skip
     if mask.mean() > 0.5:
         raise PictureError(_TOO_MUCH)
+    return mask
+
+
+def _on_sheet(pixels: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float, np.ndarray] | None:
+    """Ink, noise and mask of a sheet of paper that lies on something else; None if none does.
+
+    It is what no digit is: a rectangle, perhaps turned, nearly full, with small holes in it, which
+    are what is written; or without, where the ink is as far from the table's colour as the paper.
+    """
+    labels, _ = ndimage.label(mask, _EIGHT)
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    solid = ndimage.binary_fill_holes(labels == areas.argmax())
+    holes = 1 - areas.max() / solid.sum()
+    if solid.mean() < _SHEET or holes > 0.2:
+        return None
+    fullness, slender = _rectangle(solid)
+    if fullness < _RECTANGLE or (holes < _HOLE and slender < _SLENDER):  # a bold 1
+        return None
+    margin = max(1, round(_MARGIN * np.sqrt(solid.sum())))
+    sheet = ndimage.binary_erosion(solid, _EIGHT, iterations=margin)
+    try:
+        ink, noise = _find_ink(_only(pixels, sheet))
+        return ink, noise, _mask(ink, noise)
+    except PictureError:
+        if holes >= _HOLE:
+            raise
+        return None  # a blot
+
+
+def _rectangle(solid: np.ndarray) -> tuple[float, float]:
+    """Of the smallest rectangle around a shape, however turned: share filled, and width by length.
+
+    The width is the shorter side.
+    """
+    y, x = np.nonzero(solid & ~ndimage.binary_erosion(solid))
+    turns = np.radians(np.arange(-45, 45, 3))[:, None]
+    across = np.ptp(x * np.cos(turns) + y * np.sin(turns), axis=1) + 1
+    along = np.ptp(y * np.cos(turns) - x * np.sin(turns), axis=1) + 1
+    place = (across * along).argmin()
+    sides = sorted((across[place], along[place]))
+    return float(solid.sum() / (sides[0] * sides[1])), float(sides[0] / sides[1])
+
+
+def _only(pixels: np.ndarray, sheet: np.ndarray) -> np.ndarray:
+    """The picture cut to a sheet; what is beside it in the box becomes paper as well."""
+    (box,) = ndimage.find_objects(sheet.astype(int))
+    paper = np.median(pixels[sheet], axis=0)
+    return np.where(sheet[..., None], pixels, paper)[box]
+
+
+def _without_surroundings(mask: np.ndarray) -> np.ndarray:
+    """Take away what runs along the picture's border: the table's edge, a shadow, a frame.
+
+    Not where all that is left is specks, or reaches the border, too, as in a tight cut.
+    """
+    labels, count = ndimage.label(mask, _EIGHT)
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    touched = [np.bincount(side, minlength=count + 1) for side in sides]
+    along = {n for found, side in zip(touched, sides, strict=True)
+             for n in np.flatnonzero(found > _ALONG * len(side))}  # fmt: skip
+    for one, other in (touched[:2], touched[2:]):
+        along |= set(np.flatnonzero((one > 0) & (other > 0)))  # from side to side
+    along -= {0}
+    if not along:
+        return mask
+    boxes = ndimage.find_objects(labels)
+    large = [n for n in range(1, count + 1) if n not in along and _side(boxes[n - 1]) >= _SMALLEST
+             and _side(boxes[n - 1]) > 0.08 * max(mask.shape)]  # fmt: skip
+    at_the_border = set(np.concatenate(sides).tolist()) - along - {0}
+    if not large or at_the_border & set(large):
+        return mask
+    return mask & ~np.isin(labels, list(along))
+
+
+def _side(box: tuple[slice, slice]) -> int:
+    """The longer side of a box, in pixels."""
+    return max(part.stop - part.start for part in box)
+
+
+def _one_shape(mask: np.ndarray) -> np.ndarray:
+    """The pixels of the digit: one shape, perhaps in pieces. Raises PictureError if not."""
     shapes = _shapes(mask)
     if len(shapes) > 1:
-        raise PictureError(f"there are {len(shapes)} separate shapes, and a digit is one")
+        raise PictureError(
+            f"there are {len(shapes)} separate shapes, and a digit is one",
+            do="cut out one, with paper around it; the edge of a shadow or a table is a shape, too",
+        )
     digit = np.isin(ndimage.label(mask, _EIGHT)[0], shapes[0].labels)
     _check_form(digit, shapes[0])
     return digit
@@ -261,7 +356,10 @@ def _check_form(digit: np.ndarray, shape: _Shape) -> None:
     labels, _ = ndimage.label(~box)
     holes = (np.bincount(labels.ravel())[2:] > 0.002 * box.size).sum()  # 0: ink, 1: outside
     if holes > _MOST_HOLES:
-        raise PictureError(f"the shape has {holes} holes, more than any digit: text, or noise")
+        raise PictureError(
+            f"the shape has {holes} holes, more than any digit: text, or noise",
+            do="cut out the digit; dark lines of squared paper are in the way",
+        )
     if 2 * ndimage.distance_transform_edt(box).max() > _THICKEST * max(shape.height, shape.width):
         raise PictureError("the shape is one blot, without strokes")
 
@@ -328,7 +426,10 @@ def _belong_together(one: _Shape, other: _Shape) -> bool:
     overlap = min(one.right, other.right) - max(one.left, other.left)
     gap = max(one.top, other.top) - min(one.bottom, other.bottom)
     size = max(one.height, one.width, other.height, other.width)
-    return overlap > 0.4 * min(one.width, other.width) and gap < 0.25 * size
+    # Two that are about as tall are two digits, one above the other, unless a stroke broke.
+    alike = min(one.height, other.height) > _ALIKE * max(one.height, other.height)
+    near = gap < (_BROKEN if alike else 0.25) * size
+    return overlap > 0.4 * min(one.width, other.width) and near
 
 
 # --- MNIST's form ---------------------------------------------------------------------

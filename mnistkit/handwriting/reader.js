@@ -196,7 +196,9 @@ function makeReader(network) {
     const overlap = Math.min(one.right, other.right) - Math.max(one.left, other.left);
     const gap = Math.max(one.top, other.top) - Math.min(one.bottom, other.bottom);
     const size = Math.max(height(one), width(one), height(other), width(other));
-    return overlap > 0.4 * Math.min(width(one), width(other)) && gap < 0.25 * size;
+    // Two that are about as tall are two digits, one above the other, unless a stroke broke.
+    const alike = Math.min(height(one), height(other)) > 0.5 * Math.max(height(one), height(other));
+    return overlap > 0.4 * Math.min(width(one), width(other)) && gap < (alike ? 0.08 : 0.25) * size;
   }
 
   function checkForm(digit, side, shape) {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import inf
 
-from mnistkit.errors import unknown_name
+from mnistkit.errors import suggestion, unknown_name
 from mnistkit.models import build_model, count_parameters
 from mnistkit.study.plan import OPEN_RATES, OPEN_SGD, feature_operations, training_operations
 from mnistkit.study.rules import (
@@ -69,6 +69,11 @@ def judge(claim: Claim, runs: Runs, planned: Mapping[str, int]) -> Finding:
     one diverged, the verdict is undecided, and `why` says so.
     """
     names = claim.rule.names
+    for name in (*names, *claim.rule.tried, *claim.needs):
+        if name not in planned:
+            near = suggestion(name, planned)
+            why = f"no entry of the plan is called {name!r}{near}"
+            return Finding(claim, UNDECIDED, "-", 0, "", why)
     n = min((len(runs.of(name)) for name in names if planned[name] > 1), default=0)
     data = runs.source(names)
     if short := _short((*names, *claim.rule.tried), runs, planned):

@@ -449,6 +449,16 @@ def test_an_untouched_template_below_an_answer_does_not_count(tmp_path):
     assert graded(path)["2.1"][0] == "not yet"
 
 
-@pytest.mark.parametrize("name", ["01_data-Copy1.ipynb", "01_data-Copy12.ipynb", "01_data.ipynb"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "01_data-Copy1.ipynb",
+        "01_data-Copy12.ipynb",
+        "01_data.ipynb",
+        "01_data - Copy.ipynb",
+        "Copy of 01_data.ipynb",
+        "Kopie von 01_data.ipynb",
+    ],
+)
 def test_a_duplicate_of_jupyterlabs_belongs_to_its_folder(tmp_path, name):
     assert grade.learner_of(tmp_path / "carl" / name) == "carl"

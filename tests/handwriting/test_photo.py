@@ -499,3 +499,65 @@ def test_more_bits_make_faint_ink_no_darker():
     pixels[10:50, 28:33] = 20_000
     assert find_digit(Image.fromarray(pixels)).max() > 0.5
     assert find_digit(Image.fromarray(pixels // 64)).max() > 0.5  # ten bits of sixteen
+
+
+# --- what lies around the paper, and beside the digit ---------------------------------------
+
+DESKS = {"dark": 30, "brown": 95, "grey": 128, "lighter than the paper": 255}
+
+
+def on_desk(digit: np.ndarray, desk: int, turn: float = 0.0) -> np.ndarray:
+    """A sheet with a digit on it, in the middle of a desk, turned by so many degrees."""
+    sheet = Image.fromarray(np.uint8(255 * (digit if desk < 255 else 0.7 * digit)))
+    side = 2 * max(sheet.size)
+    photo_of = Image.new("L", (side, side), desk)
+    turned = sheet.convert("LA").rotate(turn, expand=True, resample=Image.Resampling.BICUBIC)
+    place = tuple((side - length) // 2 for length in turned.size)
+    photo_of.paste(turned.convert("L"), place, turned.getchannel("A"))
+    return np.asarray(photo_of)
+
+
+@pytest.mark.parametrize("desk", DESKS.values(), ids=DESKS.keys())
+@pytest.mark.parametrize("turn", [0, 8])
+def test_a_digit_on_a_sheet_on_a_desk_is_found_on_the_sheet(desk, turn):
+    digit = Image.fromarray(np.uint8(255 * photo(3))).resize((300, 300))
+    alone = find_digit(np.asarray(digit.rotate(turn, expand=False, fillcolor=255)))
+    found = find_digit(on_desk(np.asarray(digit) / 255, desk, turn))
+    assert (found - alone).abs().mean() < 0.03
+
+
+def test_a_sheet_on_which_nothing_is_written_is_said_to_be_blank_or_a_blot():
+    with pytest.raises(PictureError, match=r"nothing is drawn|one blot|too few|more ink"):
+        find_digit(on_desk(np.ones((200, 200)), 40))
+
+
+@pytest.mark.parametrize("where", [np.s_[:, :20], np.s_[-20:], np.s_[:12, :]])
+@pytest.mark.parametrize("shade", [0.1, 0.55])
+def test_a_table_or_a_shadow_along_the_border_is_left_out(where, shade):
+    paper = np.ones((200, 200))
+    small = Image.fromarray(np.uint8(255 * photo(3))).convert("L").resize((100, 100))
+    paper[50:150, 50:150] = np.asarray(small) / 255
+    clean = find_digit(paper)
+    shaded = paper.copy()
+    shaded[where] *= shade
+    assert (find_digit(shaded) - clean).abs().mean() < 0.03
+
+
+def test_what_reaches_the_border_itself_is_kept_whole():
+    bar = np.zeros((100, 60))  # a 5 cut so tightly that its bar runs along the upper border
+    bar[:12], bar[:50, :12], bar[45:57], bar[45:, -12:], bar[-12:] = 1, 1, 1, 1, 1
+    whole = find_digit(np.pad(1 - bar, 20, constant_values=1))
+    assert (find_digit(1 - np.pad(bar, ((0, 0), (30, 30)))) - whole).abs().mean() < 0.05
+
+
+@pytest.mark.parametrize(("gap", "shapes"), [(0.02, 1), (0.15, 2), (0.24, 2)])
+def test_digits_one_above_the_other_are_two_and_a_broken_stroke_is_one(gap, shapes):
+    upper = np.zeros((100, 60))
+    upper[:, 24:36] = 1
+    space = np.zeros((round(100 * gap), 60))
+    drawn = 1 - np.pad(np.vstack([upper, space, upper]), 40)
+    if shapes == 1:
+        assert find_digit(drawn).shape == (28, 28)
+    else:
+        with pytest.raises(PictureError, match="2 separate shapes"):
+            find_digit(drawn)

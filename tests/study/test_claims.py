@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -180,3 +180,11 @@ def test_it_is_said_after_which_epoch_a_number_is_passed():
     assert said == f"its mean passes {below:g} % after epoch 1 of {len(means)}"
     said = claims._passes("V2", beyond / 100)(runs)
     assert said == f"in {len(means)} epochs its mean comes to {means.max():.2f} % at most"
+
+
+def test_a_claim_about_what_is_not_in_the_plan_is_undecided_and_says_so():
+    (claim,) = find_claims(["C1"])
+    own = replace(claim, id="F2", rule=Reaches.about("FastCNNN", 0.995))
+    finding = judge(own, read_table(), {"FastCNN": 10})
+    assert finding.verdict == claims.UNDECIDED
+    assert finding.why == "no entry of the plan is called 'FastCNNN'; did you mean 'FastCNN'?"

@@ -144,6 +144,14 @@ def stays(out, name):
     return interval_of_share(int(row["stay"]), int(row["sure"]))
 
 
+def same_run_as_stored(out, name):
+    """Whether seed 0 came out as in the stored runs, in accuracy and in loss."""
+    stored = stored_runs().of(name).set_index("seed").loc[0]
+    accuracy = out.table(SUMMARY).loc[name, "mean"]
+    near = abs(out[f"{name} test loss"] - stored["test_loss"]) < 0.00001
+    return near and abs(accuracy - stored["test_accuracy"]) < 0.0001
+
+
 def stored_recipe(name):
     """What the stored runs of that name are trained by."""
     entries = judging_plan({"SGD": 0.3, "Adam": 0.001})
@@ -817,10 +825,11 @@ STATEMENTS = [
         ),
     ),
     Statement(
-        "As printed here, V2's is no better than the lowest of ten. Who had only that one would "
-        "think less of V2 than it deserves.",
+        "As printed here, V2's is the lowest of the ten itself, met again: seed 0, on the same "
+        "kind of processor. Who had only that one would think less of V2 than it deserves.",
         lambda out: (
-            out.table(GAP).loc["V2", "here"] <= out.table(GAP).loc["V2", "min"]
+            same_run_as_stored(out, "V2")
+            and out.table(GAP).loc["V2", "here"] <= out.table(GAP).loc["V2", "min"]
             and out.table(GAP).loc["V2", "count"] == 10
         ),
     ),
@@ -1463,10 +1472,11 @@ STATEMENTS = [
         lambda out: (published().run.seed, published().run.data.train) == (0, 60_000),
     ),
     Statement(
-        "Do not expect the table's number for seed 0. These weights were trained by two threads, "
-        "and the stored run used one.",
+        "The table's seed 0 is another run, though the two agree here to a hundredth of a point. "
+        "These weights were trained by two threads, and the stored run used one.",
         lambda out: (
-            {*stored_runs().of("CompactCNN")["threads"]} == {1}
+            abs(out["CompactCNN test accuracy"] - out.table(TEN).loc["0", "accuracy"]) < 0.0001
+            and {*stored_runs().of("CompactCNN")["threads"]} == {1}
             and published().machine["threads"] == 2
             and out.table(TEN).index[0] == "0"
         ),
