@@ -97,6 +97,8 @@ class TestTheSame:
             [[[40, 40], [960, 40], [960, 960], [40, 960], [40, 40]]],
         ]
         drawings += [(each, pen) for each in large for pen in PENS]
+        for space in (20, 60, 90, 150, 300):  # a broken 1; and two, one above the other
+            drawings += [([[[500, 50], [500, 330]], [[500, 330 + space], [500, 610 + space]]], PEN)]
         model, kinds = load_reader(), []
         answers = json.loads(engine.evaluate(ALL, json.dumps(drawings)))
         for (strokes, pen), found in zip(drawings, answers, strict=True):
