@@ -40,7 +40,10 @@ def three_seeds(answer: object) -> str:
     wrong_if(seeds != [0, 1, 2], f"these are seeds {seeds[:5]}")
     missing = _of_first_seeds(read_table().frame) - _of_first_seeds(answer.frame)
     for name, seed in sorted(missing):
-        wrong_if(True, f"the run of {name!r} with seed {seed} is not there; keep all recipes")
+        wrong_if(
+            True,
+            f"the run of {name!r} with seed {seed} is not there; keep all recipes, by their `name`",
+        )
     return "what has fewer runs than were planned is undecided, whatever these say."
 
 
@@ -142,7 +145,9 @@ def seeds_for_a5(answer: object, runs: Runs) -> str:
         "show",
     )
     wrong_if(found > 5 * least, f"about {least} would do")
-    return f"the {runs.difference('A SGD', 'A Adam').n} that we have could not have decided it."
+    few = f"the {runs.difference('A SGD', 'A Adam').n} that we have could not have decided it"
+    more = "" if found < 1.5 * least else f"; paired by seed, about {least} are the least that do"
+    return f"{few}{more}."
 
 
 @exercise(

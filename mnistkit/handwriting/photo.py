@@ -48,7 +48,7 @@ def find_digit(
 
     source: a file that Pillow can read, a Pillow image of any mode, or an array, H x W,
         H x W x 3 or H x W x 4, of bytes, of 0 and 1, or of floats in [0, 1]. Dark ink on light
-        paper or the reverse, any colours, uneven light.
+        paper or the reverse, any colours, uneven light, a sheet on a table.
     white_paper: the paper is known to be white, as that of the canvas is; otherwise it is looked
         for, which bold ink may mislead.
 

@@ -318,6 +318,7 @@ ANSWERS = {
     ],
     "6.3": [
         ((SGD_ADAM, STORED), "right: the 10 that we have"),
+        ((2 * SGD_ADAM, STORED), f"right: .*about {SGD_ADAM} are the least that do"),
         ((3, STORED), "would not show"),
         ((SGD_ADAM - 1, STORED), "would not show"),
         ((100 * SGD_ADAM, STORED), f"about {SGD_ADAM} would do"),
