@@ -79,8 +79,8 @@ each has a relative in training: noise, bent strokes, grey paper.
   countries, such as Arabic ones, it does not know, and may take for ours.
 - The sample that comes with the library is from MNIST's training digits, which it has seen, those
   of 45 writers aside: measured on the sample it looks better than it is.
-- Letters that look like digits it may read as digits: O, S and q in any font, l in most. Signs, too: a plus
-  as a 1.
+- Letters that look like digits it may read as digits: O, S and q in any font, l in most.
+- A plus it may read as a 1.
 
 `make reader` trains and measures it anew.
 """
