@@ -36,7 +36,8 @@ _ALBUMS = ("TIFF", "GIF", "WEBP", "PNG")  # a phone's JPEG may hold a preview as
 _SHEET, _RECTANGLE = 0.1, 0.86  # of the picture that a sheet fills, and of a rectangle around it
 _HOLE, _SLENDER = 0.002, 0.45  # of a sheet, what is written; and width by length
 _MARGIN = 0.02  # of its side that is taken off a sheet, where its edge is blurred
-_ALONG = 0.4  # of a side of the picture, along which a digit does not lie
+_ALONG, _FILLED = 0.4, 0.9  # of a side of the picture, along which a digit does not lie
+_TIGHT = 0.5  # of the picture, in the box of a digit that is cut out tightly
 _ALIKE, _BROKEN = 0.5, 0.08  # heights of two pieces, and the gap between them
 _EIGHT = np.ones((3, 3), dtype=bool)  # neighbours that touch at a corner belong together
 
@@ -313,21 +314,29 @@ def _without_surroundings(mask: np.ndarray) -> np.ndarray:
     """
     labels, count = ndimage.label(mask, _EIGHT)
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
-    touched = [np.bincount(side, minlength=count + 1) for side in sides]
-    along = {n for found, side in zip(touched, sides, strict=True)
-             for n in np.flatnonzero(found > _ALONG * len(side))}  # fmt: skip
-    for one, other in (touched[:2], touched[2:]):
-        along |= set(np.flatnonzero((one > 0) & (other > 0)))  # from side to side
-    along -= {0}
+    boxes = ndimage.find_objects(labels)
+    along = {n for n in range(1, count + 1) if _lies_around(n, sides, boxes[n - 1])}
     if not along:
         return mask
-    boxes = ndimage.find_objects(labels)
     large = [n for n in range(1, count + 1) if n not in along and _side(boxes[n - 1]) >= _SMALLEST
              and _side(boxes[n - 1]) > 0.08 * max(mask.shape)]  # fmt: skip
     at_the_border = set(np.concatenate(sides).tolist()) - along - {0}
     if not large or at_the_border & set(large):
         return mask
     return mask & ~np.isin(labels, list(along))
+
+
+def _lies_around(number: int, sides: tuple[np.ndarray, ...], box: tuple[slice, slice]) -> bool:
+    """Whether a piece runs along a side of the picture, or from one to the opposite.
+
+    One as large as the picture is a digit cut tightly, unless it fills two sides.
+    """
+    shares = [(side == number).mean() for side in sides]
+    height, width = (part.stop - part.start for part in box)
+    if height * width > _TIGHT * len(sides[0]) * len(sides[2]):
+        return sum(share > _FILLED for share in shares) >= 2
+    top, bottom, left, right = shares
+    return max(shares) > _ALONG or min(top, bottom) > 0 or min(left, right) > 0
 
 
 def _side(box: tuple[slice, slice]) -> int:

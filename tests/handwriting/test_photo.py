@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from mnistkit.data import load_digits, to_float
 from mnistkit.errors import PictureError
@@ -561,3 +561,12 @@ def test_digits_one_above_the_other_are_two_and_a_broken_stroke_is_one(gap, shap
     else:
         with pytest.raises(PictureError, match="2 separate shapes"):
             find_digit(drawn)
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_a_digit_that_is_cut_out_tightly_is_read(digit):
+    drawn = draw_mask(digit)
+    rows, columns = np.nonzero(drawn > 0.3)
+    tight = 1 - drawn[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    picture = ImageOps.scale(Image.fromarray(np.uint8(255 * tight)), 200 / len(tight))
+    assert predict_image(load_reader(), picture).label == digit
