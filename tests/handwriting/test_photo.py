@@ -570,3 +570,13 @@ def test_a_digit_that_is_cut_out_tightly_is_read(digit):
     tight = 1 - drawn[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     picture = ImageOps.scale(Image.fromarray(np.uint8(255 * tight)), 200 / len(tight))
     assert predict_image(load_reader(), picture).label == digit
+
+
+def test_bold_digits_that_fill_their_picture_are_found():
+    """Drawn to its edges they reach all sides, and hold pieces that reach none."""
+    test = load_digits("sample").test.images
+    for place in (46, 84, 251, 412, 427, 483, 540, 611, 654, 787, 918, 985):
+        rows, columns = torch.nonzero(test[place] > 60, as_tuple=True)
+        cut = 255 - test[place][rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        picture = Image.fromarray(cut.numpy()).resize((200, 200))
+        assert_as_in_mnist(find_digit(np.asarray(picture)))
