@@ -34,7 +34,8 @@ _SWAMPED = 0.2  # noise of paper; grainy photos have less than half of it, and o
 _TOO_MUCH = "there is more ink than paper: show the digit with some space around"
 _ALBUMS = ("TIFF", "GIF", "WEBP", "PNG")  # a phone's JPEG may hold a preview as well
 _SHEET, _RECTANGLE = 0.1, 0.86  # of the picture that a sheet fills, and of a rectangle around it
-_HOLE, _SLENDER = 0.002, 0.45  # of a sheet, what is written; and width by length
+_HOLE, _MOST_WRITTEN = 0.002, 0.2  # of a sheet, what is written
+_SLENDER = 0.45  # width by length, of a bold 1
 _MARGIN = 0.02  # of its side that is taken off a sheet, where its edge is blurred
 _ALONG, _FILLED = 0.4, 0.9  # of a side of the picture, along which a digit does not lie
 _TIGHT = 0.5  # of the picture, in the box of a digit that is cut out tightly
@@ -270,7 +271,7 @@ def _on_sheet(pixels: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float, 
     areas[0] = 0
     solid = ndimage.binary_fill_holes(labels == areas.argmax())
     holes = 1 - areas.max() / solid.sum()
-    if solid.mean() < _SHEET or holes > 0.2:
+    if solid.mean() < _SHEET or holes > _MOST_WRITTEN:
         return None
     fullness, slender = _rectangle(solid)
     if fullness < _RECTANGLE or (holes < _HOLE and slender < _SLENDER):  # a bold 1
@@ -315,12 +316,12 @@ def _without_surroundings(mask: np.ndarray) -> np.ndarray:
     labels, count = ndimage.label(mask, _EIGHT)
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     boxes = ndimage.find_objects(labels)
-    along = {n for n in range(1, count + 1) if _lies_around(n, sides, boxes[n - 1])}
+    at_the_border = set(np.concatenate(sides).tolist()) - {0}
+    along = {n for n in at_the_border if _lies_around(n, sides, boxes[n - 1])}
     if not along:
         return mask
     large = [n for n in range(1, count + 1) if n not in along and _side(boxes[n - 1]) >= _SMALLEST
              and _side(boxes[n - 1]) > 0.08 * max(mask.shape)]  # fmt: skip
-    at_the_border = set(np.concatenate(sides).tolist()) - along - {0}
     if not large or at_the_border & set(large):
         return mask
     return mask & ~np.isin(labels, list(along))

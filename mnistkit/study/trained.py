@@ -39,8 +39,8 @@ _LIMITS = """\
   what is not one shape; a letter is one.
 - It learned from census employees and high-school students in the United States, about 1990.
   A 1 with a long upstroke or a 7 with a bar was rare among them.
-- The sample that comes with the library is from MNIST's training digits, which it has seen:
-  measured on the sample it looks better than it is.
+- The library's sample is from MNIST's training digits. Where it learned from these, it looks
+  better on the sample than it is.
 - The test digits were measured once the recipe was fixed; some of their labels are disputed.
 """
 

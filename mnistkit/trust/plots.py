@@ -35,7 +35,7 @@ def plot_reliability(
     words = []
     for (name, table), panel in zip(tables.items(), panels, strict=True):
         _plot_bins(table, panel)
-        panel.set_title(f"{name}: {_how_sure(gaps[name], 1, line=True)}", fontsize=11)
+        panel.set_title(name + ": " + _how_sure(gaps[name], 1, between="\n"), fontsize=11)
         words.append(f"{name} is on average {_how_sure(gaps[name], 2)}")
     _label_outer(panels, columns, "probability in %", "right in %")
     ax.set_title(title or _who_is_furthest(gaps), pad=40)
@@ -123,12 +123,12 @@ def _gap(table: pd.DataFrame) -> float:
     return float(np.average(points, weights=table["count"]))
 
 
-def _how_sure(gap: float, decimals: int, *, line: bool = False) -> str:
-    """Say what `_gap` found, on two lines if asked."""
+def _how_sure(gap: float, decimals: int, between: str = " ") -> str:
+    """Say what `_gap` found; between: what parts its two halves."""
     if round(abs(gap), decimals) == 0:
         return "as sure as right"
-    points = f"{abs(gap):.{decimals}f} points"
-    return f"{points}{chr(10) if line else ' '}{'less' if gap > 0 else 'more'} sure than right"
+    side = "less" if gap > 0 else "more"
+    return f"{abs(gap):.{decimals}f} points{between}{side} sure than right"
 
 
 def _who_is_furthest(gaps: Mapping[str, float]) -> str:
